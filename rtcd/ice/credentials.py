@@ -1,0 +1,70 @@
+"""Time-limited TURN names and passwords: issued and checked here, so the two cannot disagree.
+
+The name is ``<Unix time of expiry><separator><user>``, the password base64(HMAC-SHA1(secret, name))
+(draft-uberti-behave-turn-rest-00 §2.2). Nothing is stored; several secrets may be valid while one replaces another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from dataclasses import dataclass
+
+MAX_EXPIRY_DIGITS = 12
+"""Unix times have ten digits today; more than twelve is no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a client is given."""
+
+    username: str
+    password: str
+    expires_at: int
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known about a name: the passwords that would be right for it, or why there is none."""
+
+    passwords: tuple[str, ...]
+    user: str
+    """The part behind the separator: what quotas count."""
+    expires_at: int
+    reason: str = ""
+    """Empty, ``no time-limited name`` or ``expired``."""
+
+
+class Credentials:
+    """Issues and checks names with the daemon's shared secrets, the first of which signs."""
+
+    def __init__(self, secrets: tuple[str, ...], lifetime_s: int, separator: str = ":") -> None:
+        self.replace(secrets, lifetime_s, separator)
+
+    def replace(self, secrets: tuple[str, ...], lifetime_s: int, separator: str) -> None:
+        """Use these from now on (a reload). Raises ValueError without a secret."""
+        if not secrets or not all(secrets):
+            raise ValueError("secret: at least one is needed, and none may be empty")
+        self._secrets = tuple(secret.encode() for secret in secrets)
+        self._separator = separator
+        self.lifetime_s = lifetime_s
+
+    def issue(self, user: str, now: float) -> Credential:
+        """A name for ``user``, valid for `lifetime_s` from ``now``."""
+        expires_at = int(now) + self.lifetime_s
+        username = f"{expires_at}{self._separator}{user}"
+        return Credential(username, _sign(self._secrets[0], username), expires_at)
+
+    def verify(self, username: str, now: float) -> Verdict:
+        """The passwords that would be right for ``username``; the caller compares, in constant time."""
+        expiry, _, user = username.partition(self._separator)
+        if not (expiry.isascii() and expiry.isdigit() and len(expiry) <= MAX_EXPIRY_DIGITS):
+            return Verdict((), "", 0, "no time-limited name")
+        if now >= int(expiry):
+            return Verdict((), user, int(expiry), "expired")
+        return Verdict(tuple(_sign(secret, username) for secret in self._secrets), user, int(expiry))
+
+
+def _sign(secret: bytes, username: str) -> str:
+    return base64.b64encode(hmac.digest(secret, username.encode(), "sha1")).decode()

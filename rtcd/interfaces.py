@@ -1,0 +1,91 @@
+"""The three seams of rtcd, each of which a stranger may implement. Nothing else lives here."""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+
+class IServicePlugin(Interface):
+    """Adds one service to the daemon. A section named `name` in the ini turns it on; no section, no service."""
+
+    name: str = Attribute("Name of the ini section, the service and the prefix of its metrics.")
+    description: str = Attribute("One line for people.")
+    settings: type = Attribute("A frozen dataclass, its fields declared with rtcd.config.option.")
+
+    def makeService(context, settings):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Return an IService. ``context`` is an rtcd.context.Context, ``settings`` an instance of `settings`.
+
+        Sockets are opened in ``privilegedStartService`` or ``startService``, never here.
+        May raise rtcd.config.ConfigError, which stops the start with one line.
+        """
+
+
+class IRoomStore(Interface):
+    """Keeps rooms and reaches their clients' WebSockets, in this process or another.
+
+    All rules are pure functions of rtcd.rooms.room and rtcd.signaling.switchboard; a store applies them atomically.
+    """
+
+    async def update(room, change):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Apply ``change(room: Room, now: float) -> Outcome`` to the room named ``room`` and return its result.
+
+        An unknown room is an empty `Room`; a room left empty is forgotten. The change may be called more than once,
+        so it must be pure. Its effects (deliver a text, close a socket) are carried out in order, once, by whichever
+        process holds the socket. Between two updates of one room there is no third one.
+        Raises StoreUnavailable when the store cannot be reached.
+        """
+
+    async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
+
+    def attach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """From now on effects for ``client`` of ``room`` go to ``socket``, an rtcd.rooms.room.Socket of this process.
+
+        Call it before the update that registers the client, and `detach` when the socket is closed or refused.
+        """
+
+    def detach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Undo `attach`; does nothing if another socket has taken the place since."""
+
+    async def close():  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Tell every client whose socket is in this process that the daemon ends, and let go of everything."""
+
+
+class IRelayPlane(Interface):
+    """Moves packets of TURN clients and peers; owns every UDP socket of the TURN service.
+
+    Rules stay in rtcd.turn.server: a plane only forwards what it was told to and passes all else up. An accelerated
+    plane may be faster than the Python one and nothing else. Hosts are canonical address texts, addresses are
+    ``(host, port)``, moments are Unix seconds.
+    """
+
+    def start(receive):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Begin. ``receive(data: bytes, five_tuple: FiveTuple)`` is called for each client datagram that is not
+        ChannelData of a bound channel."""
+
+    def listen(host, port):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Open a client-facing UDP socket and return its ``(host, port)``. Raises OSError."""
+
+    def respond(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Send ``data`` to the client of ``five_tuple`` from the address that it asked. Never raises; drops are counted."""
+
+    def open(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Open the allocation's relay socket and return the relayed transport address it is bound to.
+
+        Raises OSError when no port can be had; nothing is left behind then.
+        """
+
+    def permit(allocation, peer_host, expires_at):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Let datagrams of ``peer_host`` through until ``expires_at`` (again: extend)."""
+
+    def bind(allocation, channel, peer, expires_at):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Forward between channel number ``channel`` and ``peer`` until ``expires_at`` (again: extend)."""
+
+    def send(allocation, peer, data):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Send ``data`` from the relayed transport address to ``peer``. Never raises; drops are counted."""
+
+    def close(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Close the relay socket at once, forget permissions and channels, and return the `Traffic` totals."""
+
+    def stop():  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Close every socket."""
