@@ -1,0 +1,150 @@
+"""HTTP as this daemon speaks it: `DoorSite`, its requests and channels, with every bound that a public port needs.
+
+No access log: requests are counted. Bodies are never parsed as forms. Every answer carries the security headers.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.protocols.basic import LineReceiver
+from twisted.web import http, server
+from twisted.web.resource import IResource
+
+from rtcd.metrics import Counter, Metrics
+
+MAX_HEADERS = 100
+"""Header lines in a request: browsers send about twenty."""
+
+MAX_HEADER_BYTES = 16384
+"""Request line and headers together."""
+
+ABORT_AFTER_S = 5
+"""A connection that timed out and does not take its last bytes is cut after so many seconds more."""
+
+SECURITY_HEADERS = {
+    b"X-Content-Type-Options": b"nosniff",
+    b"Referrer-Policy": b"no-referrer",
+    b"X-Frame-Options": b"SAMEORIGIN",
+    b"Cross-Origin-Opener-Policy": b"same-origin",
+}
+"""On every answer; a resource may set others, or other values of these."""
+
+_SLASHES = re.compile(rb"/{2,}")
+
+
+class DoorRequest(server.Request):
+    """A request with a bounded body and a tidy path."""
+
+    channel: DoorChannel
+    _taken = 0
+    refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        """The headers are complete: refuse a body that is announced too long before a byte of it is read."""
+        if length is not None and length > self.channel.site.max_body_bytes:
+            self._refuse()
+            return
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A piece of the body: refuse when a body of unannounced length grows too long."""
+        if self.refused:
+            return
+        self._taken += len(data)
+        if self._taken > self.channel.site.max_body_bytes:
+            self._refuse()
+            return
+        super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The whole request is here; ``//join//room`` means ``/join/room``."""
+        if self.refused:
+            return
+        self.channel.receiving = False
+        route, mark, query = path.partition(b"?")
+        super().requestReceived(command, _SLASHES.sub(b"/", route) + mark + query, version)
+
+    def process(self) -> None:
+        """Find the resource and let it answer."""
+        for name, value in SECURITY_HEADERS.items():
+            self.responseHeaders.setRawHeaders(name, [value])
+        super().process()
+
+    def setHeader(self, name: Any, value: Any) -> None:
+        """Twisted sets a ``Server`` header with its version before rendering: that is nobody's business."""
+        super().setHeader(name, b"rtcd" if name in (b"Server", b"server") else value)
+
+    def _refuse(self) -> None:
+        self.refused = True
+        self.channel.refuse(413, b"Content Too Large")
+
+
+class DoorChannel(http.HTTPChannel):
+    """An HTTP/1.1 connection whose requests have to arrive whole, and in time."""
+
+    site: DoorSite
+    transport: Any
+    maxHeaders = MAX_HEADERS
+    totalHeadersSize = MAX_HEADER_BYTES
+    abortTimeout = ABORT_AFTER_S
+    receiving = False
+    _deaf = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came. Only the first of a request restart the idle time: one who trickles gets no more of it."""
+        if self._deaf:
+            return
+        if not self.receiving:
+            self.receiving = True
+            self.resetTimeout()
+        LineReceiver.dataReceived(self, data)
+
+    def refuse(self, code: int, reason: bytes) -> None:
+        """Answer with an error, read nothing more and close."""
+        self._deaf = True
+        self.site.count(code)
+        lines = [b"HTTP/1.1 %d %s" % (code, reason), b"Server: rtcd", b"Connection: close", b"Content-Length: 0"]
+        lines += [b"%s: %s" % header for header in SECURITY_HEADERS.items()]
+        self.transport.write(b"\r\n".join([*lines, b"", b""]))
+        self.loseConnection()
+
+    def _send100Continue(self) -> None:
+        if not self._deaf:
+            super()._send100Continue()
+
+
+class DoorSite(server.Site):
+    """A web site whose requests are counted and bounded, on the given clock."""
+
+    protocol = DoorChannel  # type: ignore[assignment]  # Twisted's own default is a function
+    requestFactory = DoorRequest
+    noisy = False
+
+    def __init__(
+        self, clock: IReactorTime, root: IResource, metrics: Metrics, *, max_body_bytes: int, idle_timeout: float
+    ) -> None:
+        super().__init__(root, parsePOSTFormSubmission=False, timeout=idle_timeout, reactor=clock)
+        self.max_body_bytes = max_body_bytes
+        self._answers: dict[int, Counter] = {
+            code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
+            for code in range(1, 6)
+        }
+
+    def count(self, code: int) -> None:
+        """Count an answer by its class."""
+        self._answers[min(5, max(1, code // 100))].value += 1
+
+    def startFactory(self) -> None:
+        """No log file, and no timer for its dates."""
+
+    def stopFactory(self) -> None:
+        """Nothing to undo."""
+
+    def log(self, request: http.Request) -> None:
+        """An answer was given."""
+        self.count(request.code)
+
+

@@ -1,0 +1,53 @@
+"""`Tree`: the resource tree of the web site, to which services add theirs by absolute path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web import pages
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+
+
+class Tree(Resource):
+    """A root that finds the resource with the longest registered path; every other path is the fallback's.
+
+    A resource at ``/sig`` gets ``/sig`` and all below it, except what was added below it by its own full path.
+    What is left of the path is in ``request.postpath``, as always in twisted.web. The fallback is what was added
+    as ``/``: it sees the whole path in ``postpath``. Until there is one, unknown paths are 404.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._added: dict[tuple[bytes, ...], IResource] = {}
+        self._longest = 0
+        self._fallback: IResource = pages.notFound()
+
+    def add(self, path: str, resource: IResource) -> None:
+        """Serve ``resource`` at an absolute path such as ``/v1alpha/iceconfig``, or as the fallback at ``/``.
+
+        Raises `ValueError` if the path is not absolute, or is taken (``/`` may be replaced).
+        """
+        if not path.startswith("/"):
+            raise ValueError(f"{path!r} does not start with a slash")
+        key = tuple(part.encode() for part in path.split("/") if part)
+        if not key:
+            self._fallback = resource
+            return
+        if key in self._added:
+            raise ValueError(f"{path} is served already")
+        self._added[key] = resource
+        self._longest = max(self._longest, len(key))
+
+    def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
+        """Twisted asks for the child of the first segment; this takes as many segments as are registered."""
+        asked: Any = request
+        parts = (path, *asked.postpath[: self._longest - 1])
+        for length in range(len(parts), 0, -1):
+            found = self._added.get(parts[:length])
+            if found is not None:
+                asked.prepath.extend(asked.postpath[: length - 1])
+                del asked.postpath[: length - 1]
+                return found
+        asked.postpath.insert(0, asked.prepath.pop())
+        return self._fallback

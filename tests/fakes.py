@@ -1,0 +1,126 @@
+"""Fakes that all tests share. They implement the real interfaces; no socket and no clock but the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.web.http_headers import Headers
+from zope.interface import directlyProvides, providedBy
+
+from rtcd.doorway.http import DoorSite
+from rtcd.metrics import Metrics
+
+CLIENT = IPv4Address("TCP", "192.0.2.7", 40000)
+SERVER = IPv4Address("TCP", "192.0.2.1", 8443)
+
+
+class MemoryTransport(StringTransport):
+    """A TCP or TLS connection whose other end is the test."""
+
+    protocol: Any = None
+    no_delay = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Remember it."""
+        self.no_delay = bool(enabled)
+
+
+class FakeAnswer:
+    """What an HTTP request was answered, read from the wire: as far as it has come when it is asked for."""
+
+    def __init__(self, transport: MemoryTransport, channel: Any) -> None:
+        self.transport = transport
+        self.channel = channel
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole head of an answer has been written."""
+        return b"\r\n\r\n" in self.transport.value()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has closed the connection."""
+        return bool(self.transport.disconnecting)
+
+    @property
+    def code(self) -> int:
+        """The status code."""
+        return int(self._head()[0].split(b" ")[1])
+
+    @property
+    def headers(self) -> Headers:
+        """The headers."""
+        found = Headers()
+        for line in self._head()[1:]:
+            name, _, value = line.partition(b":")
+            found.addRawHeader(name, value.strip())
+        return found
+
+    @property
+    def body(self) -> bytes:
+        """The body, with chunks joined."""
+        rest: bytes = self.transport.value().partition(b"\r\n\r\n")[2]
+        if self.headers.getRawHeaders(b"Transfer-Encoding") != [b"chunked"]:
+            return rest
+        joined = b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            joined += rest[: int(size, 16)]
+            rest = rest[int(size, 16) + 2 :]
+        return joined
+
+    def header(self, name: str) -> str | None:
+        """The last value of one header, or None."""
+        values = self.headers.getRawHeaders(name)
+        return values[-1] if values else None
+
+    def _head(self) -> list[bytes]:
+        if not self.finished:
+            raise AssertionError("there is no answer yet")
+        lines: list[bytes] = self.transport.value().partition(b"\r\n\r\n")[0].split(b"\r\n")
+        return lines
+
+
+def make_request(
+    root: Any,
+    method: str | bytes,
+    path: str | bytes,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    secure: bool = True,
+    client: Any = CLIENT,
+    clock: Any = None,
+) -> FakeAnswer:
+    """Send one whole HTTP request to a root resource, a site, or a doorway; no socket is opened.
+
+    ``secure``: whether it seems to come by TLS. ``headers`` replace the default ``Host``; ``Content-Length`` is added.
+    An answer that comes later (``NOT_DONE_YET``) is in the returned object as soon as it has been written.
+    """
+    site = getattr(root, "site", root)
+    if not hasattr(site, "buildProtocol"):
+        site = DoorSite(clock or MemoryReactorClock(), root, Metrics(), max_body_bytes=2**18, idle_timeout=60)
+    transport = MemoryTransport(hostAddress=SERVER, peerAddress=client)
+    if secure:
+        directlyProvides(transport, providedBy(transport), ISSLTransport)
+    channel = site.buildProtocol(client)
+    transport.protocol = channel
+    channel.makeConnection(transport)
+    sent = {"Host": "192.0.2.1:8443", **(headers or {})}
+    if body or method in ("POST", "PUT", b"POST", b"PUT"):
+        sent.setdefault("Content-Length", str(len(body)))
+    channel.dataReceived(
+        b"%s %s HTTP/1.1\r\n" % (_bytes(method), _bytes(path))
+        + b"".join(b"%s: %s\r\n" % (_bytes(name), _bytes(value)) for name, value in sent.items())
+        + b"\r\n"
+        + body
+    )
+    return FakeAnswer(transport, channel)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
