@@ -12,6 +12,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import directlyProvides, providedBy
 
 from rtcd.doorway.http import DoorSite
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 
 CLIENT = IPv4Address("TCP", "192.0.2.7", 40000)
@@ -103,7 +104,7 @@ def make_request(
     """
     site = getattr(root, "site", root)
     if not hasattr(site, "buildProtocol"):
-        site = DoorSite(clock or MemoryReactorClock(), root, Metrics(), max_body_bytes=2**18, idle_timeout=60)
+        site = DoorSite(clock or MemoryReactorClock(), root, DoorwaySettings(), Metrics())
     transport = MemoryTransport(hostAddress=SERVER, peerAddress=client)
     if secure:
         directlyProvides(transport, providedBy(transport), ISSLTransport)

@@ -1,6 +1,7 @@
-"""`Doorway`: every stream listener of the daemon, and the web site behind them.
+"""`Doorway`: every stream listener of the daemon, the TLS on them, and the web site behind.
 
-Services meet here: they add web resources by path and stream protocols by ALPN name.
+Services meet here: they add web resources by path and stream protocols by ALPN name. Start reading at `switch` for
+what happens to a connection, at `http` for what happens to a request.
 """
 
 from __future__ import annotations
@@ -8,25 +9,35 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet import defer, error
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
-from rtcd.config import ConfigError
+from rtcd.doorway.certificates import Certificates
+from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.http import DoorSite
+from rtcd.doorway.listeners import open_listeners
 from rtcd.doorway.origin import Authority, parse_authority, parse_public_url, unmapped
+from rtcd.doorway.redirect import CA_PATH, AuthorityFile, Redirect
 from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.switch import HTTP_ALPN, OuterFactory, PlainFactory, TlsFactory
 from rtcd.doorway.tree import Tree
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 
+SERVICE = "web"
+"""The name of our listeners in the directory."""
+
 
 class Doorway(MultiService):
-    """The service that owns the web and stream listeners."""
+    """The service that owns the web and stream listeners.
+
+    ``directory``: what of the daemon listens where. ``certificates``: the certificate in service; ``site``: the web
+    site. Raises `ConfigError` when made, if there is a certificate that cannot be used.
+    """
 
     name = "doorway"
     _log = Logger()
@@ -35,25 +46,52 @@ class Doorway(MultiService):
         self, reactor: Any, settings: DoorwaySettings, tls: TlsSettings, state: StateDirectory, metrics: Metrics
     ) -> None:
         super().__init__()
-        self.reactor = reactor
-        self.settings = settings
-        self.directory = Directory()
-        self.certificates: Any = None
-        self._tree = Tree()
+        self._reactor = reactor
+        self._settings = settings
+        self._public = parse_public_url(settings.public_url) if settings.public_url else None
         self._streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
-        self.site = DoorSite(
-            reactor, self._tree, metrics,
-            max_body_bytes=settings.max_body_bytes, idle_timeout=settings.idle_timeout,
+        self.directory = Directory()
+        self.certificates = Certificates(
+            reactor, tls, state, metrics,
+            alpn=self._alpn, extra_names=[self._public[1].host] if self._public else [],
         )
+        self.certificates.setServiceParent(self)
+        self._connections = Connections(reactor, settings, metrics)
+        authority = AuthorityFile(lambda: self.certificates.ca_pem)
+        self._tree = Tree()
+        self._tree.add(CA_PATH, authority)
+        redirects = Tree()
+        redirects.add("/", Redirect(self._https_origin))
+        redirects.add(CA_PATH, authority)
+        self.site = DoorSite(reactor, self._tree, settings, metrics)
+        self.redirect_site = DoorSite(reactor, redirects, settings, metrics)
+        same_port_site = DoorSite(reactor, Redirect(self._same_port_origin), settings, metrics)
+        tls_factory = TlsFactory(reactor, self.certificates, self._connections, self._stream)
+        self._https = OuterFactory(self._connections, tls_factory, same_port_site)
+        self._redirects = PlainFactory(reactor, self._connections, self.redirect_site)
+        self._plain = PlainFactory(reactor, self._connections, self.site)
+
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """The names and addresses that this daemon's certificate is for."""
+        return self.certificates.names
+
+    @property
+    def public_origin(self) -> str | None:
+        """The configured public origin, or None if there is none."""
+        return self._public[1].origin(self._public[0]) if self._public else None
 
     def add_child(self, path: str, resource: IResource) -> None:
         """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's."""
         self._tree.add(path, resource)
 
     def add_stream(self, alpn: str, factory: IProtocolFactory) -> None:
-        """Give connections that negotiate this ALPN name inside TLS to ``factory``."""
-        if alpn in self._streams:
+        """Give connections that negotiate this ALPN name inside TLS to ``factory``.
+
+        The one named ``stun.turn`` also gets those that begin with a STUN message without having said ALPN.
+        """
+        if alpn in self._streams or alpn == HTTP_ALPN:
             raise ValueError(f"{alpn} is served already")
         self._streams[alpn] = factory
 
@@ -66,53 +104,81 @@ class Doorway(MultiService):
         """The host of `origin`, ready for a URL: an IPv6 address is in brackets."""
         return self._seen(request)[1].bracketed
 
-    def _seen(self, request: Any) -> tuple[str, Authority]:
-        if self.settings.public_url is not None:
-            return parse_public_url(self.settings.public_url)
-        scheme = "https" if request.isSecure() else "http"
-        try:
-            return scheme, parse_authority((request.getHeader(b"host") or b"").decode("ascii"))
-        except ValueError:
-            here = request.getHost()
-            return scheme, Authority(unmapped(here.host), here.port)
+    def reload(self) -> bool:
+        """Read the certificate again (SIGHUP), for new connections; False if the old one had to stay."""
+        return self.certificates.reload()
 
     def privilegedStartService(self) -> None:
         """Open the listeners, while ports below 1024 may still be opened. Raises `ConfigError`."""
         super().privilegedStartService()
         if self._ports:
             return
-        for text in self.settings.plain:
-            self._open("plain", text, self.site, "tcp")
+        self._connections.reopen()
+        try:
+            self._open("https", self._settings.https, self._https, "tls")
+            self._open("http", self._settings.http, self._redirects, "tcp")
+            self._open("plain", self._settings.plain, self._plain, "tcp")
+        except BaseException:
+            self._close_ports()
+            raise
 
     def startService(self) -> None:
         """Start; opens the listeners if nobody has."""
         self.privilegedStartService()
         super().startService()
 
+    def stopService(self) -> Deferred[None]:
+        """Close the listeners, then the open connections; fires when all are closed."""
+        return Deferred.fromCoroutine(self._stop())
+
     async def _stop(self) -> None:
+        for closed in self._close_ports():
+            await closed
+        await self._connections.close_all()
+        await maybeDeferred(super().stopService)
+
+    def _open(self, key: str, endpoints: tuple[str, ...], factory: IProtocolFactory, transport: str) -> None:
+        for text in endpoints:
+            for port in open_listeners(self._reactor, key, text, factory):
+                here: Any = port.getHost()
+                listener = Listener(SERVICE, transport, getattr(here, "host", text), getattr(here, "port", 0))
+                self._ports.append((port, listener))
+                self.directory.opened(listener)
+
+    def _close_ports(self) -> list[Deferred[Any]]:
         ports, self._ports = self._ports, []
-        for port, listener in ports:
+        for _, listener in ports:
             self.directory.closed(listener)
-            await defer.maybeDeferred(port.stopListening)
-        await defer.maybeDeferred(super().stopService)
+        return [maybeDeferred(port.stopListening) for port, _ in ports]
 
-    def stopService(self) -> defer.Deferred[None]:
-        """Close the listeners; fires when they are closed."""
-        return defer.Deferred.fromCoroutine(self._stop())
+    def _alpn(self) -> list[bytes]:
+        return [HTTP_ALPN.encode(), *(name.encode() for name in self._streams)]
 
-    def _open(self, key: str, text: str, factory: IProtocolFactory, transport: str) -> None:
-        outcome: list[Any] = []
-        try:
-            waiting = serverFromString(self.reactor, text).listen(factory)
-        except ValueError as fault:
-            raise ConfigError("doorway", key, f"{text!r} is no endpoint ({fault}); write it like tcp:8443") from None
-        waiting.addBoth(outcome.append)
-        if not outcome or not hasattr(outcome[0], "getHost"):
-            reason = outcome[0].value if outcome else "it does not open at once"
-            if isinstance(reason, error.CannotListenError):
-                reason = reason.socketError
-            raise ConfigError("doorway", key, f"{text} cannot be opened: {reason}; free it or choose another")
-        here = outcome[0].getHost()
-        listener = Listener("web", transport, getattr(here, "host", text), getattr(here, "port", 0))
-        self._ports.append((outcome[0], listener))
-        self.directory.opened(listener)
+    def _stream(self, alpn: str) -> IProtocolFactory | None:
+        return self.site if alpn == HTTP_ALPN else self._streams.get(alpn)
+
+    def _seen(self, request: IRequest) -> tuple[str, Authority]:
+        if self._public is not None:
+            return self._public
+        return ("https" if request.isSecure() else "http"), _asked(request)
+
+    def _https_origin(self, request: IRequest) -> str:
+        if self._public is not None:
+            return self._public[1].origin(self._public[0])
+        opened = [one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"]
+        return Authority(_asked(request).host, opened[0] if opened else None).origin("https")
+
+    def _same_port_origin(self, request: IRequest) -> str:
+        if self._public is not None:
+            return self._public[1].origin(self._public[0])
+        asked = _asked(request)
+        return Authority(asked.host, asked.port or getattr(request.getHost(), "port", None)).origin("https")
+
+
+def _asked(request: Any) -> Authority:
+    """What the browser says that it asked, if it says so properly; otherwise the address it came to."""
+    try:
+        return parse_authority((request.getHeader(b"host") or b"").decode("ascii"))
+    except ValueError:
+        here = request.getHost()
+        return Authority(unmapped(getattr(here, "host", "localhost")), getattr(here, "port", None))

@@ -13,6 +13,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.web import http, server
 from twisted.web.resource import IResource
 
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Counter, Metrics
 
 MAX_HEADERS = 100
@@ -20,9 +21,6 @@ MAX_HEADERS = 100
 
 MAX_HEADER_BYTES = 16384
 """Request line and headers together."""
-
-ABORT_AFTER_S = 5
-"""A connection that timed out and does not take its last bytes is cut after so many seconds more."""
 
 SECURITY_HEADERS = {
     b"X-Content-Type-Options": b"nosniff",
@@ -79,6 +77,7 @@ class DoorRequest(server.Request):
 
     def _refuse(self) -> None:
         self.refused = True
+        self.requestHeaders.removeHeader(b"Expect")  # or Twisted would still ask for the body
         self.channel.refuse(413, b"Content Too Large")
 
 
@@ -89,7 +88,6 @@ class DoorChannel(http.HTTPChannel):
     transport: Any
     maxHeaders = MAX_HEADERS
     totalHeadersSize = MAX_HEADER_BYTES
-    abortTimeout = ABORT_AFTER_S
     receiving = False
     _deaf = False
 
@@ -111,9 +109,9 @@ class DoorChannel(http.HTTPChannel):
         self.transport.write(b"\r\n".join([*lines, b"", b""]))
         self.loseConnection()
 
-    def _send100Continue(self) -> None:
-        if not self._deaf:
-            super()._send100Continue()
+    def timeoutConnection(self) -> None:
+        """Nothing, or too little, came in time. The layer below cuts a peer that does not let itself be closed."""
+        self.loseConnection()
 
 
 class DoorSite(server.Site):
@@ -123,11 +121,9 @@ class DoorSite(server.Site):
     requestFactory = DoorRequest
     noisy = False
 
-    def __init__(
-        self, clock: IReactorTime, root: IResource, metrics: Metrics, *, max_body_bytes: int, idle_timeout: float
-    ) -> None:
-        super().__init__(root, parsePOSTFormSubmission=False, timeout=idle_timeout, reactor=clock)
-        self.max_body_bytes = max_body_bytes
+    def __init__(self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics) -> None:
+        super().__init__(root, parsePOSTFormSubmission=False, timeout=settings.idle_timeout, reactor=clock)
+        self.max_body_bytes = settings.max_body_bytes
         self._answers: dict[int, Counter] = {
             code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
             for code in range(1, 6)

@@ -1,0 +1,147 @@
+"""`Connections`: the table of every open stream connection, its bounds, and the way to close them all.
+
+A connection is undecided until its protocol is known; it has so many seconds for that. A connection is known here
+by its lowest transport, and closed through its layer: what talks to that transport (TLS, or the plain layer).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from rtcd.bucket import network
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.metrics import Metrics
+
+CLOSE_GRACE_S = 3.0
+"""When the daemon stops, a connection that has not ended so many seconds after it was asked to is cut."""
+
+_REFUSED = "Connections refused or dropped before their protocol was known, by reason."
+
+
+class Layer(Protocol):
+    """What a connection is closed through."""
+
+    def unregisterProducer(self) -> None:
+        """Let the close happen even if somebody would still have something to say."""
+
+    def loseConnection(self) -> None:
+        """Close after the last bytes are out."""
+
+
+class Connections:
+    """Open connections and the undecided ones among them, on one timer."""
+
+    def __init__(self, clock: IReactorTime, settings: DoorwaySettings, metrics: Metrics) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._open: dict[Any, Layer] = {}
+        self._undecided: OrderedDict[Any, tuple[str, float]] = OrderedDict()
+        self._per_address: dict[str, int] = {}
+        self._timer: IDelayedCall | None = None
+        self._closing: Deferred[None] | None = None
+        self._opened = metrics.counter("doorway", "connections", "Connections accepted.")
+        self._refused = {
+            reason: metrics.counter("doorway", "refused_connections", _REFUSED, reason=reason)
+            for reason in ("total", "address", "oldest", "timeout", "garbage")
+        }
+        metrics.gauge("doorway", "open_connections", "Connections open now.", lambda: len(self._open))
+        metrics.gauge("doorway", "undecided_connections", "Those undecided.", lambda: len(self._undecided))
+
+    def admits(self, host: str, *, undecided: bool) -> bool:
+        """Whether one more connection from ``host`` (empty: not from a network) may come. A refusal is counted."""
+        if len(self._open) >= self._settings.max_connections or self._closing is not None:
+            self._refused["total"].value += 1
+            return False
+        if undecided and host and self._per_address.get(network(host), 0) >= self._settings.max_undecided_per_address:
+            self._refused["address"].value += 1
+            return False
+        return True
+
+    def opened(self, transport: Any, layer: Layer) -> None:
+        """A connection is open, or another layer is now on its transport."""
+        if transport not in self._open:
+            self._opened.value += 1
+        self._open[transport] = layer
+
+    def undecided(self, transport: Any, host: str) -> None:
+        """The clock runs for this open connection. If too many wait, the one that has waited longest is dropped."""
+        if len(self._undecided) >= self._settings.max_undecided:
+            oldest = next(iter(self._undecided))
+            self._refused["oldest"].value += 1
+            self._drop(oldest)
+        source = network(host)
+        self._per_address[source] = self._per_address.get(source, 0) + 1
+        self._undecided[transport] = (source, self._clock.seconds() + self._settings.handshake_timeout)
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._settings.handshake_timeout, self._expire)
+
+    def decided(self, transport: Any) -> None:
+        """The protocol is known: the clock stops. Harmless when repeated."""
+        source, _ = self._undecided.pop(transport, ("", 0))
+        left = self._per_address.pop(source, 0) - 1
+        if left > 0:
+            self._per_address[source] = left
+
+    def garbage(self, transport: Any) -> None:
+        """The first bytes are no protocol of ours: cut it."""
+        self._refused["garbage"].value += 1
+        self._drop(transport)
+
+    def gone(self, transport: Any) -> None:
+        """The connection is closed."""
+        self.decided(transport)
+        self._open.pop(transport, None)
+        self._finish()
+
+    def close_all(self) -> Deferred[None]:
+        """Close every connection, by force after `CLOSE_GRACE_S`; fires when the last is gone. None is let in."""
+        self._closing = Deferred()
+        result = self._closing
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for transport in list(self._undecided):
+            self._drop(transport)
+        for layer in list(self._open.values()):
+            layer.unregisterProducer()
+            layer.loseConnection()
+        if self._open:
+            self._timer = self._clock.callLater(CLOSE_GRACE_S, self._cut)
+        self._finish()
+        return result
+
+    def reopen(self) -> None:
+        """Let connections in again after `close_all`."""
+        self._closing = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        while self._undecided:
+            transport, (_, deadline) = next(iter(self._undecided.items()))
+            left = deadline - now
+            if 0 < left <= self._settings.handshake_timeout:  # more is left only if the clock was put back
+                self._timer = self._clock.callLater(left, self._expire)
+                return
+            self._refused["timeout"].value += 1
+            self._drop(transport)
+
+    def _cut(self) -> None:
+        self._timer = None
+        for transport in list(self._open):
+            transport.abortConnection()
+
+    def _drop(self, transport: Any) -> None:
+        self.decided(transport)
+        transport.abortConnection()
+
+    def _finish(self) -> None:
+        if self._closing is not None and not self._open and not self._closing.called:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._closing.callback(None)

@@ -1,0 +1,239 @@
+"""Port sharing: look at a connection's first bytes, hand its transport to the right protocol, and step out.
+
+On an HTTPS port: TLS, or plain HTTP, which is only redirected. Inside TLS: what ALPN names; without ALPN (TURN
+clients send none) the first decrypted bytes decide. What was handed over is never looked at again.
+
+Below each protocol stays one layer for the life of the connection, TLS or `PlainLayer`: a `ProtocolWrapper` in both
+cases, which is what Autobahn's WebSocketResource needs to take a connection over, and our `Connections` to count it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from rtcd.doorway.connections import Connections
+from rtcd.doorway.sniff import Verdict, sniff
+
+HTTP_ALPN = "http/1.1"
+STUN_ALPN = "stun.turn"
+"""RFC 7443 §3."""
+
+LINGER_S = 30.0
+"""A connection that we close has so many seconds to take its last bytes and to say goodbye."""
+
+Choose = Callable[[str], IProtocolFactory | None]
+"""The factory behind an ALPN name, or None."""
+
+
+class _Layer(ProtocolWrapper):
+    """What both kinds of layer do: tell the table, and see a close through."""
+
+    factory: Any
+    transport: Any
+    _linger: IDelayedCall | None = None
+
+    def makeConnection(self, transport: Any) -> None:
+        """The connection is open, or was handed over."""
+        self.factory.connections.opened(transport, self)
+        super().makeConnection(transport)
+
+    def loseConnection(self) -> None:
+        """Close when the last bytes are out; cut a peer that does not take them, or never answers TLS's goodbye."""
+        if self._linger is None and self.transport is not None:
+            self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
+        super().loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is closed: first its protocol is told, then the table."""
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        try:
+            super().connectionLost(reason)
+        finally:
+            self.factory.connections.gone(self.transport)
+
+
+class PlainLayer(_Layer):
+    """The layer of a connection without TLS."""
+
+    def makeConnection(self, transport: Any) -> None:
+        """The connection is open, or was handed over."""
+        _no_delay(transport)
+        super().makeConnection(transport)
+
+
+class PlainFactory(WrappingFactory[PlainLayer]):
+    """Connections that speak one protocol only, without TLS: the redirects, and the site behind a proxy."""
+
+    protocol = PlainLayer
+    noisy = False
+
+    def __init__(self, clock: IReactorTime, connections: Connections, wrapped: IProtocolFactory) -> None:
+        super().__init__(wrapped)
+        self.clock = clock
+        self.connections = connections
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """None refuses the connection."""
+        return super().buildProtocol(addr) if self.connections.admits(_host(addr), undecided=False) else None
+
+
+class TlsLayer(_Layer, BufferingTLSTransport):
+    """The layer of a connection inside TLS."""
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """Makes TLS layers over protocols that still have to be chosen."""
+
+    protocol = TlsLayer
+
+    def __init__(
+        self, clock: IReactorTime, creator: IOpenSSLServerConnectionCreator, connections: Connections, choose: Choose
+    ) -> None:
+        super().__init__(creator, False, Factory.forProtocol(lambda: InnerSwitch(connections, choose)), clock)
+        self.clock = clock
+        self.connections = connections
+
+
+class _Switch(Protocol):
+    """Collects first bytes until they tell the protocol; `decide` then hands over."""
+
+    _log = Logger()
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self._head = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        """First bytes: never more than `MAX_SNIFF_BYTES` of them are waited for."""
+        self._head += data
+        verdict = sniff(self._head)
+        if verdict is not Verdict.UNDECIDED:
+            data, self._head = self._head, b""
+            self.decide(verdict, data)
+
+    def decide(self, verdict: Verdict, data: bytes) -> None:
+        """Hand over to the protocol that ``verdict`` names, or close."""
+        raise NotImplementedError
+
+    def hand_over(self, protocol: IProtocol, data: bytes) -> None:
+        """From now on the transport is ``protocol``'s, which first gets the bytes that we have."""
+        transport: Any = self.transport
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if data:
+            protocol.dataReceived(data)
+
+
+class OuterSwitch(_Switch):
+    """A new connection on an HTTPS port."""
+
+    factory: OuterFactory
+    transport: Any
+
+    def connectionMade(self) -> None:
+        """The clock runs until the protocol is known."""
+        _no_delay(self.transport)
+        self.connections.opened(self.transport, self.transport)
+        self.connections.undecided(self.transport, _host(self.transport.getPeer()))
+
+    def decide(self, verdict: Verdict, data: bytes) -> None:
+        """TLS stays undecided (what is inside?) and on the clock; HTTP is redirected; all else is cut."""
+        address = self.transport.getPeer()
+        if verdict is Verdict.TLS:
+            self.hand_over(self.factory.tls.buildProtocol(address), data)
+        elif verdict is Verdict.HTTP:
+            self.connections.decided(self.transport)
+            self.hand_over(PlainLayer(self.factory.plain, self.factory.plain.wrappedFactory.buildProtocol(address)), data)
+        else:
+            self.connections.garbage(self.transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Closed before it said what it was."""
+        self.connections.gone(self.transport)
+
+
+class OuterFactory(Factory):
+    """The factory of an HTTPS port: ``redirect`` is the site that answers plain HTTP there."""
+
+    noisy = False
+
+    def __init__(self, connections: Connections, tls: TlsFactory, redirect: IProtocolFactory) -> None:
+        self.connections = connections
+        self.tls = tls
+        self.plain = PlainFactory(tls.clock, connections, redirect)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """None refuses the connection."""
+        if not self.connections.admits(_host(addr), undecided=True):
+            return None
+        switch = OuterSwitch(self.connections)
+        switch.factory = self
+        return switch
+
+
+@implementer(IHandshakeListener)
+class InnerSwitch(_Switch):
+    """Inside TLS: ALPN decides as soon as the handshake is complete, otherwise the first decrypted bytes."""
+
+    transport: Any
+
+    def __init__(self, connections: Connections, choose: Choose) -> None:
+        super().__init__(connections)
+        self._choose = choose
+
+    def handshakeCompleted(self) -> None:
+        """The TLS handshake is complete."""
+        name = self.transport.negotiatedProtocol
+        if name is not None:
+            self._become(name.decode("ascii", "replace"), b"")
+
+    def decide(self, verdict: Verdict, data: bytes) -> None:
+        """No ALPN: HTTP for the site, STUN for TURN."""
+        names = {Verdict.HTTP: HTTP_ALPN, Verdict.STUN: STUN_ALPN}
+        self._become(names.get(verdict, ""), data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The handshake failed, or nothing was said inside. The layer below tells the table."""
+        self._log.debug("connection ended before its protocol was known: {reason}", reason=reason.getErrorMessage())
+
+    def _become(self, name: str, data: bytes) -> None:
+        lowest = self.transport.transport
+        factory = self._choose(name)
+        protocol = factory.buildProtocol(self.transport.getPeer()) if factory is not None else None
+        if protocol is None:
+            self.connections.garbage(lowest)
+            return
+        self.connections.decided(lowest)
+        self.hand_over(protocol, data)
+
+
+def _no_delay(transport: Any) -> None:
+    if ITCPTransport.providedBy(transport):
+        transport.setTcpNoDelay(True)
+
+
+def _host(address: Any) -> str:
+    return address.host if isinstance(address, IPv4Address | IPv6Address) else ""
