@@ -84,8 +84,9 @@ class Certificates(Service):
         self._seen: list[_MTime | None] = []
         self.ca_pem: bytes | None = None
         """The local CA, or None while the operator's own files are used."""
-        self.chain, self._context = self._load(settings)
-        """The certificate in service and its intermediates."""
+        self.chain: Chain | None = None
+        """The certificate in service and its intermediates; None before `load`."""
+        self._context: SSL.Context | None = None
         metrics.gauge("doorway", "certificate_days_left", "Days until the certificate expires.", self.days_left)
         self._reloads = {
             result: metrics.counter("doorway", "certificate_loads", "Certificate loads after the start.", result=result)
@@ -95,18 +96,26 @@ class Certificates(Service):
     @property
     def names(self) -> tuple[str, ...]:
         """Host names and addresses that the certificate in service is for."""
-        return names_of(self.chain.certificates[0])
+        return names_of(self.chain.certificates[0]) if self.chain is not None else ()
 
     def days_left(self) -> float:
-        """Days until the certificate in service expires."""
-        return self.chain.days_left(self._reactor.seconds())
+        """Days until the certificate in service expires; 0 before there is one."""
+        return self.chain.days_left(self._reactor.seconds()) if self.chain is not None else 0.0
+
+    def load(self) -> None:
+        """Load or make the certificate, if that has not been done. Raises `ConfigError`."""
+        if self.chain is None:
+            self.chain, self._context = self._load(self._settings)
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """Twisted asks for a connection: it gets one with the current certificate."""
+        if self._context is None:
+            raise RuntimeError("no certificate was loaded")
         return SSL.Connection(self._context, None)
 
     def startService(self) -> None:
-        """Begin to watch files and dates."""
+        """Begin to watch files and dates. Raises `ConfigError` if there is no certificate to begin with."""
+        self.load()
         super().startService()
         for every, look in ((POLL_S, self._poll), (float(DAY_S), self._daily)):
             loop = LoopingCall(look)
@@ -138,9 +147,11 @@ class Certificates(Service):
         return ("cert", "key", "key-password", "names", "minimum", "ciphers")
 
     def _take(self, settings: TlsSettings) -> None:
-        before = self.chain.certificates[0]
+        if self.chain is None:  # nothing here uses TLS, so there is nothing to replace
+            return
+        before = self.chain
         self.chain, self._context = self._load(settings)
-        if self.chain.certificates[0] != before:
+        if self.chain.certificates != before.certificates:
             self._reloads["taken"].value += 1
             self._log.info(
                 "new certificate in service for {names}, {days} days left",

@@ -36,7 +36,7 @@ class Doorway(MultiService):
     """The service that owns the web and stream listeners.
 
     ``directory``: what of the daemon listens where. ``certificates``: the certificate in service; ``site``: the web
-    site. Raises `ConfigError` when made, if there is a certificate that cannot be used.
+    site. Nothing is opened, read or made before the start.
     """
 
     name = "doorway"
@@ -49,6 +49,7 @@ class Doorway(MultiService):
         self._reactor = reactor
         self._settings = settings
         self._public = parse_public_url(settings.public_url) if settings.public_url else None
+        self._used = False
         self._streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
         self.directory = Directory()
@@ -56,7 +57,8 @@ class Doorway(MultiService):
             reactor, tls, state, metrics,
             alpn=self._alpn, extra_names=[self._public[1].host] if self._public else [],
         )
-        self.certificates.setServiceParent(self)
+        if settings.https:
+            self.certificates.setServiceParent(self)
         self._connections = Connections(reactor, settings, metrics)
         authority = AuthorityFile(lambda: self.certificates.ca_pem)
         self._tree = Tree()
@@ -82,9 +84,15 @@ class Doorway(MultiService):
         """The configured public origin, or None if there is none."""
         return self._public[1].origin(self._public[0]) if self._public else None
 
+    @property
+    def needed(self) -> bool:
+        """Whether any service has something behind it: a relay alone needs no web listener and no certificate."""
+        return self._used
+
     def add_child(self, path: str, resource: IResource) -> None:
         """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's."""
         self._tree.add(path, resource)
+        self._used = True
 
     def add_stream(self, alpn: str, factory: IProtocolFactory) -> None:
         """Give connections that negotiate this ALPN name inside TLS to ``factory``.
@@ -94,6 +102,7 @@ class Doorway(MultiService):
         if alpn in self._streams or alpn == HTTP_ALPN:
             raise ValueError(f"{alpn} is served already")
         self._streams[alpn] = factory
+        self._used = True
 
     def origin(self, request: IRequest) -> str:
         """The origin that the browser sees, such as ``https://192.0.2.1:8443``."""
@@ -113,6 +122,8 @@ class Doorway(MultiService):
         super().privilegedStartService()
         if self._ports:
             return
+        if self._settings.https:
+            self.certificates.load()
         self._connections.reopen()
         try:
             self._open("https", self._settings.https, self._https, "tls")
@@ -163,14 +174,14 @@ class Doorway(MultiService):
         return ("https" if request.isSecure() else "http"), _asked(request)
 
     def _https_origin(self, request: IRequest) -> str:
-        if self._public is not None:
-            return self._public[1].origin(self._public[0])
+        if self.public_origin is not None:
+            return self.public_origin
         opened = [one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"]
         return Authority(_asked(request).host, opened[0] if opened else None).origin("https")
 
     def _same_port_origin(self, request: IRequest) -> str:
-        if self._public is not None:
-            return self._public[1].origin(self._public[0])
+        if self.public_origin is not None:
+            return self.public_origin
         asked = _asked(request)
         return Authority(asked.host, asked.port or getattr(request.getHost(), "port", None)).origin("https")
 
