@@ -1,0 +1,172 @@
+"""`MemoryRooms`: the `IRoomStore` of one process. Holds rooms and sockets, and one timer for all deadlines.
+
+No rule lives here: what a room becomes is decided by the changes it is given.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import TypeVar
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from rtcd.interfaces import IRoomStore
+from rtcd.metrics import Metrics
+from rtcd.rooms.room import (
+    Attach,
+    Census,
+    Change,
+    Close,
+    Deliver,
+    Limits,
+    Outcome,
+    Room,
+    Socket,
+    StoreFull,
+    close,
+    expire,
+    next_deadline,
+)
+from rtcd.rooms.settings import RoomsSettings
+
+T = TypeVar("T")
+
+MAX_STALE_DEADLINES = 10000
+"""How many entries of rooms that ended early the heap may hold before it is made anew."""
+
+
+@implementer(IRoomStore)
+class MemoryRooms:
+    """Rooms in a dictionary. Every method runs to its end at once; the async ones never wait."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, settings: RoomsSettings, metrics: Metrics) -> None:
+        self._clock = clock
+        self._rooms: dict[str, Room] = {}
+        self._sockets: dict[tuple[str, str], Socket] = {}
+        self._seats: Counter[str] = Counter()
+        self._heap: list[tuple[float, str]] = []
+        self._due: dict[str, float] = {}
+        self._call: IDelayedCall | None = None
+        self._closed = False
+        self.use(settings)
+        metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
+        metrics.gauge("rooms", "seats", "Clients that hold a seat.", lambda: self._seats.total())
+        self._opened = metrics.counter("rooms", "opened", "Rooms opened.")
+        self._refused = metrics.counter("rooms", "refused", "Rooms and seats refused by a limit.")
+
+    def use(self, settings: RoomsSettings) -> None:
+        """Go by these settings from now on (a reload)."""
+        self.limits: Limits = settings.limits
+        self._max_rooms = settings.max_rooms
+        self._max_seats = settings.max_clients_per_address
+
+    async def update(self, room: str, change: Change[T], socket: Socket | None = None) -> T:
+        """See `IRoomStore.update`. Raises StoreFull."""
+        return self._apply(room, change, socket)
+
+    async def census(self, address: str) -> Census:
+        """See `IRoomStore.census`."""
+        return Census(len(self._rooms), self._seats[address])
+
+    def detach(self, room: str, client: str, socket: Socket) -> None:
+        """See `IRoomStore.detach`."""
+        if self._sockets.get((room, client)) is socket:
+            del self._sockets[room, client]
+
+    async def close(self) -> None:
+        """See `IRoomStore.close`."""
+        for name in list(self._rooms):
+            self._apply(name, close)
+        self._closed = True
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _apply(self, name: str, change: Change[T], socket: Socket | None = None) -> T:
+        before = self._rooms.get(name)
+        outcome: Outcome[T] = change(before or Room(), self._clock.seconds())
+        after = outcome.room
+        if after is not before and not (before is None and after.empty):
+            self._keep(name, before, after)
+        for effect in outcome.effects:
+            if isinstance(effect, Attach):
+                if socket is not None:
+                    self._sockets[name, effect.client] = socket
+            else:
+                self._perform(name, effect)
+        return outcome.result
+
+    def _keep(self, name: str, before: Room | None, after: Room) -> None:
+        had = before.clients if before else ()
+        gained = Counter(one.address for one in after.clients)
+        gained.subtract(one.address for one in had)
+        if before is None and len(self._rooms) >= self._max_rooms:
+            self._refused.value += 1
+            raise StoreFull(f"there are {self._max_rooms} rooms already")
+        for address, seats in gained.items():
+            if seats > 0 and address and self._seats[address] + seats > self._max_seats:
+                self._refused.value += 1
+                raise StoreFull(f"the clients of one address may hold {self._max_seats} seats")
+        for address, seats in gained.items():
+            self._seats[address] += seats
+            if not self._seats[address]:
+                del self._seats[address]
+        if before is None:
+            self._opened.value += 1
+        if after.empty:
+            del self._rooms[name]
+        else:
+            self._rooms[name] = after
+            self._wake(name, next_deadline(after, self.limits))
+
+    def _perform(self, name: str, effect: Deliver | Close) -> None:
+        socket = self._sockets.get((name, effect.client))
+        if socket is None:
+            return
+        try:
+            if isinstance(effect, Deliver):
+                socket.deliver(effect.text)
+            else:
+                socket.close()
+        except Exception:
+            self._log.failure("a socket did not take {effect}", effect=type(effect).__name__)
+
+    def _wake(self, name: str, deadline: float | None) -> None:
+        if deadline is None or deadline >= self._due.get(name, float("inf")):
+            return
+        self._due[name] = deadline
+        heapq.heappush(self._heap, (deadline, name))
+        if len(self._heap) > 2 * len(self._rooms) + MAX_STALE_DEADLINES:
+            self._due = {one: self._due[one] for one in self._rooms if one in self._due}
+            self._heap = [(when, one) for one, when in self._due.items()]
+            heapq.heapify(self._heap)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._closed or not self._heap:
+            return
+        first = self._heap[0][0]
+        if self._call is not None:
+            if self._call.getTime() <= first:
+                return
+            self._call.cancel()
+        self._call = self._clock.callLater(max(0.0, first - self._clock.seconds()), self._ring)
+
+    def _ring(self) -> None:
+        self._call = None
+        now = self._clock.seconds()
+        while self._heap and self._heap[0][0] <= now:
+            when, name = heapq.heappop(self._heap)
+            if self._due.get(name) == when:
+                del self._due[name]
+            if name not in self._rooms:
+                continue
+            self._apply(name, lambda room, at: expire(room, at, self.limits))
+            if name in self._rooms and name not in self._due:
+                self._wake(name, next_deadline(self._rooms[name], self.limits))
+        self._arm()
