@@ -1,0 +1,296 @@
+"""The WebSocket of Collider's protocol, on Autobahn: bytes of one connection to the rules and back.
+
+A connection handles its frames one after another. No rule lives here; every answer comes from ``switchboard``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket import protocol as autobahn_protocol
+from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from rtcd.bucket import Buckets, network
+from rtcd.interfaces import IRoomStore
+from rtcd.metrics import Metrics
+from rtcd.rooms.room import StoreFull, StoreUnavailable
+from rtcd.signaling import messages, switchboard
+from rtcd.signaling.settings import Settings
+
+MAX_WAITING_FRAMES = 64
+"""Frames of one client that wait while an earlier one is handled; beyond it we stop reading from its socket."""
+
+CLOSE_TIMEOUT_S = 2.0
+"""How long a client may take to answer our close frame."""
+
+NORMAL_CLOSURE = 1000
+
+# Autobahn writes all options into a debug line for every connection, also when nobody reads it: a third of the cost
+# of a connection. The line stays, without the listing.
+autobahn_protocol.pformat = lambda *_: "(not listed)"
+
+
+@implementer(IPushProducer)
+class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autobahn is untyped
+    """One client's connection; to a room store it is a `rtcd.rooms.room.Socket`."""
+
+    _log = Logger()
+    factory: SignalingFactory
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.room = ""
+        self.client = ""
+        self._address = ""
+        self._frames: deque[bytes] = deque()
+        self._busy = False
+        self._ended = False
+        self._paused = False
+        self._backlog_bytes = 0
+        self._deadline: IDelayedCall | None = None
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """Refuse what Collider refuses: a missing or null Origin. Any other goes; phone apps claim other sites."""
+        if request.origin is None or request.origin == "null":
+            self.factory.refused.value += 1
+            raise ConnectionDeny(403, "Origin is missing")
+
+    def onOpen(self) -> None:
+        """The handshake is done: from here on frames come."""
+        peer = self.transport.getPeer()
+        self._address = network(getattr(peer, "host", ""))
+        self.factory.sockets.add(self)
+        self._deadline = self.factory.reactor.callLater(self.factory.settings.register_timeout, self._too_late)
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        self.transport.unregisterProducer()  # the HTTP channel still is it
+        self.transport.registerProducer(self, True)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """Say in the protocol's own words that a message is too long, before Autobahn would close with 1009."""
+        super().onMessageFrameBegin(length)
+        if self.message_data_total_length > self.factory.settings.max_message_bytes:
+            self.refuse(f"websocket.JSON.Receive error: more than {self.factory.settings.max_message_bytes} bytes")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Collect the frame, unless nobody will read it."""
+        if not self._ended:
+            super().onMessageFrameData(payload)
+
+    def onMessageFrameEnd(self) -> None:
+        """The frame is complete."""
+        if not self._ended:
+            super().onMessageFrameEnd()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A message came: handle it now, or behind the one that is being handled."""
+        if self._ended:
+            return
+        if isBinary:
+            self.refuse("websocket.JSON.Receive error: binary frame")
+            return
+        self._frames.append(payload)
+        if not self._busy:
+            self._busy = True
+            self._start(self._work())
+        elif len(self._frames) == MAX_WAITING_FRAMES:
+            self.transport.pauseProducing()
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        """The connection is over, for whatever reason; also called for handshakes that never became one."""
+        self._ended = True
+        self._frames.clear()
+        self._stop_deadline()
+        if self not in self.factory.sockets:
+            return
+        self.factory.discard(self)
+        if self.room:
+            store, room, client, limits = self.factory.rooms, self.room, self.client, self.factory.rooms.limits
+            store.detach(room, client, self)
+            self._start(store.update(room, lambda one, now: switchboard.lost(one, now, limits, client)))
+
+    def deliver(self, text: str) -> None:
+        """Send a peer's message (`rtcd.rooms.room.Socket`)."""
+        frame = messages.message(text)
+        if self._paused:
+            self._backlog_bytes += len(frame)
+            if self._backlog_bytes > self.factory.settings.max_backlog_bytes:
+                self.factory.dropped.value += 1
+                self._log.debug("a client does not read: {reason}", reason="backlog full", room=self.room)
+                self.dropConnection(abort=True)
+                return
+        self.factory.delivered.value += 1
+        self.sendMessage(frame)
+
+    def close(self) -> None:
+        """Close, after what was delivered (`rtcd.rooms.room.Socket`)."""
+        self._ended = True
+        self._frames.clear()
+        self._stop_deadline()
+        self.sendClose(NORMAL_CLOSURE)
+
+    def refuse(self, text: str) -> None:
+        """Send an error frame, then close."""
+        if self._ended:
+            return
+        self.factory.refused.value += 1
+        self._log.debug("refused: {reason}", reason=text, room=self.room)
+        self.sendMessage(messages.error(text))
+        self.close()
+
+    def pauseProducing(self) -> None:
+        """The client does not read as fast as we write."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self._paused = False
+        self._backlog_bytes = 0
+
+    def stopProducing(self) -> None:
+        """The connection is gone; onClose follows."""
+
+    async def _work(self) -> None:
+        try:
+            while self._frames and not self._ended:
+                if len(self._frames) == MAX_WAITING_FRAMES:
+                    self.transport.resumeProducing()
+                await self._handle(self._frames.popleft())
+        finally:
+            self._busy = False
+
+    async def _handle(self, data: bytes) -> None:
+        try:
+            frame = messages.parse(data)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        if isinstance(frame, messages.Unknown):
+            self.factory.refused.value += 1
+            self.sendMessage(messages.error(frame.text))
+        elif isinstance(frame, messages.Register):
+            await self._register(frame)
+        elif not self.room:
+            self.refuse(switchboard.NOT_REGISTERED.text)
+        else:
+            await self._send(frame.text)
+
+    async def _register(self, frame: messages.Register) -> None:
+        if self.room:
+            self.refuse("Duplicated register request")
+            return
+        if not self.factory.registrations.allow(self._address, self.factory.reactor.seconds()):
+            self.refuse("Too many registrations from this address; try again later")
+            return
+        limits, address, required = self.factory.rooms.limits, self._address, self.factory.settings.require_join
+        self.room, self.client = frame.room, frame.client
+        try:
+            refused = await self.factory.rooms.update(
+                frame.room,
+                lambda one, now: switchboard.register(one, now, limits, frame.client, address, require_join=required),
+                self,
+            )
+        except (StoreFull, StoreUnavailable) as fault:
+            refused = switchboard.Refused(str(fault))
+        if refused is None:
+            self._stop_deadline()
+            self.factory.total += 1
+        else:
+            self.room = self.client = ""
+            self.refuse(refused.text)
+
+    async def _send(self, text: str) -> None:
+        limits, client = self.factory.rooms.limits, self.client
+        try:
+            refused = await self.factory.rooms.update(
+                self.room, lambda one, now: switchboard.send(one, now, limits, client, text))
+        except StoreUnavailable as fault:
+            refused = switchboard.Refused(str(fault))
+        if refused is not None and refused is not switchboard.NOT_REGISTERED:
+            self.refuse(refused.text)
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        self.refuse("Not registered in time")
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _start(self, work: Coroutine[Deferred[Any], Any, Any]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._broken)
+
+    def _broken(self, failure: Failure) -> None:
+        if failure.check(StoreUnavailable):
+            self._log.debug("the room store is away", room=self.room)
+            return
+        self._log.failure("a signalling frame broke its connection", failure)
+        self.dropConnection(abort=True)
+
+
+class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn is untyped
+    """All signalling connections of this process."""
+
+    protocol = SignalingProtocol
+    noisy = False
+
+    def __init__(self, reactor: Any, rooms: IRoomStore, settings: Settings, metrics: Metrics) -> None:
+        super().__init__(reactor=reactor)
+        self.rooms: Any = rooms
+        self.sockets: set[SignalingProtocol] = set()
+        self.total = 0
+        self._emptied: Deferred[None] | None = None
+        self.refused = metrics.counter("signaling", "refused", "Handshakes, frames and registrations refused.")
+        self.delivered = metrics.counter("signaling", "messages", "Messages handed to a client.")
+        self.dropped = metrics.counter("signaling", "dropped", "Connections dropped because the client did not read.")
+        metrics.gauge("signaling", "sockets", "Open WebSockets.", lambda: len(self.sockets))
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Go by these settings from now on (a reload); open connections keep their ping interval."""
+        self.settings = settings
+        self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)
+        self.setProtocolOptions(
+            maxMessagePayloadSize=0, maxFramePayloadSize=0, failByDrop=False, webStatus=False,
+            openHandshakeTimeout=10, closeHandshakeTimeout=CLOSE_TIMEOUT_S, tcpNoDelay=True,
+            autoPingInterval=settings.ping_interval, autoPingTimeout=settings.ping_timeout,
+        )
+
+    @property
+    def registered(self) -> int:
+        """How many connections have registered and are open."""
+        return sum(1 for one in self.sockets if one.room)
+
+    def discard(self, socket: SignalingProtocol) -> None:
+        """A connection is over."""
+        self.sockets.discard(socket)
+        if not self.sockets and self._emptied is not None:
+            emptied, self._emptied = self._emptied, None
+            emptied.callback(None)
+
+    def close_all(self) -> Deferred[None]:
+        """Close every connection; fires when the last one is over, which Autobahn's close timeout bounds."""
+        done: Deferred[None] = Deferred()
+        if not self.sockets:
+            done.callback(None)
+            return done
+        self._emptied = done
+        for socket in list(self.sockets):
+            socket.close()
+        return done
+
+
+def is_upgrade(request: Request) -> bool:
+    """Whether an HTTP request asks for a WebSocket; its headers' case is free."""
+    upgrade = request.requestHeaders.getRawHeaders(b"upgrade", [])
+    return any(value.strip().lower() == b"websocket" for value in upgrade)
