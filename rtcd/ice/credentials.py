@@ -37,18 +37,26 @@ class Verdict:
 
 
 class Credentials:
-    """Issues and checks names with the daemon's shared secrets, the first of which signs."""
+    """Issues and checks names with the daemon's shared secrets, the first of which signs.
 
-    def __init__(self, secrets: tuple[str, ...], lifetime_s: int, separator: str = ":") -> None:
-        self.replace(secrets, lifetime_s, separator)
+    Raises ValueError without a secret.
+    """
 
-    def replace(self, secrets: tuple[str, ...], lifetime_s: int, separator: str) -> None:
-        """Use these from now on (a reload). Raises ValueError without a secret."""
+    def __init__(
+        self, secrets: tuple[str, ...], lifetime_s: int, separator: str = ":", *, generated: bool = False
+    ) -> None:
+        self.generated = generated
+        """The secret was made here, so no other machine knows it."""
         if not secrets or not all(secrets):
             raise ValueError("secret: at least one is needed, and none may be empty")
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._separator = separator
         self.lifetime_s = lifetime_s
+
+    def take(self, other: Credentials) -> None:
+        """Go by the secrets of ``other`` from now on."""
+        self._secrets, self._separator = other._secrets, other._separator
+        self.lifetime_s, self.generated = other.lifetime_s, other.generated
 
     def issue(self, user: str, now: float) -> Credential:
         """A name for ``user``, valid for `lifetime_s` from ``now``."""
