@@ -1,0 +1,137 @@
+"""The pages: landing, call and full room are one HTML file that is given its parameters; and the room link's QR code.
+
+Parameters stand in the page as JSON that no browser runs, so the content security policy allows no inline script.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import segno
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from rtcd.rooms import room as rooms
+from rtcd.rooms.room import Outcome, StoreUnavailable
+from rtcd.web.parameters import Site, arguments, page, parameters, room_link
+from rtcd.web.resources import NAME, Rooms
+
+STATIC = Path(__file__).parent / "static"
+PARAMETERS = "<!--rtcd:parameters-->"
+BASE = "{{base}}"
+
+_SAFE = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+class Page(Resource):
+    """``GET /`` and, below ``/r``, ``GET /r/{room}``."""
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(self, rooms: Rooms, *, call: bool) -> None:
+        super().__init__()
+        self.rooms = rooms
+        self.call = call
+        self._html = (STATIC / "index.html").read_text(encoding="utf-8")
+
+    def render(self, request: Request) -> Any:
+        """Serve the page, or 404 below it."""
+        names = [segment.decode("latin-1") for segment in request.postpath or ()]
+        known = len(names) == 1 and NAME.fullmatch(names[0]) if self.call else names in ([], [""])
+        if not known:
+            return _plain(request, 404, "There is nothing at this address.")
+        if request.method not in (b"GET", b"HEAD"):
+            request.setHeader(b"allow", b"GET, HEAD")
+            return _plain(request, 405, "Use GET.")
+        moved = self._moved(request)
+        if moved is not None:
+            request.setHeader(b"location", moved)
+            return _plain(request, 301, "This site has moved.")
+        if not self.call:
+            return self._html_for(request, None, full=False)
+        if not self.rooms.allow(request):
+            request.setHeader(b"retry-after", b"10")
+            return _plain(request, 429, "Too many requests from this address; try again in a few seconds.")
+        taken = self.rooms.store.update(names[0], lambda one, _: Outcome(one, len(one.taken())))
+        Deferred.fromCoroutine(taken).addCallbacks(
+            lambda count: self._finish(request, self._html_for(request, names[0], full=count >= rooms.CAPACITY)),
+            lambda failure: self._failed(request, failure))
+        return NOT_DONE_YET
+
+    def _moved(self, request: Request) -> bytes | None:
+        host = (request.getHeader(b"host") or b"").decode("latin-1").partition(":")[0].lower()
+        target = self.rooms.context.doorway.public_origin
+        if host in self.rooms.settings.redirect_hosts and target:
+            return target.encode() + bytes(request.uri)
+        return None
+
+    def _html_for(self, request: Request, room: str | None, *, full: bool) -> bytes:
+        site, agent = self.rooms.site(request), request.getHeader("user-agent") or ""
+        facts = page(parameters(arguments(request.args), site, agent, room)) | {"base": "", "full": full}
+        block = f'<script type="application/json" id="parameters">{json.dumps(facts).translate(_SAFE)}</script>'
+        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+        request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"content-security-policy", _policy(site).encode())
+        request.setHeader(b"permissions-policy", b"camera=(self), microphone=(self), display-capture=(self)")
+        return self._html.replace(PARAMETERS, block).replace(BASE, "").encode()
+
+    def _finish(self, request: Request, body: bytes) -> None:
+        if not request._disconnected:
+            request.write(body)
+            request.finish()
+
+    def _failed(self, request: Request, failure: Failure) -> None:
+        if not failure.check(StoreUnavailable):
+            self._log.failure("a page failed", failure)
+        request.setHeader(b"retry-after", b"10")
+        self._finish(request, _plain(request, 503, "The rooms cannot be reached; try again in a few seconds."))
+
+
+class QrCode(Resource):
+    """``GET /qr.svg?room=NAME``: the room's link, for the camera of a phone."""
+
+    isLeaf = True
+
+    def __init__(self, rooms: Rooms) -> None:
+        super().__init__()
+        self.rooms = rooms
+
+    def render_GET(self, request: Request) -> bytes:
+        """An SVG, black on white with a quiet zone."""
+        args = arguments(request.args)
+        name = args.pop("room", "")
+        if not NAME.fullmatch(name) or len(name) > 256:
+            return _plain(request, 404, "No such room name.")
+        link = room_link(self.rooms.site(request).origin, name, {})
+        drawing = io.BytesIO()
+        segno.make(link, error="m", micro=False).save(
+            drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False)
+        request.setHeader(b"content-type", b"image/svg+xml")
+        request.setHeader(b"cache-control", b"no-store")
+        return drawing.getvalue()
+
+
+def _policy(site: Site) -> str:
+    signaling = "/".join(site.wss_url.split("/")[:3])
+    posting, ice = ("/".join(url.split("/")[:3]) for url in (site.wss_post_url, site.ice_url))
+    elsewhere = sorted({one for one in (signaling, posting, ice) if one and one != site.origin})
+    elsewhere += [f"wss://{one}" for one in site.allowed_signaling] + [f"https://{one}" for one in site.allowed_signaling]
+    elsewhere += ["/".join(one.split("/")[:3]) for one in site.allowed_ice]
+    return "; ".join((
+        "default-src 'self'", " ".join(("connect-src 'self'", *elsewhere)), "img-src 'self' data: blob:",
+        "media-src 'self' blob: mediastream:", "style-src 'self'", "script-src 'self'", "frame-ancestors 'none'",
+        "base-uri 'none'", "form-action 'self'", "object-src 'none'",
+    ))
+
+
+def _plain(request: Request, code: int, text: str) -> bytes:
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    return f"{text}\n".encode()

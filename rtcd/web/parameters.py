@@ -1,0 +1,201 @@
+"""The parameters of a call: what AppRTC's URL arguments ask for, as the page, the phone apps and ``/params`` read it.
+
+Pure: arguments and a `Site` in, a dictionary out. Values that AppRTC sends as text (``"true"``, JSON in a string) are
+text here too. `page` gives the same facts under the names and types that the web page reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+HD = "mandatory:minWidth=1280,mandatory:minHeight=720"
+HD_DEFAULT = "optional:minWidth=1280,optional:minHeight=720"
+
+MAX_ARGUMENT_CHARS = 2048
+"""A longer URL argument is ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where this daemon answers, as the asking client sees it, and what links may ask for."""
+
+    origin: str
+    """``https://host:port`` without a trailing slash."""
+    wss_url: str
+    wss_post_url: str
+    ice_url: str
+    """URL of the ICE credentials, or empty when there are none."""
+    header_message: str | None = None
+    bypass_join_confirmation: bool = False
+    allowed_signaling: tuple[str, ...] = ()
+    allowed_ice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a client that has joined is told of its place."""
+
+    client_id: str
+    is_initiator: bool
+    messages: tuple[str, ...]
+
+
+def arguments(pairs: Mapping[bytes, list[bytes]]) -> dict[str, str]:
+    """The first value of each URL argument, as text; what is no UTF-8 or too long is left out."""
+    found = {}
+    for name, values in pairs.items():
+        try:
+            key, value = name.decode(), values[0].decode()
+        except UnicodeDecodeError:
+            continue
+        if len(key) + len(value) <= MAX_ARGUMENT_CHARS:
+            found[key] = value
+    return found
+
+
+def parameters(
+    args: Mapping[str, str], site: Site, user_agent: str = "", room: str | None = None, seat: Seat | None = None
+) -> dict[str, Any]:
+    """The ``params`` of the protocol; with ``room`` also its link, with ``seat`` also who the client is."""
+    warnings: list[str] = []
+    loopback = args.get("debug") == "loopback"
+    pc_config: dict[str, Any] = {"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
+    if args.get("it"):
+        pc_config["iceTransports"] = args["it"]
+    wss_url, wss_post_url = _signaling(args, site, warnings)
+    found: dict[str, Any] = {
+        "error_messages": [],
+        "warning_messages": warnings,
+        "is_loopback": _text(loopback),
+        "pc_config": json.dumps(pc_config),
+        "pc_constraints": json.dumps(_pc_constraints(args, loopback)),
+        "offer_options": "{}",
+        "media_constraints": json.dumps(_media_constraints(args, user_agent, warnings)),
+        "ice_server_url": _ice_url(args, site, warnings),
+        "ice_server_transports": args.get("tt", ""),
+        "include_loopback_js": "",
+        "wss_url": wss_url,
+        "wss_post_url": wss_post_url,
+        "bypass_join_confirmation": _text(site.bypass_join_confirmation),
+        "version_info": "null",
+        "header_message": site.header_message,
+    }
+    if room is not None:
+        found["room_id"] = room
+        found["room_link"] = room_link(site.origin, room, args)
+    if seat is not None:
+        found["client_id"] = seat.client_id
+        found["is_initiator"] = _text(seat.is_initiator)
+        found["messages"] = list(seat.messages)
+    return found
+
+
+def page(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the script of the page: other names, and objects in place of JSON in strings."""
+    made = {
+        "errorMessages": found["error_messages"],
+        "warningMessages": found["warning_messages"],
+        "isLoopback": found["is_loopback"] == "true",
+        "bypassJoinConfirmation": found["bypass_join_confirmation"] == "true",
+        "mediaConstraints": json.loads(found["media_constraints"]),
+        "offerOptions": json.loads(found["offer_options"]),
+        "peerConnectionConfig": json.loads(found["pc_config"]),
+        "peerConnectionConstraints": json.loads(found["pc_constraints"]),
+        "versionInfo": json.loads(found["version_info"]),
+        "iceServerRequestUrl": found["ice_server_url"],
+        "iceServerTransports": found["ice_server_transports"],
+        "wssUrl": found["wss_url"],
+        "wssPostUrl": found["wss_post_url"],
+        "headerMessage": found["header_message"],
+    }
+    if "room_id" in found:
+        made["roomId"] = found["room_id"]
+        made["roomLink"] = found["room_link"]
+    return made
+
+
+def room_link(origin: str, room: str, args: Mapping[str, str]) -> str:
+    """The link to a room, with every argument that came."""
+    return f"{origin}/r/{quote(room)}" + (f"?{urlencode(args)}" if args else "")
+
+
+def track(text: str) -> bool | dict[str, Any]:
+    """What an ``audio`` or ``video`` argument asks of the medium: on, off, or constraints."""
+    if text.lower() in ("", "true"):
+        return True
+    if text.lower() == "false":
+        return False
+    mandatory: dict[str, str] = {}
+    optional: list[dict[str, str]] = []
+    for item in text.split(","):
+        kind, colon, rest = item.partition(":")
+        if not colon:
+            kind, rest = "", item
+        key, equals, value = rest.partition("=")
+        if not equals or not key or kind not in ("", "mandatory", "optional"):
+            continue
+        if kind == "optional" or (not kind and key.startswith("goog")):
+            optional.append({key: value})
+        else:
+            mandatory[key] = value
+    return {"mandatory": mandatory, "optional": optional}
+
+
+def _media_constraints(args: Mapping[str, str], user_agent: str, warnings: list[str]) -> dict[str, Any]:
+    video, high = args.get("video", ""), args.get("hd", "").lower()
+    if "minre" in args or "maxre" in args:
+        warnings.append('The "minre" and "maxre" parameters are no longer supported. Use "video" instead.')
+    if high and video:
+        warnings.append('The "hd" parameter has overridden "video".')
+    if high == "true":
+        video = HD
+    elif not high and not video and "Chrome" in user_agent and "Android" not in user_agent:
+        video = HD_DEFAULT
+    elif high:
+        video = ""
+    constraints: dict[str, Any] = {"audio": track(args.get("audio", "")), "video": track(video)}
+    if "firefox_fake_device" in args:
+        constraints["fake"] = True
+    return constraints
+
+
+def _pc_constraints(args: Mapping[str, str], loopback: bool) -> dict[str, Any]:
+    optional = []
+    for argument, constraint in (("dtls", "DtlsSrtpKeyAgreement"), ("dscp", "googDscp"), ("ipv6", "googIPv6")):
+        value = "false" if loopback and argument == "dtls" else args.get(argument, "").lower()
+        if value in ("true", "false"):
+            optional.append({constraint: value == "true"})
+    return {"optional": optional}
+
+
+def _signaling(args: Mapping[str, str], site: Site, warnings: list[str]) -> tuple[str, str]:
+    other = args.get("wshpp", "")
+    if not other:
+        return site.wss_url, site.wss_post_url
+    if other not in site.allowed_signaling:
+        warnings.append('The signalling server of the link ("wshpp") is not allowed here; the own one is used.')
+        return site.wss_url, site.wss_post_url
+    secure = "" if args.get("wstls") == "false" else "s"
+    return f"ws{secure}://{other}/ws", f"http{secure}://{other}"
+
+
+def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str]) -> str:
+    base = site.ice_url
+    if "ts" in args:
+        if not args["ts"]:
+            return ""
+        if args["ts"].rstrip("/") in site.allowed_ice:
+            base = f"{args['ts'].rstrip('/')}/v1alpha/iceconfig"
+        else:
+            warnings.append('The ICE server provider of the link ("ts") is not allowed here; the own one is used.')
+    if base and args.get("apikey"):
+        return f"{base}?{urlencode({'key': args['apikey']})}"
+    return base
+
+
+def _text(value: bool) -> str:
+    return "true" if value else "false"

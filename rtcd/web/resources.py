@@ -1,0 +1,238 @@
+"""The room server's HTTP: ``/join``, ``/message``, ``/leave``, ``/params`` and ``/a/``.
+
+A resource reads a request, asks the room store, and writes JSON; the answers' content is ``parameters``' business.
+Bodies are raw bytes whatever their type says: phone apps label JSON as text and as a form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from rtcd.bucket import Buckets, network
+from rtcd.context import Context
+from rtcd.rooms import room as rooms
+from rtcd.rooms.room import MAX_NAME_CHARS, Joined, StoreFull, StoreUnavailable
+from rtcd.web.parameters import Seat, Site, arguments, parameters
+from rtcd.web.settings import Settings
+
+NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME_CHARS}}}")
+"""A room or client name, over the whole path segment."""
+
+CLIENT_ID_BYTES = 10
+"""Random bytes of a client's name: whoever knows it may act as that client."""
+
+MAX_EVENT_BYTES = 16384
+"""Longest analytics event."""
+
+Answer = tuple[int, Any]
+Work = Coroutine[Deferred[Any], Any, Answer]
+
+
+class Rooms:
+    """What the resources share: the context, the settings in force, and the buckets of addresses."""
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.store: Any = context.rooms
+        self.joins = context.metrics.counter("web", "joins", "Seats given.")
+        self.refused = context.metrics.counter("web", "refused", "Joins and messages refused.")
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Go by these settings from now on (a reload)."""
+        self.settings = settings
+        self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
+
+    def allow(self, request: Request) -> bool:
+        """Whether this address may try another room now."""
+        return self.buckets.allow(network(request.getClientAddress().host), self.context.reactor.seconds())
+
+    def site(self, request: Request) -> Site:
+        """Where we are for the client of this request."""
+        door, settings = self.context.doorway, self.settings
+        origin = door.origin(request)
+        wss, post, ice = (door.directory.path(name) for name in ("wss", "wss-post", "iceconfig"))
+        return Site(
+            origin,
+            settings.wss_url or ("ws" + origin.removeprefix("http") + (wss or "")),
+            settings.wss_post_url or origin + (post or ""),
+            settings.ice_server_url or (origin + ice if ice else ""),
+            settings.header_message,
+            settings.bypass_join_confirmation,
+            settings.allowed_signaling,
+            settings.allowed_ice,
+        )
+
+
+class Action(Resource):
+    """A leaf whose path below it is ``names`` names; subclasses answer in `act`."""
+
+    isLeaf = True
+    names = 0
+    methods: tuple[bytes, ...] = (b"POST",)
+    _log = Logger()
+
+    def __init__(self, rooms: Rooms) -> None:
+        super().__init__()
+        self.rooms = rooms
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """Answer a request: a status and what to send as JSON (None: an empty body)."""
+        raise TypeError("a subclass says what to do")
+
+    def render(self, request: Request) -> Any:
+        """Check method and path, then act."""
+        names = [segment.decode("latin-1") for segment in request.postpath or ()]
+        if self.names == 0 and names == [""]:
+            names = []
+        if len(names) != self.names or not all(map(NAME.fullmatch, names)):
+            return self._write(request, 404, {"result": "ERROR", "error": "There is nothing at this address."})
+        if request.method not in self.methods:
+            request.setHeader(b"allow", b", ".join(self.methods))
+            return self._write(request, 405, {"result": "ERROR", "error": "Use POST."})
+        Deferred.fromCoroutine(self.act(request, *names)).addCallbacks(
+            lambda answer: self._finish(request, answer), lambda failure: self._failed(request, failure))
+        return NOT_DONE_YET
+
+    def _finish(self, request: Request, answer: Answer) -> None:
+        if not request._disconnected:
+            request.write(self._write(request, *answer))
+            request.finish()
+
+    def _failed(self, request: Request, failure: Failure) -> None:
+        if failure.check(StoreFull, StoreUnavailable):
+            self.rooms.refused.value += 1
+            request.setHeader(b"retry-after", b"10")
+            self._finish(request, (503, _error(str(failure.value))))
+            return
+        self._log.failure("a request failed", failure)
+        self._finish(request, (500, _error("The server failed; its log says why.")))
+
+    def _write(self, request: Request, code: int, answer: Any) -> bytes:
+        body = b"" if answer is None else json.dumps(answer).encode()
+        request.setResponseCode(code)
+        request.setHeader(b"content-type", b"application/json; charset=utf-8")
+        request.setHeader(b"content-length", str(len(body)).encode())
+        request.setHeader(b"cache-control", b"no-store")
+        return body
+
+
+class Join(Action):
+    """``POST /join/{room}``"""
+
+    names = 1
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """Seat a client, or say why not."""
+        name = names[0]
+        if not self.rooms.allow(request):
+            self.rooms.refused.value += 1
+            request.setHeader(b"retry-after", b"10")
+            return 429, _error("Too many joins from this address; try again in a few seconds.")
+        args = arguments(request.args)
+        client, address = secrets.token_hex(CLIENT_ID_BYTES), network(request.getClientAddress().host)
+        loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
+        joined: Joined = await self.rooms.store.update(
+            name, lambda one, now: rooms.join(one, now, limits, client, address, loopback=loopback))
+        if joined.result != "SUCCESS":
+            self.rooms.refused.value += 1
+            return 200, {"result": joined.result, "params": {"messages": []}}
+        self.rooms.joins.value += 1
+        seat = Seat(client, joined.is_initiator, joined.messages)
+        agent = request.getHeader("user-agent") or ""
+        return 200, {"result": "SUCCESS", "params": parameters(args, self.rooms.site(request), agent, name, seat)}
+
+
+class Message(Action):
+    """``POST /message/{room}/{client}``"""
+
+    names = 2
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """Keep the message or pass it on."""
+        name, client = names
+        data = _body(request, self.rooms.settings.max_message_bytes + 1)
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = ""
+        if not text or len(data) > self.rooms.settings.max_message_bytes:
+            self.rooms.refused.value += 1
+            return 413 if text else 200, {"result": "ERROR"}
+        limits = self.rooms.store.limits
+        result: str = await self.rooms.store.update(
+            name, lambda one, now: rooms.message(one, now, limits, client, text))
+        if result != "SUCCESS":
+            self.rooms.refused.value += 1
+        return 200, {"result": result}
+
+
+class Leave(Action):
+    """``POST /leave/{room}/{client}``: 200 and an empty body, always."""
+
+    names = 2
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """Free the seat, if there is one."""
+        name, client = names
+        limits = self.rooms.store.limits
+        await self.rooms.store.update(name, lambda one, now: rooms.leave(one, now, limits, client))
+        return 200, None
+
+
+class Params(Action):
+    """``GET /params``: the parameters of a call that nobody has joined."""
+
+    methods = (b"GET", b"HEAD")
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """The parameters that depend on the link and the server alone."""
+        agent = request.getHeader("user-agent") or ""
+        return 200, parameters(arguments(request.args), self.rooms.site(request), agent)
+
+
+class Analytics(Action):
+    """``POST /a/``: checked and counted, not kept."""
+
+    async def act(self, request: Request, *names: str) -> Answer:
+        """Say whether the event is well formed."""
+        try:
+            event = json.loads(_body(request, MAX_EVENT_BYTES))
+        except (ValueError, RecursionError):
+            event = None
+        if not _is_event(event):
+            return 200, {"result": "INVALID_REQUEST"}
+        self.rooms.context.metrics.counter("web", "events", "Analytics events taken.").value += 1
+        return 200, {"result": "SUCCESS"}
+
+
+def _is_event(found: Any) -> bool:
+    if not isinstance(found, dict) or found.get("type") != "event" or not _number(found.get("request_time_ms")):
+        return False
+    event = found.get("event")
+    if not isinstance(event, dict) or not isinstance(event.get("event_type"), (int, str)):
+        return False
+    flow = event.get("flow_id")
+    return _number(event.get("event_time_ms")) and (flow is None or _number(flow))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _error(text: str) -> dict[str, Any]:
+    return {"result": "ERROR", "error": text, "params": {"messages": []}}
+
+
+def _body(request: Request, size: int) -> bytes:
+    return b"" if request.content is None else bytes(request.content.read(size))
