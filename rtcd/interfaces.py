@@ -24,28 +24,27 @@ class IRoomStore(Interface):
     """Keeps rooms and reaches their clients' WebSockets, in this process or another.
 
     All rules are pure functions of rtcd.rooms.room and rtcd.signaling.switchboard; a store applies them atomically.
+    When a room's ``next_deadline`` has passed the store itself applies ``rtcd.rooms.room.expire``.
     """
 
-    async def update(room, change):  # type: ignore[no-untyped-def] # zope interfaces take no self
+    limits: object = Attribute("The rtcd.rooms.room.Limits in force, which callers give to their changes.")
+
+    async def update(room, change, socket=None):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Apply ``change(room: Room, now: float) -> Outcome`` to the room named ``room`` and return its result.
 
         An unknown room is an empty `Room`; a room left empty is forgotten. The change may be called more than once,
-        so it must be pure. Its effects (deliver a text, close a socket) are carried out in order, once, by whichever
-        process holds the socket. Between two updates of one room there is no third one.
-        Raises StoreUnavailable when the store cannot be reached.
+        so it must be pure. Its effects (attach, deliver, close) are carried out in order, once, by whichever process
+        holds the socket; ``socket``, an rtcd.rooms.room.Socket of this process, is what an `Attach` refers to.
+        Between two updates of one room there is no third one.
+        Raises StoreUnavailable when the store cannot be reached, and StoreFull when the change would open a room or
+        take a seat beyond the store's limits; nothing is changed then.
         """
 
     async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
 
-    def attach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """From now on effects for ``client`` of ``room`` go to ``socket``, an rtcd.rooms.room.Socket of this process.
-
-        Call it before the update that registers the client, and `detach` when the socket is closed or refused.
-        """
-
     def detach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Undo `attach`; does nothing if another socket has taken the place since."""
+        """The socket is closed: nothing more goes to it. Does nothing if another has taken its place since."""
 
     async def close():  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Tell every client whose socket is in this process that the daemon ends, and let go of everything."""

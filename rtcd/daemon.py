@@ -1,0 +1,156 @@
+"""`Daemon`: the root of the service tree. Starts in order, stops in reverse, and takes a changed configuration over.
+
+What a service cannot start with is the operator's mistake in one line and exit code 1, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from rtcd.config import ConfigError, changes, key_of, option
+from rtcd.context import Reload
+from rtcd.interfaces import IRoomStore
+from rtcd.systemd import NotifyService
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """The ``[daemon]`` section."""
+
+    state_directory: str | None = option(
+        None, "Where secrets and certificates made here are kept; unset: $STATE_DIRECTORY, else ./state.")
+
+
+Read = Callable[[], Mapping[str, Any]]
+"""Reads the configuration again: section to settings. Raises `ConfigError`."""
+
+
+class Reloads:
+    """Who wants to know which section has changed (`rtcd.context.OnReload`)."""
+
+    def __init__(self) -> None:
+        self._takers: dict[str, Reload] = {}
+
+    def __call__(self, section: str, reload: Reload) -> None:
+        """Remember one; a section has one taker."""
+        self._takers[section] = reload
+
+    def apply(self, section: str, old: Any, new: Any) -> set[str]:
+        """Hand a changed section to its taker; returns the keys that are in force now. Raises `ConfigError`."""
+        taker = self._takers.get(section)
+        return set(taker(old, new)) if taker else set()
+
+
+class Daemon(MultiService):
+    """All services of the process. ``file`` is the configuration's path, for messages."""
+
+    name = "rtcd"
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, file: str, read: Read, settings: Mapping[str, Any], rooms: IRoomStore,
+        notify: NotifyService, reloads: Reloads, *, welcome: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._file = file
+        self._read = read
+        self._settings = dict(settings)
+        self._rooms: Any = rooms
+        self._notify = notify
+        self._reloads = reloads
+        self._welcome = welcome
+        self._handler: Any = None
+
+    def privilegedStartService(self) -> None:
+        """Open every port, while ports below 1024 may still be opened; exits with one line if one cannot be."""
+        self._or_exit(super().privilegedStartService)
+
+    def startService(self) -> None:
+        """Start every service, the notification of systemd last."""
+        self._or_exit(super().startService)
+        self._handler = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+        if self._welcome is not None:
+            terminal = sys.__stdout__ or sys.stdout  # twistd turns sys.stdout into log lines
+            terminal.write(self._welcome())
+            terminal.flush()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop the services one after another, the last started first; fires when all are stopped."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.running = False
+        if self._handler is not None:
+            signal.signal(signal.SIGHUP, self._handler)
+            self._handler = None
+        for service in reversed(list(self)):
+            await self._stopped(service)
+        await self._rooms.close()
+
+    async def _stopped(self, service: IService) -> None:
+        try:
+            await maybeDeferred(service.stopService)
+        except Exception:
+            self._log.failure("{name} did not stop cleanly", name=service.name)
+
+    def reload(self) -> None:
+        """Read the configuration again and say what changed, what is in force, and what needs a restart."""
+        self._notify.reloading()
+        try:
+            self._take(self._read())
+        except ConfigError as error:
+            self._log.error("{file}: {reason} (nothing was changed)", file=self._file, reason=str(error))
+        finally:
+            self._notify.ready()
+
+    def _take(self, found: Mapping[str, Any]) -> None:
+        untouched = True
+        for section in sorted({*found, *self._settings}):
+            old, new = self._settings.get(section), found.get(section)
+            if old is None or new is None:
+                self._log.warn("[{section}] was {what}: needs a restart", section=section,
+                               what="added" if old is None else "removed")
+                untouched = False
+                continue
+            changed = changes(old, new)
+            try:
+                applied = self._reloads.apply(section, old, new)
+            except ConfigError as error:
+                self._log.error("{file}: {reason} (the section stays as it was)", file=self._file, reason=str(error))
+                continue
+            for key, what in changed.items():
+                untouched = False
+                state = "in force" if key in applied else "needs a restart"
+                self._log.info("[{section}] {key}: {what}: {state}", section=section, key=key, what=what, state=state)
+            self._settings[section] = _merged(old, new, applied)
+        if untouched:
+            self._log.info("reloaded: nothing has changed")
+
+    def _or_exit(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except ConfigError as error:
+            sys.stderr.write(f"{self._file}: {error}\n")
+            sys.stderr.flush()
+            raise SystemExit(1) from None
+
+
+def _merged(old: Any, new: Any, applied: set[str]) -> Any:
+    """What is in force now: the new values of the applied keys, the old ones of those that wait for a restart."""
+    taken = {one.name: getattr(new, one.name) for one in fields(new) if key_of(one) in applied}
+    return replace(old, **taken)
+
+
+def state_directory(settings: DaemonSettings, environment: Mapping[str, str] = os.environ) -> str:
+    """Where state is kept: as configured, else as systemd says, else beside where we were started."""
+    return settings.state_directory or environment.get("STATE_DIRECTORY", "").partition(":")[0] or "state"

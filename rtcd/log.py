@@ -1,0 +1,95 @@
+"""Where log events go: lines for people, or JSON for machines, filtered by level.
+
+``twistd`` is given `observer` by its dotted name, so what it shows is set beforehand with `use`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TextIO
+
+from twisted.logger import (
+    FileLogObserver,
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    eventAsText,
+    jsonFileLogObserver,
+)
+from zope.interface import implementer
+
+from rtcd.config import ConfigError, option
+
+MAX_LINE_CHARS = 4096
+"""A longer line for people is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """The ``[log]`` section."""
+
+    level: str = option(
+        "info", "Least important events that are shown.", choices=("debug", "info", "warn", "error", "critical"))
+    format: str = option("text", "text: a line for people; json: an object a line.", choices=("text", "json"))
+    file: str | None = option(None, "File to append to; unset: standard output. SIGHUP opens it again.")
+
+
+@implementer(ILogObserver)
+class Log:
+    """The observer in use; its settings may change while it runs."""
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._file: TextIO | None = None
+        self.use(settings)
+
+    def use(self, settings: LogSettings) -> None:
+        """Go by these settings from now on; opens the file (again). Raises `ConfigError`."""
+        file: TextIO = sys.stdout
+        if settings.file is not None:
+            try:
+                file = open(settings.file, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 # kept open
+            except OSError as error:
+                raise ConfigError("log", "file", f"{settings.file} cannot be opened ({error.strerror}); check the "
+                                  "folder and its rights") from None
+        if self._file is not None:
+            self._file.close()
+        self._file = file if settings.file is not None else None
+        if settings.format == "json":
+            target: ILogObserver = jsonFileLogObserver(file, recordSeparator="")
+        else:
+            target = FileLogObserver(file, _line)
+        level = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
+        self._target = FilteringLogObserver(target, [level])
+
+    def __call__(self, event: LogEvent) -> None:
+        """Show one event."""
+        self._target(event)
+
+
+_current: list[Log] = []
+
+
+def use(settings: LogSettings) -> Log:
+    """Make these the settings of the process's log and return it. Raises `ConfigError`."""
+    if _current:
+        _current[0].use(settings)
+    else:
+        _current.append(Log(settings))
+    return _current[0]
+
+
+def observer() -> ILogObserver:
+    """What twistd asks for: the process's log."""
+    return _current[0] if _current else use(LogSettings())
+
+
+def _line(event: LogEvent) -> str | None:
+    text = eventAsText(event, includeTimestamp=True, includeSystem=True)
+    if not text:
+        return None
+    if "log_failure" not in event:
+        text = text.replace("\n", " ")[:MAX_LINE_CHARS]
+    return text + "\n"

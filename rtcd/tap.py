@@ -1,0 +1,190 @@
+"""The twistd entry: read the ini, build the `Context`, ask each plugin whose section is there, return the tree."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from rtcd import log
+from rtcd.config import ConfigError, changes, parse
+from rtcd.context import Context
+from rtcd.daemon import Daemon, DaemonSettings, Reloads, state_directory
+from rtcd.doorway.door import Doorway
+from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.ice.credentials import Credentials
+from rtcd.ice.settings import CredentialsSettings
+from rtcd.interfaces import IServicePlugin
+from rtcd.log import LogSettings
+from rtcd.metrics import Metrics
+from rtcd.plugin import plugins
+from rtcd.rooms.memory import MemoryRooms
+from rtcd.rooms.settings import RoomsSettings
+from rtcd.state import StateDirectory
+from rtcd.systemd import Notifier, NotifyService
+from rtcd.welcome import welcome
+
+SHARED: dict[str, type[Any]] = {
+    "daemon": DaemonSettings,
+    "log": LogSettings,
+    "doorway": DoorwaySettings,
+    "tls": TlsSettings,
+    "rooms": RoomsSettings,
+    "credentials": CredentialsSettings,
+}
+"""Sections that are no service: they are in force whether the ini holds them or not."""
+
+SECRET_BYTES = 32
+"""Random bytes of the secret that is made at first start."""
+
+
+class Options(usage.Options):
+    """``twistd rtcd``"""
+
+    optParameters: ClassVar = [["config", "c", "etc/rtcd.ini", "The configuration file."]]
+    optFlags: ClassVar = [["welcome", None, "Print the addresses to open, with a QR code, and the ports to let through."]]
+
+    def postOptions(self) -> None:
+        """Send the log where ``[log]`` says; an ini that cannot be read ends here with one line."""
+        self.found = plugins_or_exit()
+        self.settings = read_or_exit(self["config"], self.found)
+        try:
+            log.use(self.settings["log"])
+        except ConfigError as error:
+            raise SystemExit(f"{self['config']}: {error}") from None
+        if self.parent is not None and not (self.parent.get("logfile") or self.parent.get("logger")):
+            self.parent["logger"] = "rtcd.log.observer"
+
+
+def makeService(options: Options) -> IService:
+    """Build the whole daemon; opens no port yet. A mistake of the operator is one line and exit code 1."""
+    from twisted.internet import reactor
+
+    file = options["config"]
+    try:
+        return build(
+            reactor, file, options.settings, options.found,
+            read=lambda: read(file, options.found), environment=os.environ, greet=bool(options["welcome"]))
+    except ConfigError as error:
+        raise SystemExit(f"{file}: {error}") from None
+
+
+def build(
+    reactor: Any,
+    file: str,
+    settings: Mapping[str, Any],
+    found: Mapping[str, IServicePlugin],
+    *,
+    read: Callable[[], Mapping[str, Any]],
+    environment: Mapping[str, str],
+    greet: bool = False,
+) -> Daemon:
+    """Put the tree together. ``settings`` is what `read` returned. Raises `ConfigError`."""
+    chosen = [name for name in found if name in settings]
+    if not chosen:
+        raise ConfigError("", "", f"no service is turned on; add one of {', '.join(f'[{one}]' for one in sorted(found))}")
+    metrics, reloads = Metrics(), Reloads()
+    state = StateDirectory(state_directory(settings["daemon"], environment))
+    rooms = MemoryRooms(reactor, settings["rooms"], metrics)
+    doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics)
+    credentials = _credentials(settings["credentials"], state)
+    notify = NotifyService(reactor, Notifier(environment))
+    context = Context(reactor, doorway, rooms, credentials, metrics, reloads)
+    _take_reloads(reloads, rooms, doorway, credentials, state)
+    root = Daemon(
+        reactor, file, read, settings, rooms, notify, reloads,
+        welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None)
+    children = [found[name].makeService(context, settings[name]) for name in chosen]
+    if doorway.needed:
+        doorway.setServiceParent(root)
+    for child in children:
+        child.setServiceParent(root)
+    notify.setServiceParent(root)
+    return root
+
+
+class Schemas(Mapping[str, type[Any]]):
+    """Section to dataclass; a plugin's module is imported only when its section is asked for."""
+
+    def __init__(self, found: Mapping[str, IServicePlugin]) -> None:
+        self._found = found
+
+    def __getitem__(self, section: str) -> type[Any]:
+        return SHARED[section] if section in SHARED else self._found[section].settings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*SHARED, *self._found])
+
+    def __len__(self) -> int:
+        return len(SHARED) + len(self._found)
+
+    def __contains__(self, section: object) -> bool:
+        return section in SHARED or section in self._found
+
+
+def read(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
+    """Read the ini: section to settings, the shared ones always there. Raises `ConfigError`."""
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError("", "", f"cannot be read ({reason}); name the file with --config") from None
+    settings = parse(text, Schemas(found), path.parent)
+    for name, schema in SHARED.items():
+        settings.setdefault(name, schema())
+    return settings
+
+
+def read_or_exit(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
+    """`read`, or one line and exit code 1."""
+    try:
+        return read(file, found)
+    except ConfigError as error:
+        raise SystemExit(f"{file}: {error}") from None
+
+
+def plugins_or_exit() -> dict[str, IServicePlugin]:
+    """The installed plugins, or one line and exit code 1."""
+    try:
+        return plugins()
+    except ConfigError as error:
+        raise SystemExit(f"rtcd: {error}") from None
+
+
+def _credentials(settings: CredentialsSettings, state: StateDirectory) -> Credentials:
+    given = settings.secret or (state.secret("turn-secret", lambda: secrets.token_urlsafe(SECRET_BYTES)),)
+    return Credentials(given, settings.lifetime, settings.separator, generated=not settings.secret)
+
+
+def _take_reloads(
+    reloads: Reloads, rooms: MemoryRooms, doorway: Doorway, credentials: Credentials, state: StateDirectory
+) -> None:
+    """What of the shared sections changes while the daemon runs."""
+
+    def take_log(old: LogSettings, new: LogSettings) -> list[str]:
+        log.use(new)
+        return list(changes(old, new))
+
+    def take_rooms(old: RoomsSettings, new: RoomsSettings) -> list[str]:
+        rooms.use(new)
+        return list(changes(old, new))
+
+    def take_credentials(old: CredentialsSettings, new: CredentialsSettings) -> list[str]:
+        fresh = _credentials(new, state)
+        credentials.take(fresh)
+        return list(changes(old, new))
+
+    def take_tls(old: TlsSettings, new: TlsSettings) -> list[str]:
+        doorway.reload()
+        return []
+
+    reloads("log", take_log)
+    reloads("rooms", take_rooms)
+    reloads("credentials", take_credentials)
+    reloads("tls", take_tls)

@@ -1,0 +1,91 @@
+"""What a newcomer is shown at start: the addresses to open, a QR code for the phone, and the ports to let through."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+from collections.abc import Iterable
+
+import ifaddr
+import segno
+
+from rtcd.doorway.directory import Directory, Listener
+
+
+def welcome(directory: Directory, public_origin: str | None, addresses: Iterable[str] | None = None) -> str:
+    """The text to print; ``addresses`` are this machine's, found by itself if they are not given."""
+    hosts = rank(addresses if addresses is not None else own_addresses())
+    lines = [""]
+    https = next((one for one in directory.listeners("web") if one.transport == "tls"), None)
+    if https is not None:
+        links = [public_origin] if public_origin else []
+        links += [_link(host, https.port) for host in hosts if _reaches(https, host)]
+        lines += ["Open one of these in two browsers, and join the same room:", ""]
+        lines += [f"    {link}" for link in links] + [""]
+        far = [link for link in links if "localhost" not in link]
+        if far:
+            drawing = io.StringIO()
+            segno.make(far[0], error="l", micro=False).terminal(out=drawing, border=2, compact=True)
+            lines += [f"{far[0]} for the camera of a phone:", drawing.getvalue()]
+        lines += ["A browser warns of the certificate until it trusts /ca.crt or you configure your own.", ""]
+    lines += ["These ports must be reachable (firewall, security group, router):", ""]
+    lines += [f"    {line}" for line in ports(directory)] + ["", ""]
+    return "\n".join(lines)
+
+
+def ports(directory: Directory) -> list[str]:
+    """One line for each port or range that others have to reach, without those on loopback alone."""
+    found: dict[tuple[str, str], str] = {}
+    for one in directory.listeners():
+        if one.last_port is None and _loopback(one.host) and not _elsewhere(directory, one):
+            continue
+        protocol = "udp" if one.transport == "udp" else "tcp"
+        span = str(one.port) if one.last_port is None else f"{one.port}-{one.last_port}"
+        found.setdefault((protocol, span), _purpose(one))
+    return [f"{protocol} {span:<13}{purpose}" for (protocol, span), purpose in found.items()]
+
+
+def own_addresses() -> list[str]:
+    """Every address of this machine's interfaces, link-local ones left out."""
+    found = []
+    for adapter in ifaddr.get_adapters():
+        for one in adapter.ips:
+            text = one.ip if isinstance(one.ip, str) else one.ip[0]
+            if not ipaddress.ip_address(text).is_link_local:
+                found.append(text)
+    return found
+
+
+def rank(addresses: Iterable[str]) -> list[str]:
+    """LAN addresses first, then public ones, IPv4 before IPv6; ``localhost`` stands for the loopback ones at the end."""
+    given = [ipaddress.ip_address(one) for one in addresses]
+    outer = sorted({one for one in given if not one.is_loopback},
+                   key=lambda one: (one.version, not one.is_private, int(one)))
+    return [*map(str, outer), "localhost"]
+
+
+def _link(host: str, port: int) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"https://{shown}/" if port == 443 else f"https://{shown}:{port}/"
+
+
+def _reaches(listener: Listener, host: str) -> bool:
+    return listener.host in ("", "::", "0.0.0.0", host) or (host == "localhost" and _loopback(listener.host))
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _elsewhere(directory: Directory, listener: Listener) -> bool:
+    return any(not _loopback(one.host) and (one.transport, one.port) == (listener.transport, listener.port)
+               for one in directory.listeners(listener.service))
+
+
+def _purpose(listener: Listener) -> str:
+    if listener.service == "turn":
+        return "relayed media" if listener.last_port is not None else "STUN and TURN"
+    return {"tls": "page and signalling (HTTPS, WSS)", "tcp": "redirect to HTTPS"}.get(listener.transport, listener.service)
