@@ -249,7 +249,7 @@ def expire(room: Room, now: float, limits: Limits) -> Outcome[None]:
             effects += more + ((Close(client.id),) if client.registered else ())
     room, told = _settle(room, lambda one: now >= one.deadline)
     if room == before:
-        return Outcome(room, None)
+        return Outcome(before, None)
     return _changed(room, now, None, effects + told)
 
 
