@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from twisted.test.iosim import FakeTransport, connect
 from twisted.web.http_headers import Headers
 from zope.interface import directlyProvides, providedBy
 
+from rtcd.doorway.door import Doorway
 from rtcd.doorway.http import DoorSite
-from rtcd.doorway.settings import DoorwaySettings
+from rtcd.doorway.settings import DoorwaySettings, TlsSettings
 from rtcd.metrics import Metrics
+from rtcd.state import StateDirectory
 
 CLIENT = IPv4Address("TCP", "192.0.2.7", 40000)
 SERVER = IPv4Address("TCP", "192.0.2.1", 8443)
@@ -84,6 +92,89 @@ class FakeAnswer:
             raise AssertionError("there is no answer yet")
         lines: list[bytes] = self.transport.value().partition(b"\r\n\r\n")[0].split(b"\r\n")
         return lines
+
+
+class Collector(Protocol):
+    """A client that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.lost: Failure | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep it."""
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Keep why."""
+        self.lost = reason
+
+
+class Dialled:
+    """One connection to a server factory, with or without TLS, both ends in this process."""
+
+    def __init__(
+        self, clock: Any, server: Any, client: Any, *, tls: bool, alpn: Sequence[bytes] | None, host: str
+    ) -> None:
+        address = IPv4Address("TCP", host, 40000)
+        self.client = client
+        below = client
+        if tls:
+            options = CertificateOptions(acceptableProtocols=list(alpn) if alpn else None)
+            below = TLSMemoryBIOProtocol(TLSMemoryBIOFactory(options, True, Factory(), clock), client)
+        self.server_transport = FakeTransport(server, True, hostAddress=SERVER, peerAddress=address)
+        self.client_transport = FakeTransport(below, False, hostAddress=address, peerAddress=SERVER)
+        directlyProvides(self.server_transport, providedBy(self.server_transport), ITCPTransport)
+        self._pump = connect(server, self.server_transport, below, self.client_transport, clock=clock)
+
+    @property
+    def received(self) -> bytes:
+        """All that the `Collector` at the client's end got."""
+        return bytes(self.client.received)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, as the client sees it."""
+        return bool(self.client_transport.disconnecting or self.client_transport.disconnected)
+
+    def send(self, data: bytes) -> bytes:
+        """Send as the client, let everything settle, and return what was received till now."""
+        self.client.transport.write(data)
+        self.settle()
+        return self.received
+
+    def settle(self) -> None:
+        """Let both ends read all that was written."""
+        self._pump.flush()
+
+    def hang_up(self) -> None:
+        """Close as the client."""
+        self.client.transport.loseConnection()
+        self.settle()
+
+
+def dial(
+    clock: Any, factory: Any, *, client: Any = None, tls: bool = False, alpn: Sequence[bytes] | None = None,
+    host: str = "192.0.2.7",
+) -> Dialled:
+    """Connect to a factory, such as one of ``MemoryReactorClock.tcpServers``. A refusal is a `ConnectionRefusedError`."""
+    server = factory.buildProtocol(IPv4Address("TCP", host, 40000))
+    if server is None:
+        raise ConnectionRefusedError(host)
+    return Dialled(clock, server, client or Collector(), tls=tls, alpn=alpn, host=host)
+
+
+def make_doorway(
+    reactor: Any,
+    state: str | Path,
+    settings: DoorwaySettings | None = None,
+    tls: TlsSettings | None = None,
+    metrics: Metrics | None = None,
+) -> Doorway:
+    """A doorway on a fake reactor, with its state in the directory ``state`` (``self.mktemp()``)."""
+    return Doorway(
+        reactor, settings or DoorwaySettings(), tls or TlsSettings(), StateDirectory(state), metrics or Metrics()
+    )
 
 
 def make_request(

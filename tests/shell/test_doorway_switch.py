@@ -1,0 +1,237 @@
+"""Tests of port sharing: from the first byte to the protocol that gets the connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import (
+    WebSocketClientFactory,
+    WebSocketClientProtocol,
+    WebSocketServerFactory,
+    WebSocketServerProtocol,
+)
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.test.iosim import FakeTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from zope.interface.verify import verifyClass
+
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.doorway.switch import LINGER_S, InnerSwitch
+from rtcd.metrics import Metrics
+from tests.fakes import Dialled, dial, make_doorway
+
+STUN = bytes.fromhex("000100002112a442") + b"transaction!"
+GET = b"GET /x HTTP/1.1\r\nHost: a.example:8443\r\n\r\n"
+HTTPS, HTTP, PLAIN = range(3)
+
+
+class Greeter(Resource):
+    """The site."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        """Say where we are."""
+        return b"site %s" % request.uri
+
+
+class EchoStream(Protocol):
+    """A stream protocol that greets first, and then sends back what it gets."""
+
+    def connectionMade(self) -> None:
+        """Greet."""
+        self.transport.write(b"stream:")  # type: ignore[union-attr]  # it is connected
+
+    def dataReceived(self, data: bytes) -> None:
+        """Echo."""
+        self.transport.write(data)  # type: ignore[union-attr]  # it is connected
+
+
+class EchoSocket(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn has no annotations
+    """A WebSocket that sends back what it gets."""
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """Echo."""
+        self.sendMessage(payload)
+
+
+class Talker(WebSocketClientProtocol):  # type: ignore[misc]  # Autobahn has no annotations
+    """A WebSocket client that keeps what it gets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[bytes] = []
+        self.ended: list[int] = []
+
+    def onOpen(self) -> None:
+        """Say the first word."""
+        self.sendMessage(b"one")
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """Keep it."""
+        self.heard.append(payload)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        """Keep it."""
+        self.ended.append(code)
+
+
+class DoorwayTestCase(SynchronousTestCase):
+    """A doorway in memory with a site, a stream and a WebSocket."""
+
+    settings = DoorwaySettings(plain=("tcp:8081:interface=127.0.0.1",))
+
+    def setUp(self) -> None:
+        """Open it."""
+        self.reactor = MemoryReactorClock()
+        self.metrics = Metrics()
+        self.door = make_doorway(self.reactor, self.mktemp(), self.settings, metrics=self.metrics)
+        self.door.add_child("/", Greeter())
+        sockets = WebSocketServerFactory(reactor=self.reactor)
+        sockets.protocol = EchoSocket
+        self.door.add_child("/ws", WebSocketResource(sockets))
+        self.door.add_stream("stun.turn", Factory.forProtocol(EchoStream))
+        self.door.startService()
+
+    def dial(self, port: int = HTTPS, **kinds: Any) -> Dialled:
+        """Connect to one of the listeners."""
+        return dial(self.reactor, self.reactor.tcpServers[port][1], **kinds)
+
+    def count(self, name: str, **labels: str) -> float:
+        """What a metric says now."""
+        wanted = (f"rtcd_doorway_{name}", tuple(sorted(labels.items())))
+        return next(one.value for one in self.metrics.samples() if (one.name, one.labels) == wanted)
+
+
+class SwitchTests(DoorwayTestCase):
+    """Who gets a connection on the HTTPS port."""
+
+    def test_a_request_inside_tls_reaches_the_site(self) -> None:
+        """With ALPN http/1.1, and without any ALPN."""
+        for alpn in ([b"http/1.1"], [b"h2", b"http/1.1"], None):
+            self.assertIn(b"site /x", self.dial(tls=True, alpn=alpn).send(GET))
+
+    def test_http2_is_not_offered(self) -> None:
+        """A client that offers it gets HTTP/1.1."""
+        link = self.dial(tls=True, alpn=[b"h2", b"http/1.1"])
+        self.assertEqual(link.client.transport.negotiatedProtocol, b"http/1.1")
+
+    def test_several_requests_use_one_connection(self) -> None:
+        """After the switch the bytes are never looked at again, whatever they begin with."""
+        link = self.dial(tls=True)
+        self.assertEqual(link.send(GET + GET).count(b"site /x"), 2)
+        self.assertEqual(link.send(GET).count(b"site /x"), 3)
+
+    def test_a_stream_is_chosen_by_its_alpn_name_before_it_speaks(self) -> None:
+        """The stream may be the first to talk."""
+        link = self.dial(tls=True, alpn=[b"stun.turn"])
+        self.assertEqual(link.received, b"stream:")
+        self.assertEqual(link.send(GET), b"stream:" + GET)
+
+    def test_stun_without_alpn_goes_to_the_turn_stream(self) -> None:
+        """TURN clients seldom offer ALPN; a message cut into bytes is the same message."""
+        link = self.dial(tls=True)
+        for place in range(len(STUN)):
+            link.send(STUN[place : place + 1])
+        self.assertEqual(link.received, b"stream:" + STUN)
+
+    def test_stun_without_a_turn_stream_is_cut(self) -> None:
+        """There is nobody to serve it."""
+        self.door._streams.clear()
+        link = self.dial(tls=True)
+        self.assertEqual(link.send(STUN), b"")
+        self.assertTrue(link.closed)
+
+    def test_plain_http_on_the_https_port_is_redirected_to_the_same_port(self) -> None:
+        """It never serves content there, not even the CA."""
+        for path in (b"/x", b"/ca.crt"):
+            answer = self.dial().send(GET.replace(b"/x", path))
+            self.assertIn(b"HTTP/1.1 301 ", answer)
+            self.assertIn(b"Location: https://a.example:8443%s\r\n" % path, answer)
+
+    def test_other_first_bytes_are_cut(self) -> None:
+        """Outside and inside TLS, counted."""
+        for tls, data in ((False, b"SSH-2.0-x\r\n"), (False, STUN), (True, b"\xff"), (True, b"\x16\x03\x01\x00\x05\x01")):
+            link = self.dial(tls=tls)
+            self.assertEqual(link.send(data), b"")
+            self.assertTrue(link.closed)
+        self.assertEqual(self.count("refused_connections_total", reason="garbage"), 4)
+
+    def test_no_delay_is_set_on_every_connection(self) -> None:
+        """Signalling messages are small and urgent."""
+        calls: list[bool] = []
+        self.patch(FakeTransport, "setTcpNoDelay", lambda _, enabled: calls.append(enabled))
+        for made, port in enumerate((HTTPS, HTTP, PLAIN)):
+            self.dial(port)
+            self.assertTrue(calls[made:] and all(calls))
+
+    def test_the_handshake_listener_is_whole(self) -> None:
+        """Twisted tells us of a complete handshake through this interface."""
+        verifyClass(IHandshakeListener, InnerSwitch)
+
+    def test_the_table_forgets_a_connection_that_ended(self) -> None:
+        """Whatever it had become."""
+        links = [self.dial(tls=True, alpn=[b"http/1.1"]), self.dial(tls=True)]
+        links += [self.dial(port) for port in (HTTPS, HTTP, PLAIN)]
+        self.assertEqual((self.count("open_connections"), self.count("undecided_connections")), (5, 2))
+        for link in links:
+            link.hang_up()
+        self.assertEqual((self.count("open_connections"), self.count("undecided_connections")), (0, 0))
+
+    def test_a_peer_that_never_says_goodbye_is_cut(self) -> None:
+        """We close; the other end answers nothing."""
+        link = self.dial(tls=True, alpn=[b"stun.turn"])
+        link.server_transport.protocol.loseConnection()
+        self.assertFalse(link.server_transport.disconnecting)
+        self.reactor.advance(LINGER_S)
+        self.assertTrue(link.server_transport.disconnecting)
+
+
+class WebSocketTests(DoorwayTestCase):
+    """A WebSocketResource takes its connection over, whatever is below it."""
+
+    def talk(self, port: int = HTTPS, **kinds: Any) -> tuple[Talker, Dialled]:
+        """Open a WebSocket and let it say its first word."""
+        factory = WebSocketClientFactory("ws://a.example/ws", reactor=self.reactor)
+        factory.protocol = Talker
+        client = factory.buildProtocol(None)
+        return client, self.dial(port, client=client, **kinds)
+
+    def test_it_works_over_each_kind_of_listener(self) -> None:
+        """Plain for a proxy, TLS with ALPN, TLS without; the table loses the connection when it ends."""
+        for kinds in ({"port": PLAIN}, {"tls": True, "alpn": [b"http/1.1"]}, {"tls": True}):
+            client, link = self.talk(**kinds)
+            self.assertEqual(client.heard, [b"one"])
+            client.sendMessage(b"two")
+            link.settle()
+            self.assertEqual(client.heard, [b"one", b"two"])
+            self.assertEqual(self.count("open_connections"), 1)
+            client.sendClose(1000)
+            link.settle()
+            self.assertEqual((client.ended, self.count("open_connections")), ([1000], 0))
+
+    def test_it_outlives_the_http_idle_time(self) -> None:
+        """A call lasts longer than a request."""
+        client, link = self.talk(tls=True)
+        self.reactor.advance(3600)
+        client.sendMessage(b"late")
+        link.settle()
+        self.assertEqual(client.heard, [b"one", b"late"])
+
+    def test_it_survives_a_new_certificate(self) -> None:
+        """New connections get the new one, this one goes on."""
+        client, link = self.talk(tls=True)
+        before = link.client_transport.protocol.getPeerCertificate().to_cryptography()
+        for name in ("server.crt", "server.key"):
+            self.door.certificates._state.path(name).unlink()
+        self.assertTrue(self.door.reload())
+        client.sendMessage(b"still here")
+        link.settle()
+        after = self.dial(tls=True).client_transport.protocol.getPeerCertificate().to_cryptography()
+        self.assertEqual(client.heard, [b"one", b"still here"])
+        self.assertNotEqual(before, after)
+        self.assertEqual(before.issuer, after.issuer)
