@@ -1,0 +1,96 @@
+// @ts-check
+/**
+ * Room names: the rule that they keep, names made up by us, and the list of rooms used recently in this browser.
+ *
+ * Nothing here knows the page or the server.
+ */
+
+const RULE = /^[A-Za-z0-9_-]{5,}$/;
+const CONSONANTS = "bdglmnprstvz";
+const VOWELS = "aeiou";
+const RECENT_KEY = "recentRooms";
+/** How many rooms are remembered. */
+export const MAX_RECENT = 10;
+
+/**
+ * Whether a room of this name may be joined from the page.
+ * @param {string} name
+ * @returns {boolean}
+ */
+export function isRoomName(name) {
+  return RULE.test(name);
+}
+
+/**
+ * Whether a name is one of the nine-digit kind, which nobody wants to read.
+ * @param {string} name
+ * @returns {boolean}
+ */
+export function isNumberName(name) {
+  return /^[0-9]{9}$/.test(name);
+}
+
+/**
+ * A new name that can be read aloud and is hard to guess (45 random bits), like `mira_tobu_selo_417`.
+ *
+ * It has no hyphen: the iPhone app of AppRTC does not take one.
+ * @param {(limit: number) => number} [below] returns a random whole number from 0 to limit - 1
+ * @returns {string}
+ */
+export function randomRoomName(below = randomBelow) {
+  const syllable = () => CONSONANTS[below(CONSONANTS.length)] + VOWELS[below(VOWELS.length)];
+  const word = () => syllable() + syllable();
+  return [word(), word(), word(), String(below(1000)).padStart(3, "0")].join("_");
+}
+
+/** @param {number} limit */
+function randomBelow(limit) {
+  const fair = Math.floor(2 ** 32 / limit) * limit;
+  const word = new Uint32Array(1);
+  do {
+    crypto.getRandomValues(word);
+  } while (word[0] >= fair);
+  return word[0] % limit;
+}
+
+/** The rooms used last, newest first, kept in local storage where the browser allows it. */
+export class RecentRooms {
+  #storage;
+
+  /** @param {() => Pick<Storage, "getItem" | "setItem">} [storage] asked each time, since reading `localStorage` may throw */
+  constructor(storage = () => localStorage) {
+    this.#storage = storage;
+  }
+
+  /** @returns {string[]} */
+  list() {
+    try {
+      const names = JSON.parse(this.#storage().getItem(RECENT_KEY) ?? "[]");
+      return Array.isArray(names) ? names.filter((name) => typeof name === "string" && isRoomName(name)).slice(0, MAX_RECENT) : [];
+    } catch {
+      return [];
+    }
+  }
+
+  /**
+   * Put a room on top of the list.
+   * @param {string} name
+   */
+  add(name) {
+    this.#store([name, ...this.list().filter((other) => other !== name)].slice(0, MAX_RECENT));
+  }
+
+  /** Forget all of them. */
+  clear() {
+    this.#store([]);
+  }
+
+  /** @param {string[]} names */
+  #store(names) {
+    try {
+      this.#storage().setItem(RECENT_KEY, JSON.stringify(names));
+    } catch {
+      // Storage is full or forbidden (private windows): the list is a convenience, the call is not.
+    }
+  }
+}
