@@ -1,6 +1,6 @@
 """`Daemon`: the root of the service tree. Starts in order, stops in reverse, and takes a changed configuration over.
 
-What a service cannot start with is the operator's mistake in one line and exit code 1, never a traceback.
+What a service cannot start with leaves here as a `ConfigError`; `rtcd.tap` makes one line and exit code 1 of it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from rtcd.config import ConfigError, changes, key_of, option
 from rtcd.context import Reload
+from rtcd.doorway.directory import Listener
 from rtcd.interfaces import IRoomStore
 from rtcd.systemd import NotifyService
 
@@ -51,7 +52,10 @@ class Reloads:
 
 
 class Daemon(MultiService):
-    """All services of the process. ``file`` is the configuration's path, for messages."""
+    """All services of the process. ``file`` is the configuration's path, for messages.
+
+    ``listeners`` tells what is open, for the log; ``welcome`` makes the text that a newcomer is shown.
+    """
 
     name = "rtcd"
     _log = Logger()
@@ -59,6 +63,7 @@ class Daemon(MultiService):
     def __init__(
         self, reactor: Any, file: str, read: Read, settings: Mapping[str, Any], rooms: IRoomStore,
         notify: NotifyService, reloads: Reloads, *, welcome: Callable[[], str] | None = None,
+        listeners: Callable[[], Iterable[Listener]] = tuple,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -69,20 +74,19 @@ class Daemon(MultiService):
         self._notify = notify
         self._reloads = reloads
         self._welcome = welcome
-        self._handler: Any = None
-
-    def privilegedStartService(self) -> None:
-        """Open every port, while ports below 1024 may still be opened; exits with one line if one cannot be."""
-        self._or_exit(super().privilegedStartService)
+        self._listeners = listeners
+        self._handlers: dict[int, Any] = {}
 
     def startService(self) -> None:
-        """Start every service, the notification of systemd last."""
-        self._or_exit(super().startService)
-        self._handler = signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self.reload))
+        """Start every service, the notification of systemd last. Raises `ConfigError`."""
+        super().startService()
+        for one in self._listeners():
+            self._log.info("{service} listens on {transport} {address}", service=one.service, transport=one.transport,
+                           address=_shown(one))
+        self._handle(signal.SIGHUP, self.reload)
+        self._reactor.callWhenRunning(self._handle_term)
         if self._welcome is not None:
-            terminal = sys.__stdout__ or sys.stdout  # twistd turns sys.stdout into log lines
-            terminal.write(self._welcome())
-            terminal.flush()
+            _print(self._welcome())
 
     def stopService(self) -> Deferred[None]:
         """Stop the services one after another, the last started first; fires when all are stopped."""
@@ -90,9 +94,9 @@ class Daemon(MultiService):
 
     async def _stop(self) -> None:
         self.running = False
-        if self._handler is not None:
-            signal.signal(signal.SIGHUP, self._handler)
-            self._handler = None
+        for number, before in self._handlers.items():
+            signal.signal(number, before)
+        self._handlers.clear()
         for service in reversed(list(self)):
             await self._stopped(service)
         await self._rooms.close()
@@ -136,13 +140,25 @@ class Daemon(MultiService):
         if untouched:
             self._log.info("reloaded: nothing has changed")
 
-    def _or_exit(self, start: Callable[[], object]) -> None:
-        try:
-            start()
-        except ConfigError as error:
-            sys.stderr.write(f"{self._file}: {error}\n")
-            sys.stderr.flush()
-            raise SystemExit(1) from None
+    def _handle(self, number: int, act: Callable[[], object]) -> None:
+        self._handlers[number] = signal.signal(number, lambda *_: self._reactor.callFromThread(act))
+
+    def _handle_term(self) -> None:
+        """To be told to end is no fault: exit code 0, where Twisted's own handler would die of the signal."""
+        if self.running:
+            self._handle(signal.SIGTERM, self._reactor.stop)
+
+
+def _shown(listener: Listener) -> str:
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{host}:{listener.port}" + ("" if listener.last_port is None else f"-{listener.last_port}")
+
+
+def _print(text: str) -> None:
+    terminal = sys.__stdout__  # twistd turns sys.stdout into log lines
+    if terminal is not None:
+        terminal.write(text.encode(terminal.encoding, "replace").decode(terminal.encoding))
+        terminal.flush()
 
 
 def _merged(old: Any, new: Any, applied: set[str]) -> Any:

@@ -5,26 +5,35 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     eventAsText,
     jsonFileLogObserver,
 )
-from zope.interface import implementer
+from zope.interface import implementer, provider
 
 from rtcd.config import ConfigError, option
 
 MAX_LINE_CHARS = 4096
 """A longer line for people is cut."""
+
+BACKGROUND_FILE = "twistd.log"
+"""A process in the background has no output: with no file of its own it logs where twistd always does."""
+
+_NOISE = re.compile(r".* starting on \S+|\((TCP|UDP) Port \S+ Closed\)")
+"""What Twisted says of every port, whoever opens it; the daemon says it better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +50,30 @@ class LogSettings:
 class Log:
     """The observer in use; its settings may change while it runs."""
 
-    def __init__(self, settings: LogSettings) -> None:
+    def __init__(self, settings: LogSettings, *, background: bool = False) -> None:
         self._file: TextIO | None = None
+        self._unset = BACKGROUND_FILE if background else None
         self.use(settings)
 
     def use(self, settings: LogSettings) -> None:
         """Go by these settings from now on; opens the file (again). Raises `ConfigError`."""
-        file: TextIO = sys.stdout
-        if settings.file is not None:
+        path = settings.file or self._unset
+        file: TextIO = sys.__stdout__ or sys.stdout  # twistd turns sys.stdout into log lines
+        if path is not None:
             try:
-                file = open(settings.file, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 # kept open
+                file = open(path, "a", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115 # kept
             except OSError as error:
-                raise ConfigError("log", "file", f"{settings.file} cannot be opened ({error.strerror}); check the "
-                                  "folder and its rights") from None
+                raise ConfigError("log", "file", f"{path} cannot be opened ({error.strerror}); check the folder and its "
+                                  "rights") from None
         if self._file is not None:
             self._file.close()
-        self._file = file if settings.file is not None else None
+        self._file = file if path is not None else None
         if settings.format == "json":
             target: ILogObserver = jsonFileLogObserver(file, recordSeparator="")
         else:
             target = FileLogObserver(file, _line)
         level = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
-        self._target = FilteringLogObserver(target, [level])
+        self._target = FilteringLogObserver(target, [level, _quiet] if settings.level != "debug" else [level])
 
     def __call__(self, event: LogEvent) -> None:
         """Show one event."""
@@ -72,18 +83,27 @@ class Log:
 _current: list[Log] = []
 
 
-def use(settings: LogSettings) -> Log:
-    """Make these the settings of the process's log and return it. Raises `ConfigError`."""
+def use(settings: LogSettings, *, background: bool = False) -> Log:
+    """Make these the settings of the process's log and return it; ``background`` counts at the first call only.
+
+    Raises `ConfigError`.
+    """
     if _current:
         _current[0].use(settings)
     else:
-        _current.append(Log(settings))
+        _current.append(Log(settings, background=background))
     return _current[0]
 
 
 def observer() -> ILogObserver:
     """What twistd asks for: the process's log."""
     return _current[0] if _current else use(LogSettings())
+
+
+@provider(ILogFilterPredicate)
+def _quiet(event: LogEvent) -> Any:
+    noise = event.get("log_namespace") == "log_legacy" and _NOISE.fullmatch(event.get("log_text", ""))
+    return PredicateResult.no if noise else PredicateResult.maybe
 
 
 def _line(event: LogEvent) -> str | None:

@@ -31,14 +31,21 @@ class ServicePlugin:
 
     @property
     def settings(self) -> type[Any]:
-        """The dataclass that describes the section; imports the module."""
-        found: type[Any] = importlib.import_module(self.module).Settings
+        """The dataclass that describes the section; imports the module. May raise `ConfigError`."""
+        found: type[Any] = self._load().Settings
         return found
 
     def makeService(self, context: Context, settings: Any) -> IService:
         """Build the service; imports the module. May raise `ConfigError`."""
-        made: IService = importlib.import_module(self.module).makeService(context, settings)
+        made: IService = self._load().makeService(context, settings)
         return made
+
+    def _load(self) -> Any:
+        try:
+            return importlib.import_module(self.module)
+        except ImportError as error:
+            raise ConfigError(self.name, "", f"{self.module} cannot be imported ({error}); install what it needs, or "
+                              "remove the section") from None
 
 
 def plugins(found: Iterable[IServicePlugin] | None = None) -> dict[str, IServicePlugin]:

@@ -1,14 +1,20 @@
-"""The twistd entry: read the ini, build the `Context`, ask each plugin whose section is there, return the tree."""
+"""The twistd entry: read the ini, build the `Context`, ask each plugin whose section is there, return the tree.
+
+A mistake of the operator is one line on standard error and exit code 1, wherever it is found.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 from twisted.python import usage
 
 from rtcd import log
@@ -28,6 +34,8 @@ from rtcd.rooms.settings import RoomsSettings
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
 from rtcd.welcome import welcome
+
+Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 SHARED: dict[str, type[Any]] = {
     "daemon": DaemonSettings,
@@ -51,27 +59,49 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """Send the log where ``[log]`` says; an ini that cannot be read ends here with one line."""
-        self.found = plugins_or_exit()
-        self.settings = read_or_exit(self["config"], self.found)
+        file = self["config"]
         try:
-            log.use(self.settings["log"])
+            self.found = plugins()
+            self.settings = read(file, self.found)
+            parent = self.parent if self.parent is not None else dict[str, Any](nodaemon=True)
+            background = not (parent.get("nodaemon") or parent.get("debug"))
+            if not (parent.get("logfile") or parent.get("logger") or parent.get("syslog")):
+                log.use(self.settings["log"], background=background)
+                parent["logger"] = "rtcd.log.observer"
         except ConfigError as error:
-            raise SystemExit(f"{self['config']}: {error}") from None
-        if self.parent is not None and not (self.parent.get("logfile") or self.parent.get("logger")):
-            self.parent["logger"] = "rtcd.log.observer"
+            raise SystemExit(f"{file}: {error}") from None
+        sys.excepthook = fault_in_one_line(file, sys.excepthook, background=background)
 
 
 def makeService(options: Options) -> IService:
-    """Build the whole daemon; opens no port yet. A mistake of the operator is one line and exit code 1."""
+    """Build the whole daemon; opens no port yet."""
     from twisted.internet import reactor
 
-    file = options["config"]
+    file, absolute = options["config"], os.path.abspath(options["config"])  # twistd --rundir goes elsewhere
     try:
         return build(
             reactor, file, options.settings, options.found,
-            read=lambda: read(file, options.found), environment=os.environ, greet=bool(options["welcome"]))
+            read=lambda: read(absolute, options.found), environment=os.environ, greet=bool(options["welcome"]))
     except ConfigError as error:
         raise SystemExit(f"{file}: {error}") from None
+
+
+def fault_in_one_line(file: str, others: Hook, *, background: bool) -> Hook:
+    """An excepthook for what the services find at the start: twistd has then removed its pidfile already.
+
+    Twisted's log has taken over standard error by then, so this writes to the real one.
+    """
+
+    def hook(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(fault, ConfigError):
+            others(kind, fault, trace)
+            return
+        if background or sys.__stderr__ is None:
+            Logger(namespace="rtcd").critical("{file}: {reason}", file=file, reason=str(fault))
+        else:
+            sys.__stderr__.write(f"{file}: {fault}\n")
+
+    return hook
 
 
 def build(
@@ -98,7 +128,8 @@ def build(
     _take_reloads(reloads, rooms, doorway, credentials, state)
     root = Daemon(
         reactor, file, read, settings, rooms, notify, reloads,
-        welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None)
+        welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None,
+        listeners=doorway.directory.listeners)
     children = [found[name].makeService(context, settings[name]) for name in chosen]
     if doorway.needed:
         doorway.setServiceParent(root)
@@ -139,22 +170,6 @@ def read(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
     for name, schema in SHARED.items():
         settings.setdefault(name, schema())
     return settings
-
-
-def read_or_exit(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
-    """`read`, or one line and exit code 1."""
-    try:
-        return read(file, found)
-    except ConfigError as error:
-        raise SystemExit(f"{file}: {error}") from None
-
-
-def plugins_or_exit() -> dict[str, IServicePlugin]:
-    """The installed plugins, or one line and exit code 1."""
-    try:
-        return plugins()
-    except ConfigError as error:
-        raise SystemExit(f"rtcd: {error}") from None
 
 
 def _credentials(settings: CredentialsSettings, state: StateDirectory) -> Credentials:
