@@ -38,7 +38,11 @@ def open_listeners(reactor: Any, key: str, text: str, factory: IProtocolFactory)
         return [_open(reactor, key, text, f"tcp:{port}{_BACKLOG}", factory)]
     if not _only_ipv6(both):
         return [both]
-    return [both, _open(reactor, key, text, f"tcp:{_port_of(both)}{_BACKLOG}", factory)]
+    try:
+        return [both, _open(reactor, key, text, f"tcp:{_port_of(both)}{_BACKLOG}", factory)]
+    except ConfigError:
+        both.stopListening()
+        raise
 
 
 def _open(reactor: Any, key: str, text: str, endpoint: str, factory: IProtocolFactory) -> IListeningPort:

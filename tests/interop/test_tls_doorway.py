@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ class DoorwayTests(TestCase):
     async def test_curl_trusts_the_local_certificate_by_name_and_address(self) -> None:
         """IPv4 and, where there is any, IPv6 on the same port."""
         hosts = ["localhost", "127.0.0.1"]
-        if any(one.host == "::" for one in self.door.directory.listeners()):
+        with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
             hosts.append("[::1]")
         for host in hosts:
             origin = f"https://{host}:{self.https}"
