@@ -127,6 +127,8 @@ def show(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, tuple):
         return "\n    ".join(["", *value]) if len(value) > 1 else "".join(value)
     return str(value)

@@ -25,7 +25,7 @@ from rtcd.systemd import NotifyService
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
-    """The ``[daemon]`` section."""
+    """The ``[daemon]`` section: what belongs to no service."""
 
     state_directory: str | None = option(
         None, "Where secrets and certificates made here are kept; unset: $STATE_DIRECTORY, else ./state.")

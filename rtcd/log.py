@@ -38,7 +38,7 @@ _NOISE = re.compile(r".* starting on \S+|\((TCP|UDP) Port \S+ Closed\)")
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """The ``[log]`` section."""
+    """The ``[log]`` section: what is logged, and where it goes."""
 
     level: str = option(
         "info", "Least important events that are shown.", choices=("debug", "info", "warn", "error", "critical"))

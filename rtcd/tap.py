@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
@@ -20,9 +20,9 @@ from twisted.python import usage
 from rtcd import log
 from rtcd.config import ConfigError, changes, parse
 from rtcd.context import Context
-from rtcd.daemon import Daemon, DaemonSettings, Reloads, state_directory
+from rtcd.daemon import Daemon, Reloads, state_directory
 from rtcd.doorway.door import Doorway
-from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.settings import TlsSettings
 from rtcd.ice.credentials import Credentials
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.interfaces import IServicePlugin
@@ -31,21 +31,12 @@ from rtcd.metrics import Metrics
 from rtcd.plugin import plugins
 from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.schemas import SHARED, Schemas
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
 from rtcd.welcome import welcome
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
-
-SHARED: dict[str, type[Any]] = {
-    "daemon": DaemonSettings,
-    "log": LogSettings,
-    "doorway": DoorwaySettings,
-    "tls": TlsSettings,
-    "rooms": RoomsSettings,
-    "credentials": CredentialsSettings,
-}
-"""Sections that are no service: they are in force whether the ini holds them or not."""
 
 SECRET_BYTES = 32
 """Random bytes of the secret that is made at first start."""
@@ -137,25 +128,6 @@ def build(
         child.setServiceParent(root)
     notify.setServiceParent(root)
     return root
-
-
-class Schemas(Mapping[str, type[Any]]):
-    """Section to dataclass; a plugin's module is imported only when its section is asked for."""
-
-    def __init__(self, found: Mapping[str, IServicePlugin]) -> None:
-        self._found = found
-
-    def __getitem__(self, section: str) -> type[Any]:
-        return SHARED[section] if section in SHARED else self._found[section].settings
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([*SHARED, *self._found])
-
-    def __len__(self) -> int:
-        return len(SHARED) + len(self._found)
-
-    def __contains__(self, section: object) -> bool:
-        return section in SHARED or section in self._found
 
 
 def read(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
