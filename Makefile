@@ -1,0 +1,82 @@
+# make run    install into .venv and start on the shipped configuration
+# make test   all tests; as root on Debian it installs the programs that they talk to
+# make lint   ruff and mypy
+# make ini    write etc/rtcd.ini again, from the settings
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG := etc/rtcd.ini
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+SOURCES := setup.cfg pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
+# Debian package, and the program of it that is looked for
+PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
+	systemd:systemd-analyze nodejs:node
+
+.PHONY: run test lint ini programs clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.run
+	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
+
+test: $(VENV)/.test programs
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests
+	@if [ ! -d tests/js ]; then :; elif command -v node >/dev/null; then \
+		files=$$(find tests/js -name '*test*.js' -o -name '*test*.mjs'); \
+		if [ -n "$$files" ]; then node --test $$files; fi; \
+	else echo "node is not installed: tests/js is skipped"; [ "$$RTCD_REQUIRE_INTEROP" != 1 ]; fi
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+ini: $(VENV)/.run
+	@$(BIN)/python -m rtcd.sample > $(CONFIG).new && mv $(CONFIG).new $(CONFIG)
+
+# The Python to use: the first that is new enough and can make a venv.
+$(BIN)/python:
+	@found=; old=; \
+	for one in python3.13 python3.12 python3.11 python3; do \
+		command -v $$one >/dev/null || continue; \
+		$$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { old=$$one; continue; }; \
+		found=$$one; $$one -c 'import venv, ensurepip' 2>/dev/null && break; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "rtcd needs Python 3.11 or newer$${old:+, and $$old is $$($$old -V 2>&1 | cut -d' ' -f2)}; install python3.11" >&2; \
+		exit 1; \
+	fi; \
+	if ! $$found -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$$found cannot make a virtual environment; run: apt install python3-venv" >&2; exit 1; \
+	fi; \
+	rm -rf $(VENV); $$found -m venv $(VENV)
+
+# The cache is written here, since who runs the daemon later may not be allowed to.
+$(VENV)/.run: $(BIN)/python $(SOURCES)
+	@echo "Installing rtcd into $(VENV)"
+	@rm -rf build
+	@$(PIP) install .
+	@cd $(VENV) && bin/python -c "from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run setup.cfg
+	@rm -rf build
+	@$(PIP) install '.[test]'
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.run setup.cfg
+	@rm -rf build
+	@$(PIP) install '.[test,lint]'
+	@touch $@
+
+programs:
+	@missing=; \
+	for one in $(PROGRAMS); do command -v $${one#*:} >/dev/null || missing="$$missing $${one%:*}"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		export DEBIAN_FRONTEND=noninteractive; \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends $$missing; } </dev/null || \
+			echo "not all of these could be installed:$$missing" >&2; \
+	else echo "Tests that need these are skipped; install them to run all:$$missing"; fi
+
+clean:
+	rm -rf $(VENV) build rtcd.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
