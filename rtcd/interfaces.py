@@ -53,32 +53,41 @@ class IRoomStore(Interface):
 class IRelayPlane(Interface):
     """Moves packets of TURN clients and peers; owns every UDP socket of the TURN service.
 
-    Rules stay in rtcd.turn.server: a plane only forwards what it was told to and passes all else up. An accelerated
+    Rules stay in rtcd.turn.server: a plane only forwards what it was told to and passes requests up. An accelerated
     plane may be faster than the Python one and nothing else. Hosts are canonical address texts, addresses are
-    ``(host, port)``, moments are Unix seconds.
+    ``(host, port)``, moments are Unix seconds, at which what they bound ends without a call. An allocation is an
+    rtcd.turn.allocation.Allocation, which is its own key.
     """
 
     def start(receive):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Begin. ``receive(data: bytes, five_tuple: FiveTuple)`` is called for each client datagram that is not
-        ChannelData of a bound channel."""
+        """Begin. ``receive(data: bytes, five_tuple: FiveTuple)`` is called for each client datagram whose first byte
+        is 0 to 3. ChannelData is forwarded or dropped here, all else is dropped; drops are counted by reason."""
 
     def listen(host, port):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Open a client-facing UDP socket and return its ``(host, port)``. Raises OSError."""
+
+    def adopt(descriptor):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Take over a bound UDP socket that was inherited and return its ``(host, port)``. Raises OSError."""
 
     def respond(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Send ``data`` to the client of ``five_tuple`` from the address that it asked. Never raises; drops are counted."""
 
     def open(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Open the allocation's relay socket and return the relayed transport address it is bound to.
+        """Open a relay socket on ``allocation.relay_host`` and return the relayed transport address it is bound to.
 
         Raises OSError when no port can be had; nothing is left behind then.
         """
 
-    def permit(allocation, peer_host, expires_at):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Let datagrams of ``peer_host`` through until ``expires_at`` (again: extend)."""
+    def permit(allocation, peer_host, expires_at, named):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Let datagrams of ``peer_host`` through until ``expires_at`` (again: extend).
+
+        ``named`` is the host as the client knows it, told in Data indications: another one than ``peer_host`` if that
+        is the private address behind an external one of ours.
+        """
 
     def bind(allocation, channel, peer, expires_at):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Forward between channel number ``channel`` and ``peer`` until ``expires_at`` (again: extend)."""
+        """Forward between channel number ``channel`` and ``peer``, whose host is permitted, until ``expires_at`` or
+        until the permission ends (again: extend). What either was bound to before is forgotten."""
 
     def send(allocation, peer, data):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Send ``data`` from the relayed transport address to ``peer``. Never raises; drops are counted."""
@@ -87,4 +96,4 @@ class IRelayPlane(Interface):
         """Close the relay socket at once, forget permissions and channels, and return the `Traffic` totals."""
 
     def stop():  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Close every socket."""
+        """Close every socket, the last one opened first."""

@@ -23,6 +23,7 @@ MAX_MESSAGE_BYTES = HEADER_BYTES + 0xFFFC
 MAX_ATTRIBUTES = 1100
 """As many as CreatePermission may need for every peer an allocation may have, and the few others."""
 
+_INTEGRITY, _SHA256, _FINGERPRINT = MESSAGE_INTEGRITY.number, MESSAGE_INTEGRITY_SHA256.number, FINGERPRINT.number
 _HEADER = struct.Struct("!HHI12s")
 _TLV = struct.Struct("!HH")
 
@@ -122,34 +123,36 @@ def decode(data: bytes) -> Message:
 
 
 def _read_attributes(message: Message, data: bytes, end: int) -> None:
-    attributes, first = message.attributes, message._first
+    attributes, first, unpack = message.attributes, message._first, _TLV.unpack_from
     position = HEADER_BYTES
     sealed = False
     while position < end:
-        number, size = _TLV.unpack_from(data, position)
+        number, size = unpack(data, position)
         start = position + 4
         stop = start + size
         if stop > end:
             raise ValueError(f"attribute {number:#06x} runs past the end of its message")
-        if number == FINGERPRINT.number:
+        if number == _FINGERPRINT:
             if not fingerprint_matches(message.raw, position):
                 raise ValueError("FINGERPRINT is wrong")
             message.fingerprint_at = position
-            return
-        if number == MESSAGE_INTEGRITY_SHA256.number:
+            break
+        if number == _SHA256:
             message.integrity_sha256_at = message.integrity_sha256_at or position
             sealed = True
-        elif number == MESSAGE_INTEGRITY.number and not sealed:
+        elif sealed:
+            pass
+        elif number == _INTEGRITY:
             message.integrity_at = position
             sealed = True
-        elif not sealed:
+        else:
             value = data[start:stop]
             attributes.append((number, value))
             if number not in first:
                 first[number] = value
-            if len(attributes) > MAX_ATTRIBUTES:
-                raise ValueError(f"a message has more than {MAX_ATTRIBUTES} attributes")
         position = stop + (-size & 3)
+    if len(attributes) > MAX_ATTRIBUTES:
+        raise ValueError(f"a message has more than {MAX_ATTRIBUTES} attributes")
 
 
 def encode(method: Method, class_: Class, transaction_id: bytes, attributes: Iterable[bytes] = ()) -> bytes:

@@ -1,0 +1,116 @@
+"""Relayed transport addresses to give out: which host, which port, and the external address that clients are told.
+
+Peers to refuse are rtcd.turn.peers. Sources: RFC 8656 §7.2, RFC 6056 §3.3.1 (random ports).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rtcd.stun.attributes import Address, Family, family_of
+
+PORT_REST_S = 5.0
+"""A released port rests so long before it is given out again, as long as another one is free."""
+MAX_PORT_TRIES = 100
+"""Ports that may be found taken by others before an Allocate is answered with 508."""
+
+
+def canonical_host(text: str) -> str:
+    """A numeric host as sockets write it. Raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is no IPv4 or IPv6 address") from None
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A public address that stands for a private one of ours, or for all of its family if `private` is empty."""
+
+    public: str
+    private: str = ""
+
+
+def parse_external(line: str) -> External:
+    """``public`` or ``public/private``. Raises ValueError with a sentence for the operator."""
+    public, slash, private = line.partition("/")
+    found = External(canonical_host(public), canonical_host(private) if slash else "")
+    if found.private and family_of(found.public) != family_of(found.private):
+        raise ValueError(f"{line!r} joins two families; give each family an entry of its own")
+    if ipaddress.ip_address(found.public).is_unspecified:
+        raise ValueError(f"{line!r} is no address that a client can reach")
+    return found
+
+
+class RelayAddresses:
+    """The hosts that relays are bound to, and how they look from outside."""
+
+    def __init__(self, hosts: Sequence[str], external: Iterable[External] = ()) -> None:
+        """``hosts``: canonical, in the order of preference, loopback always last. A public address without a private
+        one stands for every host of its family, and is itself reached at the first. Raises ValueError for a mapping
+        of a host not among them, and for a second mapping of one host or public address."""
+        self.hosts = tuple(sorted(hosts, key=lambda host: ipaddress.ip_address(host).is_loopback))
+        self._outside: dict[Family, list[str]] = {Family.IPV4: [], Family.IPV6: []}
+        self._loopback: dict[Family, list[str]] = {Family.IPV4: [], Family.IPV6: []}
+        for host in self.hosts:
+            (self._loopback if ipaddress.ip_address(host).is_loopback else self._outside)[family_of(host)].append(host)
+        self._public: dict[str, str] = {}
+        self._private: dict[str, str] = {}
+        mappings = sorted(external, key=lambda one: not one.private)
+        for one in mappings:
+            insiders = (one.private,) if one.private else tuple(
+                host for host in self.hosts if family_of(host) == family_of(one.public) and host not in self._public)
+            if not insiders or insiders[0] not in self.hosts:
+                raise ValueError(f"{one.private or one.public} belongs to no relay address ({', '.join(self.hosts)})")
+            if one.public in self._private or any(host in self._public for host in insiders):
+                raise ValueError(f"{one.public} or its private address is there twice")
+            self._private[one.public] = insiders[0]
+            for host in insiders:
+                self._public[host] = one.public
+
+    def choose(self, family: Family, asked: str) -> str | None:
+        """The host for a relay of this family of a client that came to our address ``asked``, or None.
+
+        The same address if relays may be there, else the first of the family; loopback only if nothing else is there.
+        """
+        candidates = self._outside[family] or self._loopback[family]
+        if asked in candidates:
+            return asked
+        return candidates[0] if candidates else None
+
+    def shown(self, relayed: Address) -> Address:
+        """What the client is told instead of the address that the relay is bound to."""
+        host, port = relayed
+        return self._public.get(host, host), port
+
+    def reached(self, host: str) -> str:
+        """Where our packets to ``host`` must go: an external address of ours is reached at its private one."""
+        return self._private.get(host, host)
+
+
+class Ports:
+    """The relay ports of one host, given out at random."""
+
+    def __init__(self, ports: range, choose: Callable[[int], int]) -> None:
+        """``choose(n)``: an unguessable number from 0 up to n, not included."""
+        self._free = list(ports)
+        self._resting: deque[tuple[int, float]] = deque()
+        self._choose = choose
+
+    def take(self, now: float) -> int | None:
+        """A port that nobody has, or None. One released less than `PORT_REST_S` ago is given only if no other is left."""
+        resting, free = self._resting, self._free
+        while resting and not 0 <= now - resting[0][1] < PORT_REST_S:
+            free.append(resting.popleft()[0])
+        if not free:
+            return resting.popleft()[0] if resting else None
+        index = self._choose(len(free))
+        free[index], free[-1] = free[-1], free[index]
+        return free.pop()
+
+    def give_back(self, port: int, now: float) -> None:
+        """A port from `take` is no longer used."""
+        self._resting.append((port, now))

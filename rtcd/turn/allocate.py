@@ -1,0 +1,125 @@
+"""The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
+
+Not offered here yet: TCP relays (442), mobility tickets (405), EVEN-PORT, RESERVATION-TOKEN and DONT-FRAGMENT (420, by
+the check for unknown attributes), a second relay of the other family (success with ADDRESS-ERROR-CODE 440).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtcd.stun.attributes import (
+    ADDITIONAL_ADDRESS_FAMILY,
+    ADDRESS_ERROR_CODE,
+    LIFETIME,
+    MOBILITY_TICKET,
+    REQUESTED_ADDRESS_FAMILY,
+    REQUESTED_TRANSPORT,
+    XOR_MAPPED_ADDRESS,
+    XOR_RELAYED_ADDRESS,
+    Family,
+    family_of,
+)
+from rtcd.turn.allocation import Allocation
+from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
+
+if TYPE_CHECKING:
+    from rtcd.turn.server import TurnServer
+
+UDP = 17
+"""The only REQUESTED-TRANSPORT that is served."""
+
+_NO_SECOND_RELAY = ADDRESS_ERROR_CODE.encode((Family.IPV6, 440, REASONS[440]))
+
+
+def five_tuple_is_free(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """437 if the five-tuple has an allocation; its own retransmitted request never comes here."""
+    return Error(437) if request.allocation is not None else None
+
+
+def transport_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """REQUESTED-TRANSPORT must be there, and UDP."""
+    transport = request.message.get(REQUESTED_TRANSPORT)
+    if transport is None:
+        return Error(400)
+    return None if transport == UDP else Error(442)
+
+
+def no_mobility(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """A ticket is refused where mobility is off (RFC 8016 §3.1.2)."""
+    return Error(405) if MOBILITY_TICKET in request.message else None
+
+
+def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """As long as asked, not below the default and not above the operator's limit."""
+    asked = request.message.get(LIFETIME)
+    request.lifetime_s = granted_lifetime(server, asked)
+    return None
+
+
+def granted_lifetime(server: TurnServer, asked: int | None) -> int:
+    """Seconds for a client that asked for so many, or did not ask."""
+    return min(max(asked or 0, DEFAULT_LIFETIME_S), server.rules.max_lifetime)
+
+
+def family_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """Which family the relay is of, and where it will be bound (RFC 8656 §7.2 steps 6, 8 and 9)."""
+    requested = request.message.get(REQUESTED_ADDRESS_FAMILY)
+    additional = request.message.get(ADDITIONAL_ADDRESS_FAMILY)
+    if additional is not None:
+        if requested is not None or additional != Family.IPV6:
+            return Error(400)
+        request.attributes.append(_NO_SECOND_RELAY)
+    if requested is None:
+        keep = server.rules.keep_family and additional is None
+        request.family = family_of(request.five_tuple.client[0]) if keep else Family.IPV4
+    elif requested in (Family.IPV4, Family.IPV6):
+        request.family = Family(requested)
+    else:
+        return Error(440)
+    host = server.addresses.choose(request.family, request.five_tuple.server[0])
+    if host is None:
+        return Error(440)
+    request.relay_host = host
+    return None
+
+
+def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """One more for this user, this client network and the server as a whole."""
+    rules, table = server.rules, server.allocations
+    request.network = server.network(request.five_tuple.client[0])
+    if rules.total_quota and len(table) >= rules.total_quota:
+        return Error(486)
+    if rules.user_quota and table.of_user(request.grant.user) >= rules.user_quota:
+        return Error(486)
+    if rules.address_quota and table.of_network(request.network) >= rules.address_quota:
+        return Error(486)
+    return None
+
+
+def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """The last step: from here on there is an allocation; 508 if no port can be had, and then nothing is left behind."""
+    grant, transaction_id = request.grant, request.message.transaction_id
+    allocation = Allocation(
+        request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id, request.family,
+        request.relay_host, request.now + request.lifetime_s,
+    )
+    try:
+        allocation.relayed = server.plane.open(allocation)
+    except OSError:
+        return Error(508)
+    server.allocations.add(allocation)
+    request.allocation = allocation
+    request.attributes[:0] = (
+        XOR_RELAYED_ADDRESS.encode(server.addresses.shown(allocation.relayed), transaction_id),
+        LIFETIME.encode(request.lifetime_s),
+        XOR_MAPPED_ADDRESS.encode(request.five_tuple.client, transaction_id),
+    )
+    server.observer.allocation_created(allocation)
+    return None
+
+
+STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
+    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, family_is_served, quotas_allow, relay_opens,
+)

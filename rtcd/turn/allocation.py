@@ -1,0 +1,233 @@
+"""Allocations with their permissions and channels, and the table that holds them all.
+
+Objects store moments (`expires_at`, Unix seconds), never timers: `Allocations.next_deadline` says when to look again.
+What a request may do to them is rtcd.turn.server; moving packets is the relay plane's. Source: RFC 8656 §3, §5 to §12.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from rtcd.stun.attributes import Address, Family
+
+Transport = Literal["udp", "tcp", "tls", "dtls"]
+
+MAX_PERMISSIONS = 1000
+"""An allocation has at most this many permissions; one more is answered with 508."""
+MAX_CHANNELS = 1000
+"""Likewise channels."""
+
+
+class FiveTuple(NamedTuple):
+    """Where a client's packets come from and arrive. Hashable; equal for all packets of one client."""
+
+    transport: Transport
+    client: Address
+    server: Address
+
+
+class Traffic(NamedTuple):
+    """What an allocation has moved, payload only."""
+
+    sent_packets: int = 0
+    """From the client to its peers."""
+    sent_bytes: int = 0
+    received_packets: int = 0
+    """From the peers to the client."""
+    received_bytes: int = 0
+
+
+class Permission:
+    """A peer host whose datagrams may pass."""
+
+    __slots__ = ("expires_at", "host")
+
+    def __init__(self, host: str, expires_at: float) -> None:
+        self.host = host
+        self.expires_at = expires_at
+
+
+class ChannelBinding:
+    """A channel number that stands for a peer."""
+
+    __slots__ = ("channel", "expires_at", "peer")
+
+    def __init__(self, channel: int, peer: Address, expires_at: float) -> None:
+        self.channel = channel
+        self.peer = peer
+        self.expires_at = expires_at
+
+
+class Allocation:
+    """One client's relayed transport address and what belongs to it.
+
+    Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
+    """
+
+    __slots__ = ("answer", "channels", "expires_at", "family", "five_tuple", "key", "network", "peers", "permissions",
+                 "relay_host", "relayed", "transaction_id", "user", "username")
+
+    def __init__(
+        self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
+        family: Family, relay_host: str, expires_at: float,
+    ) -> None:
+        self.five_tuple = five_tuple
+        self.username = username
+        self.user = user
+        """Whom quotas charge: the name, without the time in front of a time-limited one."""
+        self.key = key
+        """The key of the credential that made it; it goes on working when the credential does not."""
+        self.network = network
+        """The client's network as address quotas count."""
+        self.transaction_id = transaction_id
+        """Of the Allocate that made it."""
+        self.family = family
+        self.relay_host = relay_host
+        """Where the plane is to bind the relay."""
+        self.relayed: Address = (relay_host, 0)
+        """What the plane bound, without external mapping; port 0 until then."""
+        self.expires_at = expires_at
+        self.answer = b""
+        """The success response, for the retransmitted request."""
+        self.permissions: dict[str, Permission] = {}
+        self.channels: dict[int, ChannelBinding] = {}
+        self.peers: dict[Address, ChannelBinding] = {}
+        """The values of `channels`, by peer."""
+
+    def permitted(self, host: str, now: float) -> bool:
+        """Whether datagrams to and from this host may pass."""
+        permission = self.permissions.get(host)
+        return permission is not None and now < permission.expires_at
+
+    def room_for_permissions(self, hosts: set[str], now: float) -> bool:
+        """Whether permissions for all of ``hosts`` fit; forgets ended ones if that is needed to find room."""
+        if len(self.permissions) + len(hosts) <= MAX_PERMISSIONS:
+            return True
+        for host in [host for host, one in self.permissions.items() if now >= one.expires_at]:
+            del self.permissions[host]
+        return len(self.permissions.keys() | hosts) <= MAX_PERMISSIONS
+
+    def permit(self, host: str, expires_at: float) -> None:
+        """Install or extend a permission; the caller has asked `room_for_permissions`."""
+        permission = self.permissions.get(host)
+        if permission is None:
+            self.permissions[host] = Permission(host, expires_at)
+        else:
+            permission.expires_at = expires_at
+
+    def binding_of(self, channel: int, now: float) -> ChannelBinding | None:
+        """The live binding of a channel number."""
+        binding = self.channels.get(channel)
+        return binding if binding is not None and now < binding.expires_at else None
+
+    def binding_to(self, peer: Address, now: float) -> ChannelBinding | None:
+        """The live binding of a peer."""
+        binding = self.peers.get(peer)
+        return binding if binding is not None and now < binding.expires_at else None
+
+    def room_for_channel(self, channel: int, now: float) -> bool:
+        """Whether this channel fits; forgets ended ones if that is needed to find room."""
+        if channel in self.channels or len(self.channels) < MAX_CHANNELS:
+            return True
+        for ended in [one for one in self.channels.values() if now >= one.expires_at]:
+            self._unbind(ended)
+        return len(self.channels) < MAX_CHANNELS
+
+    def bind(self, channel: int, peer: Address, expires_at: float) -> None:
+        """Bind or extend; what either side was bound to before has ended and is forgotten."""
+        binding = self.channels.get(channel)
+        if binding is not None and binding.peer == peer:
+            binding.expires_at = expires_at
+            return
+        for old in (binding, self.peers.get(peer)):
+            if old is not None:
+                self._unbind(old)
+        self.channels[channel] = self.peers[peer] = ChannelBinding(channel, peer, expires_at)
+
+    def _unbind(self, binding: ChannelBinding) -> None:
+        del self.channels[binding.channel]
+        del self.peers[binding.peer]
+
+
+class Allocations:
+    """All allocations by five-tuple, with what quotas count and the order in which they end."""
+
+    def __init__(self) -> None:
+        self._table: dict[FiveTuple, Allocation] = {}
+        self._deadlines: list[tuple[float, int, Allocation]] = []
+        self._order = itertools.count()
+        self._users: Counter[str] = Counter()
+        self._networks: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Allocation]:
+        return iter(list(self._table.values()))
+
+    def get(self, five_tuple: FiveTuple) -> Allocation | None:
+        """The allocation of this client, ended or not."""
+        return self._table.get(five_tuple)
+
+    def of_user(self, user: str) -> int:
+        """How many allocations the user has."""
+        return self._users[user]
+
+    def of_network(self, network: str) -> int:
+        """How many allocations the client network has."""
+        return self._networks[network]
+
+    def add(self, allocation: Allocation) -> None:
+        """Take it in and charge its user and network."""
+        self._table[allocation.five_tuple] = allocation
+        self._users[allocation.user] += 1
+        self._networks[allocation.network] += 1
+        self._schedule(allocation)
+
+    def extend(self, allocation: Allocation, expires_at: float) -> None:
+        """Let it end at another moment."""
+        allocation.expires_at = expires_at
+        self._schedule(allocation)
+
+    def remove(self, allocation: Allocation) -> bool:
+        """Take it out and give its units back; False if it was out already."""
+        if self._table.get(allocation.five_tuple) is not allocation:
+            return False
+        del self._table[allocation.five_tuple]
+        _give_back(self._users, allocation.user)
+        _give_back(self._networks, allocation.network)
+        return True
+
+    def next_deadline(self) -> float | None:
+        """When the first allocation ends, or None."""
+        heap = self._deadlines
+        while heap:
+            expires_at, _, allocation = heap[0]
+            if allocation.expires_at == expires_at and self._table.get(allocation.five_tuple) is allocation:
+                return expires_at
+            heapq.heappop(heap)
+        return None
+
+    def ended(self, now: float) -> list[Allocation]:
+        """Those whose time is over; they stay in the table until `remove`."""
+        found: list[Allocation] = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            found.append(heapq.heappop(self._deadlines)[2])
+        return found
+
+    def _schedule(self, allocation: Allocation) -> None:
+        if len(self._deadlines) > 2 * len(self._table) + 64:
+            self._deadlines = [(one.expires_at, next(self._order), one) for one in self._table.values()
+                               if one is not allocation]
+            heapq.heapify(self._deadlines)
+        heapq.heappush(self._deadlines, (allocation.expires_at, next(self._order), allocation))
+
+
+def _give_back(units: Counter[str], name: str) -> None:
+    units[name] -= 1
+    if units[name] <= 0:
+        del units[name]

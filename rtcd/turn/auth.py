@@ -1,0 +1,134 @@
+"""Who a request is from: long-term credentials, static users and time-limited names side by side.
+
+The checks run in the order of RFC 8489 §9.2.4, with the nonce before the password: it costs one HMAC and no look-up.
+What an authenticated user may do, quotas too, is rtcd.turn.server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME
+from rtcd.stun.integrity import long_term_key, opaque_string, verify, verify_sha256
+from rtcd.stun.message import Message
+from rtcd.turn.allocation import Allocation, FiveTuple
+from rtcd.turn.nonce import Nonces
+
+MAX_USERS = 10000
+"""Static users; more of them belong into time-limited names."""
+
+_HEX_KEY = re.compile(r"0x[0-9a-fA-F]{32}")
+_NO_KEY = bytes(16)
+
+
+class Verdict(Protocol):
+    """What is known of a time-limited name."""
+
+    @property
+    def passwords(self) -> tuple[str, ...]:
+        """The passwords that would be right; none if the name is no such name or has expired."""
+
+    @property
+    def user(self) -> str:
+        """The name without its time."""
+
+
+class TimeLimitedNames(Protocol):
+    """Checks time-limited names without looking anything up."""
+
+    def verify(self, username: str, now: float) -> Verdict:
+        """Never raises."""
+
+
+class Grant(NamedTuple):
+    """The request is from this user."""
+
+    username: str
+    user: str
+    """Whom quotas charge."""
+    key: bytes
+    """For the integrity of the answer."""
+    sha256: bool
+    """Which kind of integrity the request had, so the answer has."""
+
+
+class Refusal(NamedTuple):
+    """The request is to be answered with this error."""
+
+    code: int
+    """400, 401 or 438; the last two go with a fresh challenge."""
+    username: str = ""
+    """Set when somebody tried a name and failed."""
+
+
+def parse_users(lines: Iterable[str], realm: str) -> dict[str, bytes]:
+    """The MD5 keys of lines ``name:password`` or ``name:0x<32 hex digits of the key>``.
+
+    Raises ValueError that tells the line's number and never its text.
+    """
+    users: dict[str, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        name, colon, password = line.partition(":")
+        if not name or not colon or not password:
+            raise ValueError(f"line {number} is not name:password")
+        if len(name.encode()) > MAX_USERNAME_BYTES:
+            raise ValueError(f"line {number} has a name of more than {MAX_USERNAME_BYTES} bytes")
+        name = opaque_string(name)
+        if name in users:
+            raise ValueError(f"line {number} repeats a name; keep one of the two")
+        if password.startswith("0x"):
+            if not _HEX_KEY.fullmatch(password):
+                raise ValueError(f"line {number} has a key that is not 0x and 32 hex digits")
+            users[name] = bytes.fromhex(password[2:])
+        else:
+            users[name] = long_term_key(name, realm, password)
+        if len(users) > MAX_USERS:
+            raise ValueError(f"more than {MAX_USERS} users; use time-limited names instead")
+    return users
+
+
+class Authenticator:
+    """Checks the credentials of requests. `users` may be replaced at any moment."""
+
+    def __init__(self, realm: str, users: Mapping[str, bytes], names: TimeLimitedNames, nonces: Nonces) -> None:
+        self.realm = realm
+        self.users = users
+        self.nonces = nonces
+        self._names = names
+
+    def check(self, message: Message, five_tuple: FiveTuple, now: float, known: Allocation | None) -> Grant | Refusal:
+        """Who sent this request. ``known`` is the allocation on its five-tuple: its own key goes on being right,
+        even when the credential has expired since. Raises Malformed for broken attributes of a signed request."""
+        if not message.integrity_at and not message.integrity_sha256_at:
+            return Refusal(401)
+        username, realm, nonce = message.get(USERNAME), message.get(REALM), message.get(NONCE)
+        if username is None or realm is None or nonce is None:
+            return Refusal(400)
+        if not self.nonces.fresh(nonce, five_tuple, now):
+            return Refusal(438)
+        if known is not None and username == known.username and realm == self.realm and _signed(message, known.key):
+            return Grant(username, known.user, known.key, bool(message.integrity_sha256_at))
+        user, keys = self._look_up(username, now)
+        for key in keys:
+            if _signed(message, key) and realm == self.realm:
+                return Grant(username, user, key, bool(message.integrity_sha256_at))
+        if not keys:
+            _signed(message, _NO_KEY)
+        return Refusal(401, username)
+
+    def _look_up(self, username: str, now: float) -> tuple[str, tuple[bytes, ...]]:
+        """Whom to charge and which keys would be right. A static user comes before a time-limited name."""
+        key = self.users.get(opaque_string(username))
+        verdict = self._names.verify(username, now) if key is None else None
+        if verdict is None:
+            return username, (key,) if key is not None else ()
+        keys = tuple(long_term_key(username, self.realm, password) for password in verdict.passwords)
+        return verdict.user or username, keys
+
+
+def _signed(message: Message, key: bytes) -> bool:
+    if message.integrity_sha256_at:
+        return verify_sha256(message.raw, message.integrity_sha256_at, key)
+    return verify(message.raw, message.integrity_at, key)

@@ -1,0 +1,184 @@
+"""Which peers a client may reach through a relay, judged on the canonical address.
+
+IPv6 addresses that carry an IPv4 address (mapped, compatible, 6to4, NAT64) are judged as that IPv4 address, and
+refused in any case, since no honest client needs the detour. Own listeners are refused, whatever is allowed.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtcd.stun.attributes import Address
+
+MAX_RANGES = 1000
+"""Entries of allowed or denied peers."""
+CACHED_PEERS = 4096
+"""Hosts whose class is remembered."""
+
+Host = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NEVER = "unspecified or broadcast"
+_LOOPBACK = "loopback"
+_MULTICAST = "multicast or reserved"
+_PRIVATE = "private"
+_CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (_NEVER, ("0.0.0.0/8", "255.255.255.255/32", "::/128")),
+    (_LOOPBACK, ("127.0.0.0/8", "::1/128")),
+    (_MULTICAST, ("224.0.0.0/4", "240.0.0.0/4", "ff00::/8")),
+    ("link-local", ("169.254.0.0/16", "fe80::/10", "fec0::/10", "fc00::/7")),
+    (_PRIVATE, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")),
+    ("special purpose", ("192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+                         "192.88.99.0/24", "2001::/32", "2001:db8::/32", "100::/64")),
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Addresses from `first` to `last`, both included, of one family."""
+
+    first: Host
+    last: Host
+
+    def __contains__(self, host: Host) -> bool:
+        return host.version == self.first.version and int(self.first) <= int(host) <= int(self.last)
+
+
+class Listening(Protocol):
+    """An open socket of this daemon, or a range of ports if `last_port` is set."""
+
+    @property
+    def host(self) -> str:
+        """Where it is bound; 0.0.0.0 or :: for every address."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+
+    @property
+    def last_port(self) -> int | None:
+        """Of a range."""
+
+
+def canonical(host: str) -> tuple[Host, bool]:
+    """The address that is meant, and whether it was wrapped in an IPv6 one. Raises ValueError."""
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and (address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner, True
+    return address, False
+
+
+def parse_range(text: str) -> Range:
+    """``address``, ``address/bits`` or ``first-last``. Raises ValueError with a sentence for the operator."""
+    first, dash, last = (one.strip() for one in text.partition("-"))
+    try:
+        if dash:
+            found = Range(ipaddress.ip_address(first), ipaddress.ip_address(last))
+        else:
+            network = ipaddress.ip_network(first)
+            found = Range(network[0], network[-1])
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address, network or first-last range ({error})") from None
+    if found.first.version != found.last.version or int(found.first) > int(found.last):
+        raise ValueError(f"{text!r} does not run upwards within one family; put the lower address first")
+    return found
+
+
+def parse_ranges(lines: Iterable[str]) -> tuple[Range, ...]:
+    """One range a line. Raises ValueError."""
+    found = tuple(map(parse_range, lines))
+    if len(found) > MAX_RANGES:
+        raise ValueError(f"more than {MAX_RANGES} ranges; join some of them")
+    return found
+
+
+_TABLE = tuple((name, tuple(map(parse_range, ranges))) for name, ranges in _CLASSES)
+
+
+def class_of(address: Host) -> str:
+    """The class of special addresses it is in, or an empty text."""
+    return next((name for name, ranges in _TABLE if any(address in one for one in ranges)), "")
+
+
+class PeerPolicy:
+    """Judges peers: never those of no use to anyone, then what the operator listed, then by class."""
+
+    def __init__(
+        self,
+        *,
+        loopback: bool = False,
+        multicast: bool = False,
+        private: bool = False,
+        allowed: tuple[Range, ...] = (),
+        denied: tuple[Range, ...] = (),
+        relay_hosts: Iterable[str] = (),
+        relay_ports: range = range(0),
+        own_hosts: Iterable[str] = (),
+        listeners: Callable[[], Iterable[Listening]] = tuple,
+    ) -> None:
+        """``relay_hosts`` and ``relay_ports``: where our own relays are, which clients may reach. ``own_hosts``: every
+        address of this machine, which a wildcard listener is on. ``listeners``: what is open right now."""
+        self._open = {name for name, is_open in (
+            (_LOOPBACK, loopback), (_MULTICAST, multicast), (_PRIVATE, private)) if is_open}
+        self._allowed, self._denied = allowed, denied
+        self._relays = frozenset(canonical(host)[0] for host in relay_hosts)
+        self._relay_ports = relay_ports
+        self._own = frozenset(canonical(host)[0] for host in own_hosts)
+        self._listeners = listeners
+        self._judged = functools.lru_cache(CACHED_PEERS)(self._judge)
+
+    def refusal(self, peer: Address, *, any_port: bool = False, own_external: bool = False) -> str:
+        """Why this peer is refused, or an empty text.
+
+        ``any_port`` is for permissions, where the port means nothing; one that names a listener's port is refused all
+        the same. ``own_external``: the client named our external address and ``peer`` is the private one behind it.
+        """
+        host, port = peer
+        if not port and not any_port:
+            return "port 0"
+        address, reason, reason_of_relay = self._judged(host)
+        if self._is_own(address, port):
+            return "own listener"
+        if reason and (any_port or port in self._relay_ports):
+            return "" if own_external else reason_of_relay
+        return reason
+
+    def _judge(self, host: str) -> tuple[Host, str, str]:
+        """The canonical address, why it is refused, and why it is refused at a port that relays use."""
+        address, wrapped = canonical(host)
+        name = class_of(address)
+        if wrapped:
+            return address, f"IPv4 inside IPv6, {name or 'ordinary'}", f"IPv4 inside IPv6, {name or 'ordinary'}"
+        if name == _NEVER:
+            return address, name, name
+        if any(address in one for one in self._allowed):
+            return address, "", ""
+        if any(address in one for one in self._denied):
+            return address, "denied", "denied"
+        if not name or name in self._open:
+            return address, "", ""
+        return address, name, "" if address in self._relays and name != _LOOPBACK else name
+
+    def _is_own(self, address: Host, port: int) -> bool:
+        for one in self._listeners():
+            if one.port == port and one.last_port is None and self._covers(one.host, address):
+                return True
+        return False
+
+    def _covers(self, listening: str, address: Host) -> bool:
+        try:
+            host = canonical(listening)[0]
+        except ValueError:
+            return False
+        if int(host) == 0:
+            return address in self._own or class_of(address) == _LOOPBACK
+        return host == address

@@ -1,0 +1,215 @@
+"""`PythonRelayPlane`: the relay plane on plain sockets. It owns every UDP socket of the TURN service.
+
+A packet of a bound channel takes the short way: read, two dictionaries, send. What else is allowed for peers are Data
+indications; requests go up to whoever called `start`. Rules are not here, except that permissions and channels end.
+Sources: RFC 8656 §11, §12.6, §12.7.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable, Mapping
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from rtcd.interfaces import IRelayPlane
+from rtcd.metrics import Counter
+from rtcd.stun.attributes import Address, family_of
+from rtcd.stun.channeldata import HEADER, HEADER_BYTES
+from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
+from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.poller import Poller
+from rtcd.turn.routes import Relay, Route, SocketAddress
+
+DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed")
+"""Why a datagram is dropped here. ``no-protocol``: from a client, and neither STUN nor ChannelData."""
+
+BUFFER_BYTES = HEADER_BYTES + 0xFFFF
+"""No UDP payload is longer, so none is ever cut; in front there is room for a ChannelData header."""
+
+Receive = Callable[[bytes, FiveTuple], None]
+
+
+class Listener:
+    """A client-facing socket."""
+
+    def __init__(self, plane: PythonRelayPlane, sock: socket.socket) -> None:
+        self._plane = plane
+        self.sock = sock
+        self.sendto = sock.sendto
+        self.address: Address = sock.getsockname()[:2]
+        self.clients: dict[SocketAddress, dict[int, Route]] = {}
+        """The channels of each client."""
+
+    def read(self, now: float, most: int) -> None:
+        """Forward or pass up at most so many datagrams."""
+        plane, clients = self._plane, self.clients
+        receive, buffer, view, unpack = self.sock.recvfrom_into, plane.buffer, plane.view, HEADER.unpack_from
+        for _ in range(most):
+            try:
+                size, source = receive(buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                plane.receive_failed.value += 1
+                continue
+            if size < HEADER_BYTES:
+                plane.no_protocol.value += 1
+                continue
+            channel, length = unpack(buffer)
+            if 0x4000 <= channel < 0x8000:
+                try:
+                    route = clients[source][channel]
+                except KeyError:
+                    plane.no_channel.value += 1
+                    continue
+                if now >= route.until:
+                    plane.no_permission.value += 1
+                elif length > size - HEADER_BYTES:
+                    plane.truncated.value += 1
+                else:
+                    try:
+                        route.sendto(view[4 : 4 + length], route.peer)
+                    except OSError:
+                        plane.send_failed.value += 1
+                    else:
+                        route.sent_packets += 1
+                        route.sent_bytes += length
+            elif channel < 0x0400 and "%" not in source[0]:
+                plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
+            else:
+                plane.no_protocol.value += 1
+
+
+@implementer(IRelayPlane)
+class PythonRelayPlane:
+    """The reference implementation of IRelayPlane."""
+
+    def __init__(
+        self, poller: Poller, clock: IReactorTime, ports: Callable[[], Ports], drops: Mapping[str, Counter], *,
+        socket_buffer_bytes: int = 0, fingerprint: bool = False,
+    ) -> None:
+        """``ports()``: the relay ports of one more host. ``drops``: a counter for each of `DROPS`.
+        ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
+        ``fingerprint``: put FINGERPRINT on Data indications."""
+        self._poller = poller
+        self._clock = clock
+        self._new_ports = ports
+        self._ports: dict[str, Ports] = {}
+        self._socket_buffer_bytes = socket_buffer_bytes
+        self.fingerprint = fingerprint
+        self._listeners: dict[Address, Listener] = {}
+        self._relays: dict[Allocation, Relay] = {}
+        self.receive: Receive = _nobody
+        self.buffer = bytearray(BUFFER_BYTES)
+        self.view = memoryview(self.buffer)
+        self.no_protocol = drops["no-protocol"]
+        self.no_channel = drops["no-channel"]
+        self.truncated = drops["truncated"]
+        self.no_permission = drops["no-permission"]
+        self.send_failed = drops["send-failed"]
+        self.receive_failed = drops["receive-failed"]
+
+    def start(self, receive: Receive) -> None:
+        self.receive = receive
+        self._poller.start()
+
+    def listen(self, host: str, port: int) -> Address:
+        return self._serve(self._socket(host, port))
+
+    def adopt(self, descriptor: int) -> Address:
+        sock = socket.socket(fileno=descriptor)
+        try:
+            if sock.type != socket.SOCK_DGRAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
+                raise OSError(errno.EPROTOTYPE, "is no UDP socket")
+            sock.setblocking(False)
+            sock.set_inheritable(False)
+        except BaseException:
+            sock.close()
+            raise
+        return self._serve(sock)
+
+    def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
+        try:
+            self._listeners[five_tuple.server].sendto(data, five_tuple.client)
+        except OSError:
+            self.send_failed.value += 1
+
+    def open(self, allocation: Allocation) -> Address:
+        listener = self._listeners[allocation.five_tuple.server]
+        sock = self._relay_socket(allocation.relay_host)
+        relay = Relay(self, allocation, sock, listener)
+        self._poller.add(sock.fileno(), relay.reader())
+        self._relays[allocation] = relay
+        return relay.address
+
+    def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
+        self._relays[allocation].permit(peer_host, expires_at, named, self._clock.seconds())
+
+    def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
+        self._relays[allocation].bind(channel, peer, expires_at)
+
+    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
+        self._relays[allocation].send(peer, data)
+
+    def close(self, allocation: Allocation) -> Traffic:
+        relay = self._relays.pop(allocation)
+        self._poller.remove(relay.sock.fileno())
+        host, port = relay.address
+        traffic = relay.close()
+        self._ports[host].give_back(port, self._clock.seconds())
+        return traffic
+
+    def stop(self) -> None:
+        for allocation in reversed(list(self._relays)):
+            self.close(allocation)
+        for listener in reversed(list(self._listeners.values())):
+            self._poller.remove(listener.sock.fileno())
+            listener.sock.close()
+        self._listeners.clear()
+        self._poller.stop()
+
+    def _serve(self, sock: socket.socket) -> Address:
+        listener = Listener(self, sock)
+        self._listeners[listener.address] = listener
+        self._poller.add(sock.fileno(), listener.read)
+        return listener.address
+
+    def _relay_socket(self, host: str) -> socket.socket:
+        """A socket at a port that was free. Raises OSError; a port that somebody else has rests like one of ours."""
+        ports = self._ports.get(host)
+        if ports is None:
+            ports = self._ports[host] = self._new_ports()
+        now = self._clock.seconds()
+        for _ in range(MAX_PORT_TRIES):
+            port = ports.take(now)
+            if port is None:
+                break
+            try:
+                return self._socket(host, port)
+            except OSError as error:
+                ports.give_back(port, now)
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        raise OSError(errno.EADDRINUSE, "no relay port is free")
+
+    def _socket(self, host: str, port: int) -> socket.socket:
+        version6 = family_of(host) == 2
+        sock = socket.socket(socket.AF_INET6 if version6 else socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            if version6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if self._socket_buffer_bytes:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._socket_buffer_bytes)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._socket_buffer_bytes)
+            sock.bind((host, port))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _nobody(data: bytes, five_tuple: FiveTuple) -> None:
+    """Before `start`."""

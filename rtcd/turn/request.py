@@ -1,0 +1,135 @@
+"""What the steps of a request share: the request itself, errors, and the plane and rules they act by.
+
+The steps are in rtcd.turn.allocate and rtcd.turn.server; each is a function that returns an `Error` or None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from rtcd.stun.attributes import ERROR_CODE, Address, Family
+from rtcd.stun.message import Message, Method
+from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.auth import Grant
+
+DEFAULT_LIFETIME_S = 600
+"""What an allocation lasts when the client asks for less or nothing (RFC 8656 §3.2)."""
+
+REASONS = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 405: "Mobility Forbidden", 420: "Unknown Attribute",
+    437: "Allocation Mismatch", 438: "Stale Nonce", 440: "Address Family not Supported", 441: "Wrong Credentials",
+    442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch", 486: "Allocation Quota Reached",
+    508: "Insufficient Capacity",
+}
+"""Every error code of this server and its word, which never depends on the request."""
+
+ERROR_ATTRIBUTES = {code: ERROR_CODE.encode((code, reason)) for code, reason in REASONS.items()}
+
+
+class Error(NamedTuple):
+    """The request is answered with this error code and these encoded attributes."""
+
+    code: int
+    attributes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decided; a reload brings another one. Times in seconds; a quota of 0 is no quota."""
+
+    max_lifetime: int = 3600
+    channel_lifetime: int = 600
+    permission_lifetime: int = 300
+    user_quota: int = 0
+    address_quota: int = 0
+    total_quota: int = 0
+    fingerprint: bool = False
+    software: str = ""
+    rfc5766_channels: bool = False
+    stun_only: bool = False
+    legacy_mapped_address: bool = False
+    keep_family: bool = False
+    """A relay of the client's own family, not IPv4, where the client names none."""
+
+
+class Plane(Protocol):
+    """The part of rtcd.interfaces.IRelayPlane that requests have effects on."""
+
+    def open(self, allocation: Allocation) -> Address:
+        """Raises OSError."""
+
+    def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
+        """Let datagrams of a host pass."""
+
+    def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
+        """Forward between channel and peer."""
+
+    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
+        """Send to a peer."""
+
+    def close(self, allocation: Allocation) -> Traffic:
+        """Close the relay."""
+
+
+class Observer(Protocol):
+    """Is told what happened, to count, log or account for it. Nothing that it does changes an answer."""
+
+    def answered(self, method: Method, code: int) -> None:
+        """A response went out: an error code, or 0 for success."""
+
+    def dropped(self, reason: str) -> None:
+        """A client's datagram got no answer, for one of a few fixed reasons."""
+
+    def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
+        """Somebody tried a name and a password that are not right."""
+
+    def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
+        """A client named a peer that the policy refuses."""
+
+    def allocation_created(self, allocation: Allocation) -> None:
+        """An allocation began."""
+
+    def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
+        """An allocation is gone: ``refreshed to 0``, ``expired``, ``shut down``."""
+
+
+class AllocateRequest:
+    """An authenticated Allocate on its way through the steps, and what they have found out."""
+
+    __slots__ = ("allocation", "attributes", "family", "five_tuple", "grant", "lifetime_s", "message", "network", "now",
+                 "relay_host")
+
+    def __init__(
+        self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
+    ) -> None:
+        self.message = message
+        self.five_tuple = five_tuple
+        self.now = now
+        self.grant = grant
+        self.allocation = allocation
+        """What is on the five-tuple: before the steps a hindrance, after them their work."""
+        self.lifetime_s = DEFAULT_LIFETIME_S
+        self.family = Family.IPV4
+        self.relay_host = ""
+        self.network = ""
+        self.attributes: list[bytes] = []
+        """Of the success response, encoded."""
+
+
+class Request:
+    """An authenticated request about an allocation, on its way through the steps."""
+
+    __slots__ = ("allocation", "attributes", "channel", "message", "named", "now", "peers")
+
+    def __init__(self, message: Message, now: float, allocation: Allocation) -> None:
+        self.message = message
+        self.now = now
+        self.allocation = allocation
+        self.channel = 0
+        self.named: list[Address] = []
+        """Peers as the client named them."""
+        self.peers: list[Address] = []
+        """The same peers as our sockets reach them."""
+        self.attributes: list[bytes] = []
+        """Of the success response, encoded."""

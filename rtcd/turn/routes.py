@@ -1,0 +1,188 @@
+"""`Relay`: one allocation's relay socket, and the routes between its client and its peers.
+
+Packets with a channel are forwarded by dictionaries alone; from other permitted peers come Data indications.
+Part of the Python relay plane, rtcd.turn.relay, which lends its buffer and its counters.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address
+from rtcd.stun.channeldata import HEADER, HEADER_BYTES
+from rtcd.stun.integrity import add_fingerprint
+from rtcd.stun.message import Class, Method, encode
+from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, Traffic
+from rtcd.turn.poller import Read
+
+if TYPE_CHECKING:
+    from rtcd.turn.relay import Listener, PythonRelayPlane
+
+SocketAddress = tuple[Any, ...]
+"""An address as the socket module has it: two values for IPv4, four for IPv6."""
+
+
+class Route:
+    """A channel between a client and a peer, with all that forwarding needs at hand."""
+
+    __slots__ = ("channel", "channel_until", "host", "peer", "received_bytes", "received_packets", "sendto", "sent_bytes",
+                 "sent_packets", "until")
+
+    def __init__(self, channel: int, host: str, peer: SocketAddress, sendto: Callable[..., int]) -> None:
+        self.channel = channel
+        self.host = host
+        self.peer = peer
+        self.sendto = sendto
+        self.channel_until = 0.0
+        self.until = 0.0
+        """The earlier one of the channel's and the permission's end."""
+        self.sent_packets = self.sent_bytes = self.received_packets = self.received_bytes = 0
+
+
+class Permit:
+    """A permitted peer host."""
+
+    __slots__ = ("named", "routes", "until")
+
+    def __init__(self) -> None:
+        self.until = 0.0
+        self.named = ""
+        self.routes: list[Route] = []
+        """The channels to peers on this host, which end when the permission does."""
+
+
+class Relay:
+    """An allocation's relay socket, and what may pass through it."""
+
+    def __init__(self, plane: PythonRelayPlane, allocation: Allocation, sock: socket.socket, listener: Listener) -> None:
+        self._plane = plane
+        self.sock = sock
+        self.address: Address = sock.getsockname()[:2]
+        self._reply = listener.sendto
+        self._listener = listener
+        self._client = socket_address(allocation.five_tuple.client)
+        self.channels: dict[int, Route] = {}
+        self.peers: dict[SocketAddress, Route] = {}
+        self.permits: dict[str, Permit] = {}
+        self._done = Traffic()
+        """What was moved outside of the channels that are there now."""
+
+    def reader(self) -> Read:
+        """What brings at most so many datagrams of peers to the client. A closure: with one packet a call, which many
+        busy relays come to, looking everything up anew would cost as much as forwarding."""
+        plane, find, reply, client = self._plane, self.peers.get, self._reply, self._client
+        receive, pack = self.sock.recvfrom_into, HEADER.pack_into
+        buffer, view, body = plane.buffer, plane.view, plane.view[HEADER_BYTES:]
+
+        def read(now: float, most: int) -> None:
+            for _ in range(most):
+                try:
+                    size, source = receive(body)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    plane.receive_failed.value += 1
+                    continue
+                route = find(source)
+                if route is not None and now < route.until:
+                    pack(buffer, 0, route.channel, size)
+                    try:
+                        reply(view[: size + 4], client)
+                    except OSError:
+                        plane.send_failed.value += 1
+                    else:
+                        route.received_packets += 1
+                        route.received_bytes += size
+                else:
+                    self._indicate(bytes(body[:size]), source, now)
+
+        return read
+
+    def _indicate(self, data: bytes, source: SocketAddress, now: float) -> None:
+        """What comes from a permitted peer without a channel goes to the client as a Data indication."""
+        plane = self._plane
+        permit = self.permits.get(source[0])
+        if permit is None or now >= permit.until:
+            plane.no_permission.value += 1
+            return
+        transaction_id = os.urandom(12)
+        try:
+            peer = XOR_PEER_ADDRESS.encode((permit.named, source[1]), transaction_id)
+            message = encode(Method.DATA, Class.INDICATION, transaction_id, (peer, DATA.encode(data)))
+        except ValueError:
+            plane.truncated.value += 1
+            return
+        try:
+            self._reply(add_fingerprint(message) if plane.fingerprint else message, self._client)
+        except OSError:
+            plane.send_failed.value += 1
+            return
+        self._count(received_packets=1, received_bytes=len(data))
+
+    def permit(self, host: str, expires_at: float, named: str, now: float) -> None:
+        """See IRelayPlane."""
+        permit = self.permits.get(host)
+        if permit is None:
+            if len(self.permits) >= MAX_PERMISSIONS:
+                for ended in [name for name, one in self.permits.items() if now >= one.until]:
+                    del self.permits[ended]
+            permit = self.permits[host] = Permit()
+            permit.routes = [route for route in self.channels.values() if route.host == host]
+        permit.until, permit.named = expires_at, named
+        for route in permit.routes:
+            route.until = min(route.channel_until, expires_at)
+
+    def bind(self, channel: int, peer: Address, expires_at: float) -> None:
+        """See IRelayPlane."""
+        host, target = peer[0], socket_address(peer)
+        permit = self.permits.setdefault(host, Permit())
+        route = self.channels.get(channel)
+        if route is None or route.peer != target:
+            for old in (route, self.peers.get(target)):
+                if old is not None:
+                    self._unbind(old)
+            route = self.channels[channel] = self.peers[target] = Route(channel, host, target, self.sock.sendto)
+            permit.routes.append(route)
+            self._listener.clients.setdefault(self._client, self.channels)
+        route.channel_until = expires_at
+        route.until = min(expires_at, permit.until)
+
+    def send(self, peer: Address, data: bytes) -> None:
+        """See IRelayPlane."""
+        try:
+            self.sock.sendto(data, socket_address(peer))
+        except OSError:
+            self._plane.send_failed.value += 1
+            return
+        self._count(sent_packets=1, sent_bytes=len(data))
+
+    def close(self) -> Traffic:
+        """See IRelayPlane."""
+        self._listener.clients.pop(self._client, None)
+        self.sock.close()
+        for route in list(self.channels.values()):
+            self._unbind(route)
+        return self._done
+
+    def _unbind(self, route: Route) -> None:
+        del self.channels[route.channel]
+        del self.peers[route.peer]
+        permit = self.permits.get(route.host)
+        if permit is not None:
+            permit.routes.remove(route)
+        self._count(route.sent_packets, route.sent_bytes, route.received_packets, route.received_bytes)
+
+    def _count(
+        self, sent_packets: int = 0, sent_bytes: int = 0, received_packets: int = 0, received_bytes: int = 0
+    ) -> None:
+        done = self._done
+        self._done = Traffic(done.sent_packets + sent_packets, done.sent_bytes + sent_bytes,
+                             done.received_packets + received_packets, done.received_bytes + received_bytes)
+
+
+def socket_address(address: Address) -> SocketAddress:
+    """As the socket module writes the addresses that it returns, so that the two are equal."""
+    return (*address, 0, 0) if ":" in address[0] else address

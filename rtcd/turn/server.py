@@ -1,0 +1,234 @@
+"""`TurnServer`: a client's datagram in, at most one response out, effects on the relay plane in between.
+
+No sockets, clock or randomness: ``now`` comes with each datagram, packets are moved by the plane, responses are
+returned to whoever brought the request, who sends them the way it came (one door for each transport).
+Requests go through steps, small functions in the order of the RFC: `receive` holds those common to all (RFC 8489 §9.2.4,
+RFC 8656 §5), then come those of the method: rtcd.turn.allocate, and rtcd.turn.held for an existing allocation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from rtcd.bucket import Buckets
+from rtcd.bucket import network as network_of
+from rtcd.stun.attributes import (
+    DATA,
+    MAPPED_ADDRESS,
+    NONCE,
+    REALM,
+    SOFTWARE,
+    TABLE,
+    UNKNOWN_ATTRIBUTES,
+    XOR_MAPPED_ADDRESS,
+    XOR_PEER_ADDRESS,
+    Malformed,
+)
+from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
+from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.turn import allocate, held
+from rtcd.turn.addresses import RelayAddresses
+from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
+from rtcd.turn.auth import Authenticator, Grant, Refusal
+from rtcd.turn.peers import PeerPolicy
+from rtcd.turn.request import ERROR_ATTRIBUTES, AllocateRequest, Error, Observer, Plane, Request, Rules
+
+R = TypeVar("R", AllocateRequest, Request)
+
+_REQUESTS = frozenset((Method.ALLOCATE, Method.CONNECTION_BIND, *held.STEPS))
+
+UNDERSTOOD = frozenset(number for number, row in TABLE.items() if row.name in (
+    "MAPPED-ADDRESS", "USERNAME", "MESSAGE-INTEGRITY", "ERROR-CODE", "UNKNOWN-ATTRIBUTES", "CHANNEL-NUMBER", "LIFETIME",
+    "XOR-PEER-ADDRESS", "DATA", "REALM", "NONCE", "XOR-RELAYED-ADDRESS", "REQUESTED-ADDRESS-FAMILY", "REQUESTED-TRANSPORT",
+    "MESSAGE-INTEGRITY-SHA256", "XOR-MAPPED-ADDRESS", "CONNECTION-ID",
+))
+"""The comprehension-required attributes that are not answered with 420."""
+MAX_UNKNOWN = 32
+"""A 420 names at most so many attributes, so that it stays smaller than its request."""
+CACHED_NETWORKS = 4096
+
+
+class TurnServer:
+    """The rules of STUN and TURN for all clients of this daemon.
+
+    `rules`, `policy` and `unauthenticated` may be replaced at any moment (a reload); `authenticator.users` too.
+    """
+
+    def __init__(
+        self, rules: Rules, authenticator: Authenticator, policy: PeerPolicy, addresses: RelayAddresses, plane: Plane,
+        observer: Observer, unauthenticated: Buckets,
+    ) -> None:
+        self.rules = rules
+        self.authenticator = authenticator
+        self.policy = policy
+        self.addresses = addresses
+        self.plane = plane
+        self.observer = observer
+        self.unauthenticated = unauthenticated
+        """How often a network gets answers on UDP that need no password."""
+        self.allocations = Allocations()
+        self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
+        """The client network that limits and quotas count."""
+
+    def receive(self, data: bytes, five_tuple: FiveTuple, now: float) -> bytes | None:
+        """Handle one STUN message of a client; the response to it, or None. Never raises for what it holds."""
+        try:
+            message = decode(data)
+        except ValueError:
+            self.observer.dropped("malformed")
+            return None
+        if message.class_ is Class.REQUEST:
+            if message.method is Method.BINDING:
+                return self._binding(message, five_tuple, now)
+            if message.method in _REQUESTS and not self.rules.stun_only:
+                return self._request(message, five_tuple, now)
+        elif message.class_ is Class.INDICATION:
+            if message.method is Method.SEND:
+                self._send(message, five_tuple, now)
+                return None
+            if message.method is Method.BINDING:
+                return None
+        self.observer.dropped("unexpected")
+        return None
+
+    def next_deadline(self) -> float | None:
+        """When `expire` should be called next, or None."""
+        return self.allocations.next_deadline()
+
+    def expire(self, now: float) -> None:
+        """End the allocations whose time is over."""
+        for allocation in self.allocations.ended(now):
+            self.end(allocation, "expired")
+
+    def end(self, allocation: Allocation, reason: str) -> None:
+        """Let go of everything that belongs to the allocation; once, however often it is called."""
+        if self.allocations.remove(allocation):
+            self.observer.allocation_ended(allocation, reason, self.plane.close(allocation))
+
+    # Common steps.
+
+    def _request(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
+        allocation = self.allocations.get(five_tuple)
+        if allocation is not None and now >= allocation.expires_at:
+            self.end(allocation, "expired")
+            allocation = None
+        try:
+            grant = self.authenticator.check(message, five_tuple, now, allocation)
+        except Malformed:
+            grant = Refusal(400)
+        if isinstance(grant, Refusal):
+            return self._refuse(message, five_tuple, now, grant)
+        if message.method is Method.ALLOCATE:
+            return self._allocate(message, five_tuple, now, grant, allocation)
+        if message.method is Method.CONNECTION_BIND:
+            return self._error(message, grant, Error(400))
+        if allocation is None:
+            return self._error(message, grant, Error(437))
+        if allocation.username != grant.username:
+            return self._error(message, grant, Error(441))
+        return self._run(message, grant, held.STEPS[message.method], Request(message, now, allocation))
+
+    def _allocate(
+        self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
+    ) -> bytes:
+        if allocation is not None and (allocation.transaction_id, allocation.username) == (
+                message.transaction_id, grant.username):
+            self.observer.answered(message.method, 0)
+            return allocation.answer
+        request = AllocateRequest(message, five_tuple, now, grant, allocation)
+        answer = self._run(message, grant, allocate.STEPS, request)
+        if allocation is None and request.allocation is not None:
+            request.allocation.answer = answer
+        return answer
+
+    def _run(
+        self, message: Message, grant: Grant, steps: Sequence[Callable[[TurnServer, R], Error | None]], request: R
+    ) -> bytes:
+        """The answer of the first step that fails, or success."""
+        unknown = message.unknown(UNDERSTOOD)
+        if unknown:
+            return self._error(message, grant, _unknown(unknown))
+        try:
+            for step in steps:
+                error = step(self, request)
+                if error is not None:
+                    return self._error(message, grant, error)
+        except Malformed:
+            return self._error(message, grant, Error(400))
+        self.observer.answered(message.method, 0)
+        return self._answer(message, Class.SUCCESS, request.attributes, grant)
+
+    def _refuse(self, message: Message, five_tuple: FiveTuple, now: float, refusal: Refusal) -> bytes | None:
+        """The answer to a request that could not be authenticated."""
+        if refusal.username:
+            self.observer.auth_failed(five_tuple, refusal.username, now)
+        if not self._may_answer(five_tuple, now):
+            return None
+        attributes: tuple[bytes, ...] = ()
+        if refusal.code != 400:
+            nonce = self.authenticator.nonces.issue(five_tuple, now)
+            attributes = (REALM.encode(self.authenticator.realm), NONCE.encode(nonce))
+        return self._error(message, None, Error(refusal.code, attributes))
+
+    def _may_answer(self, five_tuple: FiveTuple, now: float) -> bool:
+        """Datagrams may come from a forged address: whoever it belongs to gets only so many answers."""
+        if five_tuple.transport != "udp" or not self.unauthenticated.rate:
+            return True
+        if self.unauthenticated.allow(self.network(five_tuple.client[0]), now):
+            return True
+        self.observer.dropped("rate")
+        return False
+
+    def _error(self, message: Message, grant: Grant | None, error: Error) -> bytes:
+        self.observer.answered(message.method, error.code)
+        return self._answer(message, Class.ERROR, [ERROR_ATTRIBUTES[error.code], *error.attributes], grant)
+
+    def _answer(self, message: Message, class_: Class, attributes: list[bytes], grant: Grant | None) -> bytes:
+        """The response, with the integrity and fingerprint that the request asks for."""
+        if grant is not None and self.rules.software:
+            attributes.append(SOFTWARE.encode(self.rules.software))
+        answer = encode(message.method, class_, message.transaction_id, attributes)
+        if grant is not None:
+            answer = sign_sha256(answer, grant.key) if grant.sha256 else sign(answer, grant.key)
+        return add_fingerprint(answer) if message.fingerprint_at or self.rules.fingerprint else answer
+
+    # Methods without steps.
+
+    def _binding(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
+        if not self._may_answer(five_tuple, now):
+            return None
+        unknown = message.unknown(UNDERSTOOD)
+        if unknown:
+            return self._error(message, None, _unknown(unknown))
+        attributes = [XOR_MAPPED_ADDRESS.encode(five_tuple.client, message.transaction_id)]
+        if self.rules.legacy_mapped_address:
+            attributes.append(MAPPED_ADDRESS.encode(five_tuple.client))
+        self.observer.answered(Method.BINDING, 0)
+        return self._answer(message, Class.SUCCESS, attributes, None)
+
+    def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
+        """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
+        allocation = self.allocations.get(five_tuple)
+        if allocation is None or now >= allocation.expires_at:
+            self.observer.dropped("no allocation")
+            return
+        try:
+            peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)
+        except Malformed:
+            peer = data = None
+        if peer is None or data is None or message.unknown(UNDERSTOOD):
+            self.observer.dropped("malformed")
+            return
+        reached = (self.addresses.reached(peer[0]), peer[1])
+        if not allocation.permitted(reached[0], now):
+            self.observer.dropped("no permission")
+        elif self.policy.refusal(reached, own_external=reached != peer):
+            self.observer.dropped("denied peer")
+        else:
+            self.plane.send(allocation, reached, data)
+
+
+def _unknown(numbers: tuple[int, ...]) -> Error:
+    return Error(420, (UNKNOWN_ATTRIBUTES.encode(numbers[:MAX_UNKNOWN]),))

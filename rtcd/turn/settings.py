@@ -1,0 +1,118 @@
+"""The keys of ``[turn]``, and what the core makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rtcd.config import option
+from rtcd.stun.attributes import MAX_TEXT_CHARACTERS
+from rtcd.turn.addresses import External, canonical_host, parse_external
+from rtcd.turn.auth import parse_users
+from rtcd.turn.listening import parse_endpoint
+from rtcd.turn.peers import parse_ranges
+from rtcd.turn.request import Rules
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the STUN and TURN server listens, whom it serves, and whom they may reach."""
+
+    listen: tuple[str, ...] = option(
+        ("udp:3478",), r"Where to listen, one a line: udp:PORT is every address of this machine,"
+        r" udp:PORT:interface=ADDRESS one of them (an IPv6 address as \:\:1), systemd:name=NAME an inherited socket.")
+    relay_ip: tuple[str, ...] = option(
+        (), "Addresses of this machine that relays are opened on, one a line. Empty: those listened on.")
+    external_ip: tuple[str, ...] = option(
+        (), "Behind NAT: the public address that clients are told instead of the relay's, as public or public/private.")
+    min_port: int = option(49152, "First UDP port of relays.", minimum=1024, maximum=65535)
+    max_port: int = option(50175, "Last UDP port of relays; each allocation takes one.", minimum=1024, maximum=65535)
+    realm: str = option("rtcd", "The realm of users and their keys, shown to clients.")
+    user: tuple[str, ...] = option(
+        (), "Users with a password of their own, beside the time-limited names: name:password or name:0xKEY, one a line.",
+        secret=True)
+    stale_nonce: int = option(600, "Seconds that a nonce is good for.", minimum=1, maximum=3600)
+    nonce_secret: str = option("", "What nonces are made with; set it where several daemons share an address.", secret=True)
+    fingerprint: bool = option(False, "Put FINGERPRINT on every message, asked for or not.")
+    user_quota: int = option(0, "Allocations that one user may have; 0 is no limit.", minimum=0)
+    address_quota: int = option(0, "Allocations from one IPv4 address or IPv6 /56; 0 is no limit.", minimum=0)
+    total_quota: int = option(0, "Allocations in all; 0 is no limit.", minimum=0)
+    max_lifetime: int = option(3600, "Seconds that an allocation lasts at most without a refresh.", minimum=1, maximum=86400)
+    channel_lifetime: int = option(600, "Seconds that a channel lasts; for tests.", minimum=1, maximum=3600)
+    permission_lifetime: int = option(300, "Seconds that a permission lasts; for tests.", minimum=1, maximum=3600)
+    allow_loopback_peers: bool = option(False, "Let clients reach this machine's loopback addresses; for tests only.")
+    allow_multicast_peers: bool = option(False, "Let clients reach multicast and reserved addresses.")
+    allow_private_peers: bool = option(False, "Let clients reach private networks (10/8, 172.16/12, 192.168/16, 100.64/10).")
+    allowed_peers: tuple[str, ...] = option(
+        (), "Peers to allow whatever their class: an address, network/bits or first-last, one a line.")
+    denied_peers: tuple[str, ...] = option((), "Peers to refuse, written likewise; allowed-peers goes first.")
+    unauth_rate: float = option(
+        20.0, "Answers a second to one IPv4 address or IPv6 /56 that need no password; 0 is no limit.", minimum=0)
+    socket_buffer: int = option(
+        2**20, "Bytes of each socket's buffers, as far as the system allows (net.core.rmem_max); 0 leaves them alone.",
+        minimum=0, maximum=2**28)
+    rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
+    software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
+    stun_only: bool = option(False, "Answer STUN only and relay nothing.")
+    default_family: str = option(
+        "ipv4", "Family of the relay of a client that names none: IPv4, or keep its own.", choices=("ipv4", "keep"))
+    legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
+
+    def __post_init__(self) -> None:
+        if not self.listen:
+            raise ValueError("listen: at least one is needed; remove [turn] to have no TURN server")
+        if self.min_port > self.max_port:
+            raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
+        if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
+            raise ValueError(f"realm: takes 1 to {MAX_TEXT_CHARACTERS} characters and no quotation mark")
+        if len(self.software) > MAX_TEXT_CHARACTERS:
+            raise ValueError(f"software: takes at most {MAX_TEXT_CHARACTERS} characters")
+        _checked("listen", lambda: [parse_endpoint(one) for one in self.listen])
+        _checked("relay-ip", self.relay_hosts)
+        _checked("external-ip", self.external)
+        _checked("user", self.users)
+        _checked("allowed-peers", lambda: parse_ranges(self.allowed_peers))
+        _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
+
+    def users(self) -> dict[str, bytes]:
+        """The keys of static users."""
+        return parse_users(self.user, self.realm)
+
+    def relay_hosts(self) -> tuple[str, ...]:
+        """`relay_ip`, canonical."""
+        hosts = tuple(map(canonical_host, self.relay_ip))
+        if "0.0.0.0" in hosts or "::" in hosts:
+            raise ValueError("a relay needs an address of its own, not a wildcard; leave it empty for all")
+        return hosts
+
+    def external(self) -> tuple[External, ...]:
+        """`external_ip`, parsed."""
+        return tuple(map(parse_external, self.external_ip))
+
+    def rules(self) -> Rules:
+        """What requests are judged by."""
+        return Rules(
+            max_lifetime=self.max_lifetime, channel_lifetime=self.channel_lifetime,
+            permission_lifetime=self.permission_lifetime, user_quota=self.user_quota, address_quota=self.address_quota,
+            total_quota=self.total_quota, fingerprint=self.fingerprint, software=self.software,
+            rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only,
+            legacy_mapped_address=self.legacy_mapped_address, keep_family=self.default_family == "keep",
+        )
+
+
+LIVE = frozenset((
+    "user", "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime",
+    "permission_lifetime", "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
+    "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
+))
+"""The fields that a reload takes over; the others need a restart."""
+
+
+def _checked(key: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
