@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 CAPACITY = 2
 """Seats of an AppRTC room."""
@@ -134,11 +135,11 @@ Effect: TypeAlias = Attach | Deliver | Close
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T]):
+class Outcome(Generic[T_co]):
     """What a change makes of a room: the next room, an answer for the caller, and effects in their order."""
 
     room: Room
-    result: T
+    result: T_co
     effects: tuple[Effect, ...] = ()
 
 

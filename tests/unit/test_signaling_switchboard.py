@@ -312,7 +312,8 @@ class History(RuleBasedStateMachine):
         assert len(set(names)) == len(names) <= 2
         assert {one.id for one in self.room.clients if one.registered} <= self.sockets
         assert {one.id for one in self.room.departed if one.registered} <= self.sockets
-        assert self.sockets <= {one.id for one in (*self.room.clients, *self.room.departed) if one.registered}
+        alive = {one.id for one in self.room.clients if one.registered}
+        assert self.sockets <= alive | {one.id for one in self.room.departed if one.registered}
 
     def teardown(self) -> None:
         """Whatever happened, the room ends empty once everybody's time is over."""
