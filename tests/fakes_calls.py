@@ -158,6 +158,7 @@ class WebSocket:
     @property
     def closed(self) -> bool:
         """The server has ended it."""
+        self._dialled.settle()
         return self._dialled.closed or any(opcode == 8 for opcode, _ in self.frames())
 
 

@@ -60,7 +60,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Refuse what Collider refuses: a missing or null Origin. Any other goes; phone apps claim other sites."""
-        if request.origin is None or request.origin == "null":
+        if request.origin in (None, "", "null"):
             self.factory.refused.value += 1
             raise ConnectionDeny(403, "Origin is missing")
 
@@ -120,12 +120,15 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
 
     def deliver(self, text: str) -> None:
         """Send a peer's message (`rtcd.rooms.room.Socket`)."""
+        if self._ended:
+            return
         frame = messages.message(text)
         if self._paused:
             self._backlog_bytes += len(frame)
             if self._backlog_bytes > self.factory.settings.max_backlog_bytes:
                 self.factory.dropped.value += 1
                 self._log.debug("a client does not read: {reason}", reason="backlog full", room=self.room)
+                self._ended = True
                 self.dropConnection(abort=True)
                 return
         self.factory.delivered.value += 1
@@ -263,6 +266,7 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
         self.setProtocolOptions(
             maxMessagePayloadSize=0, maxFramePayloadSize=0, failByDrop=False, webStatus=False,
             openHandshakeTimeout=10, closeHandshakeTimeout=CLOSE_TIMEOUT_S, tcpNoDelay=True,
+            allowNullOrigin=True,  # onConnect refuses it, with the original's status
             autoPingInterval=settings.ping_interval, autoPingTimeout=settings.ping_timeout,
         )
 

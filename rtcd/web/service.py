@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from twisted.application.service import IService, Service
-from twisted.web.server import Request
-from twisted.web.static import File
 
 from rtcd.config import ConfigError, changes
 from rtcd.context import Context
+from rtcd.web.assets import TYPES, Asset, Assets
 from rtcd.web.pages import STATIC, Page, QrCode
 from rtcd.web.resources import Analytics, Join, Leave, Message, Params, Rooms
 from rtcd.web.settings import Settings
 
 __all__ = ["Settings", "WebService", "makeService"]
-
-
-class StaticFile(File):
-    """A file of the page. Browsers ask each time whether it has changed, so an upgrade is seen at once."""
-
-    def render_GET(self, request: Request) -> bytes | int:
-        """Serve it; a folder has no listing."""
-        if self.isdir():
-            return self.childNotFound.render(request)  # type: ignore[no-any-return] # Twisted is untyped here
-        request.setHeader(b"cache-control", b"no-cache")
-        return super().render_GET(request)  # type: ignore[no-any-return] # Twisted is untyped here
-
-
-StaticFile.contentTypes = {**File.contentTypes, ".js": "text/javascript", ".mjs": "text/javascript",
-                           ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
 
 
 class WebService(Service):
@@ -48,10 +32,11 @@ class WebService(Service):
         door.add_child("/params", Params(self.rooms))
         door.add_child("/a", Analytics(self.rooms))
         door.add_child("/qr.svg", QrCode(self.rooms))
-        door.add_child("/static", StaticFile(str(STATIC)))
+        files = {path.name: Asset.read(path) for path in STATIC.iterdir() if path.suffix in TYPES}
+        door.add_child("/static", Assets(files))
         for path, name in (("/params.html", "params.html"), ("/help.html", "params.html"),
                            ("/robots.txt", "robots.txt"), ("/favicon.ico", "favicon.svg")):
-            door.add_child(path, StaticFile(str(STATIC / name)))
+            door.add_child(path, Assets({"": files[name]}))
         context.on_reload("web", self._reload)
 
     def startService(self) -> None:

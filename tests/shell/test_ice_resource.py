@@ -1,0 +1,118 @@
+"""The two ways to get TURN credentials by HTTP."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.config import ConfigError
+from rtcd.doorway.directory import Directory, Listener
+from rtcd.ice.credentials import Credentials
+from rtcd.ice.service import IceService
+from rtcd.ice.settings import CredentialsSettings, Settings
+from tests.fakes_calls import Server
+
+
+class IceConfigTests(SynchronousTestCase):
+    """POST /v1alpha/iceconfig and /turn."""
+
+    def urls(self, server: Server, **headers: str) -> list[list[str]]:
+        """The URL lists of an answer."""
+        answer = server.json("POST", "/v1alpha/iceconfig", headers=headers)
+        return [one["urls"] for one in answer["iceServers"]]
+
+    def test_urls_follow_what_listens_and_how_the_client_came(self) -> None:
+        """UDP first, then TCP, then TLS; one URL for each port however many addresses it is open on."""
+        server = Server(self)
+        for transport, port in (("tls", 5349), ("tcp", 3478), ("udp", 3478)):
+            server.doorway.directory.opened(Listener("turn", transport, "127.0.0.1", port))
+        self.assertEqual(self.urls(server, Host="calls.example:8443"), [
+            ["turn:calls.example:3478?transport=udp", "turn:calls.example:3478?transport=tcp",
+             "turns:calls.example:5349?transport=tcp"],
+            ["stun:calls.example:3478"]])
+        self.assertEqual(self.urls(server, Host="[2001:db8::1]:8443")[1], ["stun:[2001:db8::1]:3478"])
+
+    def test_a_server_that_does_not_relay_is_named_for_stun_alone(self) -> None:
+        """And no entry has an empty list, of which the iOS app dies."""
+        server = Server(self)
+        server.doorway.directory.closed(Listener("turn", "udp", "0.0.0.0", 49152, 50175))
+        self.assertEqual(self.urls(server), [["stun:192.0.2.1:3478"]])
+
+    def test_named_servers_replace_our_own(self) -> None:
+        """[ice] servers."""
+        server = Server(self, ice=Settings(servers=("turn:r:3478?transport=udp", "turns:r:443", "stun:r:3478")))
+        self.assertEqual(self.urls(server), [["turn:r:3478?transport=udp", "turns:r:443"], ["stun:r:3478"]])
+
+    def test_each_request_is_a_user_of_its_own(self) -> None:
+        """Quotas are per user; a name that two shared would be one."""
+        server = Server(self)
+        names = {server.json("POST", "/v1alpha/iceconfig")["iceServers"][0]["username"] for _ in range(20)}
+        self.assertEqual(len(names), 20)
+
+    def test_the_older_shape_is_offered_beside_it(self) -> None:
+        """username, password, ttl, uris; by GET and POST."""
+        server = Server(self)
+        for method in ("GET", "POST"):
+            answer = server.json(method, "/turn?username=x&service=turn")
+            self.assertEqual((answer["ttl"], answer["uris"]), (43200, ["turn:192.0.2.1:3478?transport=udp"]))
+            passwords = server.context.credentials.verify(answer["username"], server.clock.seconds()).passwords
+            self.assertEqual(passwords, (answer["password"],))
+
+    def test_referer_and_origin_are_not_looked_at(self) -> None:
+        """The apps claim another site's; other pages cannot read the answer unless they are allowed to."""
+        server = Server(self, ice=Settings(allowed_origins=("https://cloud.example",)))
+        for headers, allowed in (
+            ({"Origin": "https://appr.tc", "Referer": "https://appr.tc"}, None), ({}, None),
+            ({"Origin": "https://cloud.example"}, "https://cloud.example"),
+        ):
+            answer = server.request("POST", "/v1alpha/iceconfig", headers=headers)
+            self.assertEqual((answer.code, answer.header("access-control-allow-origin")), (200, allowed))
+
+    def test_a_key_is_asked_for_if_there_is_one(self) -> None:
+        """403 without it."""
+        server = Server(self, ice=Settings(api_key="k1"))
+        for query, code in (("", 403), ("?key=k2", 403), ("?key=k1", 200)):
+            self.assertEqual(server.request("POST", f"/v1alpha/iceconfig{query}").code, code)
+
+    def test_requests_of_one_address_have_a_rate(self) -> None:
+        """429 beyond it."""
+        server = Server(self, ice=Settings(rate=1))
+        codes = [server.request("POST", "/v1alpha/iceconfig").code for _ in range(12)]
+        self.assertEqual(codes, [200] * 10 + [429] * 2)
+
+    def test_the_answer_is_never_kept_by_a_cache(self) -> None:
+        """It holds a password."""
+        answer = Server(self).request("POST", "/v1alpha/iceconfig")
+        self.assertEqual(answer.header("cache-control"), "no-store")
+        json.loads(answer.body)
+
+
+class ServiceTests(SynchronousTestCase):
+    """What cannot work does not start."""
+
+    def start(self, settings: Settings, credentials: Credentials) -> str:
+        """Start without a TURN server of our own; what is said."""
+        server = Server(self)
+        server.doorway.directory = Directory()
+        self.patch(server.doorway, "add_child", lambda *_: None)
+        object.__setattr__(server.context, "credentials", credentials)
+        return str(self.assertRaises(ConfigError, IceService(server.context, settings).startService))
+
+    def test_there_must_be_a_server_to_name(self) -> None:
+        """Neither [turn] nor servers."""
+        self.assertIn("[ice] servers", self.start(Settings(), Credentials(("x",), 60)))
+
+    def test_servers_elsewhere_need_a_secret_that_they_know(self) -> None:
+        """One made here at first start they cannot know."""
+        made = Credentials(("x",), 60, generated=True)
+        self.assertIn("[credentials] secret", self.start(Settings(servers=("turn:r:3478",)), made))
+
+    def test_values_that_cannot_work_are_named(self) -> None:
+        """The text begins with the key, and a secret is not in it."""
+        for url in ("http://r", "turn:", "turn:r?transport=sctp", "stun:r?transport=udp", "r:3478"):
+            self.assertTrue(str(self.assertRaises(ValueError, Settings, servers=(url,))).startswith("servers: "))
+        error = str(self.assertRaises(ValueError, CredentialsSettings, secret=("walter",)))
+        self.assertTrue(error.startswith("secret: "))
+        self.assertNotIn("walter", error)
+        self.assertRaises(ValueError, CredentialsSettings, separator="ab")

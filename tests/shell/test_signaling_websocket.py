@@ -1,0 +1,355 @@
+"""The WebSocket and its HTTP half against everything that is wrong; a call beside it is not disturbed."""
+
+from __future__ import annotations
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.rooms.room import BYE
+from rtcd.rooms.settings import RoomsSettings
+from rtcd.signaling.settings import Settings
+from tests.fakes_calls import Android, IPhone, Page, Server, WebSocket
+
+
+class Case(SynchronousTestCase):
+    """A server with a call running in ``room1``, which must be undisturbed at the end."""
+
+    def start(self, signaling: Settings | None = None, rooms: RoomsSettings | None = None) -> None:
+        """Begin the call."""
+        self.server = Server(self, signaling=signaling, rooms=rooms)
+        self.first, self.second = Page(self.server, "room1"), Android(self.server, "room1")
+        self.first.start()
+        self.second.start()
+
+    def undisturbed(self) -> None:
+        """The call still carries a message each way, and nothing else came."""
+        self.first.post({"type": "candidate", "n": 1})
+        self.second.send({"type": "candidate", "n": 2})
+        self.assertEqual([json.loads(one)["n"] for one in self.second.ws.messages()], [1])
+        self.assertEqual([json.loads(one)["n"] for one in self.first.ws.messages()], [2])
+
+    def stranger(self) -> WebSocket:
+        """A socket that has not registered."""
+        return WebSocket(self.server, Page.handshake)
+
+    def joined(self, room: str = "room2") -> Page:
+        """A page in a room of its own, registered."""
+        page = Page(self.server, room)
+        page.start()
+        return page
+
+
+class HandshakeTests(Case):
+    """Who may open a socket."""
+
+    def setUp(self) -> None:
+        self.start()
+
+    def test_every_app_s_handshake_is_accepted(self) -> None:
+        """Android: a fixed foreign Origin, Host without the port, ``Upgrade: WebSocket``."""
+        for app in (Page, Android, IPhone):
+            self.assertEqual(WebSocket(self.server, app.handshake).code, 101, app)
+
+    def test_a_missing_or_null_origin_is_refused(self) -> None:
+        """As in the original; every real client sends one."""
+        rest = ["Host: 192.0.2.1:8443", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+        for lines in (rest, [*rest, "Origin: null"]):
+            self.assertEqual(WebSocket(self.server, lines).code, 403)
+        self.assertEqual(self.server.metrics.counter("signaling", "refused", "").value, 2)
+        self.undisturbed()
+
+    def test_a_plain_get_is_answered_400(self) -> None:
+        """It is no page."""
+        self.assertEqual(self.server.request("GET", "/ws").code, 400)
+
+    def test_no_extension_is_agreed_on(self) -> None:
+        """Deflate costs more than it saves here."""
+        self.assertNotIn(b"Sec-WebSocket-Extensions", self.stranger()._head)
+
+
+class FrameTests(Case):
+    """What is wrong in a frame is said in an error frame, and the socket is closed with 1000."""
+
+    def setUp(self) -> None:
+        self.start()
+
+    def assert_refused(self, socket: WebSocket, text: str) -> None:
+        """One error frame with ``msg`` empty, then a close frame."""
+        frames = socket.frames()
+        self.assertEqual([opcode for opcode, _ in frames], [1, 8])
+        answer = json.loads(frames[0][1])
+        self.assertEqual(answer["msg"], "")
+        self.assertIn(text, answer["error"])
+        self.assertEqual(frames[1][1][:2], b"\x03\xe8")
+        self.undisturbed()
+
+    def test_bad_json_wrong_types_and_binary_frames(self) -> None:
+        """All are one error."""
+        for first, payload in (
+            (0x81, b"nonsense"), (0x81, b'{"cmd":1}'), (0x81, b"null"), (0x81, b"["), (0x82, b'{"cmd":"send","msg":"x"}'),
+        ):
+            socket = self.stranger()
+            socket.send_frame(first, payload)
+            self.assert_refused(socket, "websocket.JSON.Receive error")
+
+    def test_send_before_register(self) -> None:
+        """Nobody knows for whom."""
+        socket = self.stranger()
+        socket.send('{"cmd":"send","msg":"x"}')
+        self.assert_refused(socket, "Client not registered")
+
+    def test_register_without_names_or_without_join(self) -> None:
+        """Knowing a room's name is not enough to listen in."""
+        for frame, text in (
+            ('{"cmd":"register","roomid":"room1"}', "Invalid register request"),
+            ('{"cmd":"register","roomid":"room1","clientid":"guess"}', "not joined"),
+            ('{"cmd":"register","roomid":"nowhere","clientid":"guess"}', "not joined"),
+        ):
+            socket = self.stranger()
+            socket.send(frame)
+            self.assert_refused(socket, text)
+
+    def test_registering_twice(self) -> None:
+        """On one socket, and on a second while the first is alive."""
+        page = self.joined()
+        second = Page(self.server, "room2")
+        second.params = page.params
+        second.open()
+        second.register()
+        self.assert_refused(second.ws, "Duplicated registration")
+        page.register()
+        self.assert_refused(page.ws, "Duplicated register request")
+
+    def test_send_without_a_message_does_not_repeat_the_last(self) -> None:
+        """Fields do not survive from one frame to the next."""
+        self.first.ws.send('{"cmd":"send","msg":"x"}')
+        self.assertEqual(self.second.ws.messages(), ["x"])
+        page = self.joined()
+        page.ws.send('{"cmd":"send"}')
+        self.assert_refused(page.ws, "Invalid send request: missing 'msg'")
+
+    def test_an_unknown_command_leaves_the_socket_open(self) -> None:
+        """The error is sent, and the next frame counts."""
+        page = self.joined()
+        page.ws.send('{"cmd":"dance"}')
+        (answer,) = page.ws.received()
+        self.assertEqual(answer, {"msg": "", "error": "Invalid message: unexpected 'cmd'"})
+        page.send({"type": "candidate"})
+        self.assertEqual(page.ws.frames(), [])
+
+    def test_a_message_beyond_the_limit(self) -> None:
+        """In one frame or in fragments; 10 MB are refused at the head of the frame, and not kept."""
+        limit = self.server.signaling.factory.settings.max_message_bytes
+        socket = self.stranger()
+        socket.send_frame(0x81, b'{"cmd":"send","msg":"' + b"x" * limit + b'"}')
+        self.assert_refused(socket, "more than 65536 bytes")
+        socket = self.stranger()
+        socket.send_frame(0x01, b"x" * (limit - 10))
+        socket.send_frame(0x80, b"x" * 20)
+        self.assert_refused(socket, "more than 65536 bytes")
+        socket = self.stranger()
+        huge = b"\x81\xff" + (10_000_000).to_bytes(8, "big") + b"\0\0\0\0" + b"x" * 100000
+        socket._dialled.send(huge)
+        self.assert_refused(socket, "more than 65536 bytes")
+
+    def test_a_message_at_the_limit_passes_also_in_fragments(self) -> None:
+        """Fragments are put together, which the original could not."""
+        text = "x" * (65536 - 30)
+        frame = json.dumps({"cmd": "send", "msg": text}).encode()
+        self.first.ws.send_frame(0x01, frame[:1000])
+        self.first.ws.send_frame(0x00, frame[1000:30000])
+        self.first.ws.send_frame(0x80, frame[30000:])
+        self.assertEqual(self.second.ws.messages(), [text])
+
+    def test_text_that_is_no_utf8(self) -> None:
+        """RFC 6455 §8.1: 1007."""
+        socket = self.stranger()
+        socket.send_frame(0x81, b'{"cmd":"send","msg":"\xff\xfe"}')
+        self.assertEqual([payload[:2] for opcode, payload in socket.frames() if opcode == 8], [b"\x03\xef"])
+        self.undisturbed()
+
+    def test_1024_messages_wait_and_the_1025th_is_an_error(self) -> None:
+        """A caller alone in its room."""
+        page = self.joined()
+        for number in range(1024):
+            page.send({"type": "candidate", "n": number})
+        self.assertEqual(page.ws.frames(), [])
+        page.send({"type": "candidate", "n": 1024})
+        self.assert_refused(page.ws, "Too many messages queued")
+
+    def test_a_waiting_client_gets_1024_messages_in_order(self) -> None:
+        """At its registration."""
+        page = self.joined()
+        for number in range(1024):
+            page.send({"type": "candidate", "n": number})
+        late = Page(self.server, "room2")
+        late.start()
+        self.assertEqual([json.loads(one)["n"] for one in late.ws.messages()], list(range(1024)))
+
+    def test_pings_are_answered(self) -> None:
+        """RFC 6455 §5.5.2."""
+        socket = self.stranger()
+        socket.send_frame(0x89, b"hello")
+        self.assertEqual(socket.frames(), [(10, b"hello")])
+
+
+class LimitTests(Case):
+    """Time, rate and backlog."""
+
+    def test_a_socket_that_never_registers_is_closed(self) -> None:
+        """After register-timeout."""
+        self.start(Settings(ping_interval=0, register_timeout=30))
+        socket = self.stranger()
+        self.server.wait(29)
+        self.assertEqual(socket.frames(), [])
+        self.server.wait(2)
+        self.assertEqual([opcode for opcode, _ in socket.frames()], [1, 8])
+        self.undisturbed()
+
+    def test_a_client_that_answers_no_ping_is_dropped_and_its_seat_is_free_within_20_s(self) -> None:
+        """A flat battery, a lost network: no end of the connection is seen."""
+        self.start(Settings())
+        self.second.ws.frames()
+        for _ in range(20):
+            self.server.wait(1)
+            for opcode, payload in self.first.ws.frames():
+                if opcode == 9:
+                    self.first.ws.send_frame(0x8A, payload)
+                elif opcode == 1:
+                    self.assertEqual(json.loads(payload)["msg"], BYE)
+        self.assertEqual(self.server.seats("room1"), [self.first.id])
+
+    def test_registrations_of_one_address_are_limited(self) -> None:
+        """Guessing is slow."""
+        self.start(Settings(ping_interval=0, register_rate=1))
+        answers = []
+        for _ in range(8):
+            socket = self.stranger()
+            socket.send('{"cmd":"register","roomid":"room1","clientid":"guess"}')
+            answers.append(socket.received()[0]["error"])
+        self.assertEqual(sum("Too many registrations" in one for one in answers), 5)
+        self.undisturbed()
+
+    def test_a_client_that_does_not_read_is_dropped(self) -> None:
+        """Its backlog is bounded; others go on."""
+        self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
+        (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.second.id)
+        socket.pauseProducing()
+        for _ in range(40):
+            self.first.post({"type": "candidate", "x": "y" * 2000})
+        self.assertTrue(self.second.ws.closed)
+        self.assertEqual(self.server.metrics.counter("signaling", "dropped", "").value, 1)
+        self.assertFalse(self.first.ws.closed)
+
+    def test_a_client_that_catches_up_has_lost_nothing(self) -> None:
+        """Paused is not dropped."""
+        self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
+        (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.second.id)
+        for _ in range(3):
+            socket.pauseProducing()
+            for _ in range(20):
+                self.first.post({"type": "candidate", "x": "y" * 2000})
+            socket.resumeProducing()
+            self.assertEqual(len(self.second.ws.messages()), 20)
+
+
+class PostTests(Case):
+    """The HTTP half."""
+
+    def setUp(self) -> None:
+        self.start()
+
+    def test_a_post_reaches_the_other_client(self) -> None:
+        """For a client whose socket is not open; any content type, body taken raw."""
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "a/b"):
+            answer = self.server.request(
+                "POST", f"/sig/room1/{self.first.id}", b'{"type":"candidate"}', {"Content-Type": kind})
+            self.assertEqual((answer.code, answer.body), (200, b"OK\n"))
+            self.assertEqual(self.second.ws.messages(), ['{"type":"candidate"}'])
+
+    def test_every_answer_lets_other_origins_read_it(self) -> None:
+        """W's DELETE is preflighted when the page is elsewhere."""
+        for method, path in (("OPTIONS", "/sig/a/b"), ("GET", "/sig/a/b"), ("POST", "/sig/a/b"), ("DELETE", "/sig/a/b"),
+                             ("GET", "/status"), ("GET", "/sig/status"), ("POST", "/sig/x")):
+            answer = self.server.request(method, path)
+            self.assertEqual(answer.header("access-control-allow-origin"), "*", path)
+            self.assertEqual(answer.header("access-control-allow-methods"), "POST, DELETE")
+
+    def test_what_is_neither_post_nor_delete_gets_an_empty_200(self) -> None:
+        """OPTIONS, GET, others."""
+        for method in ("OPTIONS", "GET", "PUT"):
+            answer = self.server.request(method, "/sig/room1/x")
+            self.assertEqual((answer.code, answer.body), (200, b""))
+
+    def test_bad_requests_are_500_with_a_text(self) -> None:
+        """As the original answers."""
+        for path, body, text in (
+            ("/sig/room1", b"x", b"Invalid path: "), ("/sig/room1/a/b", b"x", b"Invalid path: "),
+            ("/sig/%FF/a", b"x", b"Invalid path: "), ("/sig/" + "r" * 1025 + "/a", b"x", b"Invalid path: "),
+            (f"/sig/room1/{self.first.id}", b"", b"Empty request body"),
+            (f"/sig/room1/{self.first.id}", b"\xff", b"not UTF-8"),
+            (f"/sig/room1/{self.first.id}", b"x" * 65537, b"too long"),
+            ("/sig/room1/guess", b"x", b"not joined"),
+        ):
+            answer = self.server.request("POST", path, body)
+            self.assertEqual(answer.code, 500, path)
+            self.assertIn(text, answer.body)
+        self.undisturbed()
+
+    def test_10_megabytes_are_refused_unread(self) -> None:
+        """413 at the head of the request."""
+        answer = self.server.request("POST", "/sig/room1/x", b"x", {"Content-Length": "10000000"})
+        self.assertEqual((answer.code, answer.closed), (413, True))
+        self.undisturbed()
+
+    def test_deleting_what_is_not_there_is_ok(self) -> None:
+        """DELETE is 200 always."""
+        answer = self.server.request("DELETE", "/sig/nowhere/nobody")
+        self.assertEqual((answer.code, answer.body), (200, b"OK\n"))
+
+    def test_status_tells_the_five_figures(self) -> None:
+        """For the monitors of Collider."""
+        self.stranger()
+        self.server.request("POST", "/sig/x")
+        self.server.wait(5)
+        for path in ("/status", "/sig/status"):
+            status = self.server.json("GET", path)
+            self.assertEqual(sorted(status), ["httperrors", "openws", "totalws", "upsec", "wserrors"])
+            self.assertEqual((status["openws"], status["totalws"], status["httperrors"]), (2, 2, 1))
+            self.assertIsInstance(status["upsec"], float)
+
+
+class ColliderTests(SynchronousTestCase):
+    """``require-join = no`` with paths at the root: signalling for another room server."""
+
+    def test_two_clients_find_each_other_without_a_join(self) -> None:
+        """By register and POST alone, at the root, as Collider has it."""
+        server = Server(self, signaling=Settings(require_join=False, post_path="/sig", ping_interval=0))
+        first, second, third = (WebSocket(server, Page.handshake) for _ in range(3))
+        first.send('{"cmd":"register","roomid":"r","clientid":"1"}')
+        first.send('{"cmd":"send","msg":"early"}')
+        answer = server.request("POST", "/sig/r/1", b"posted")
+        self.assertEqual(answer.code, 200)
+        second.send('{"cmd":"register","roomid":"r","clientid":"2"}')
+        self.assertEqual(second.messages(), ["early", "posted"])
+        third.send('{"cmd":"register","roomid":"r","clientid":"3"}')
+        self.assertEqual(third.received()[0]["error"], "Max room capacity reached")
+        self.assertEqual(server.request("DELETE", "/sig/r/1").code, 200)
+        self.assertEqual(second.messages(), [BYE])
+        self.assertTrue(first.closed)
+
+
+class SettingsTests(SynchronousTestCase):
+    """Values that cannot work."""
+
+    def test_paths_must_be_paths_and_differ(self) -> None:
+        """The text begins with the key."""
+        for key, values in (("path", {"path": "ws"}), ("post-path", {"post_path": "//x"}), ("path", {"path": "/sig"})):
+            error = self.assertRaises(ValueError, Settings, **values)
+            self.assertTrue(str(error).startswith(f"{key}: "))
+
+    def test_the_doorway_bounds_bodies_beyond_messages(self) -> None:
+        """Its limit is the larger one, or our own error could never be given."""
+        self.assertGreater(DoorwaySettings().max_body_bytes, Settings().max_message_bytes)

@@ -1,0 +1,297 @@
+"""The room server's HTTP: answers, refusals, limits, pages."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.config import ConfigError
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.rooms.room import StoreUnavailable
+from rtcd.rooms.settings import RoomsSettings
+from rtcd.web.service import WebService
+from rtcd.web.settings import Settings
+from tests.fakes_calls import Page, Server
+
+
+class JoinTests(SynchronousTestCase):
+    """POST /join."""
+
+    def setUp(self) -> None:
+        self.server = Server(self)
+
+    def test_client_names_cannot_be_guessed(self) -> None:
+        """At least 64 random bits."""
+        names = {self.server.json("POST", f"/join/room{number}")["params"]["client_id"] for number in range(50)}
+        self.assertEqual(len(names), 50)
+        for name in names:
+            self.assertRegex(name, r"^[0-9a-f]{20}$")
+
+    def test_repeated_slashes_are_one(self) -> None:
+        """A trailing slash in Android's server setting."""
+        self.assertEqual(self.server.json("POST", "//join/room1")["result"], "SUCCESS")
+
+    def test_the_query_is_carried_into_the_link(self) -> None:
+        """Android and the page append theirs."""
+        params = self.server.json("POST", "/join/room1?it=relay&tt=udp")["params"]
+        self.assertEqual(params["room_link"], "https://192.0.2.1:8443/r/room1?it=relay&tt=udp")
+        self.assertEqual(params["wss_url"], "wss://192.0.2.1:8443/ws")
+        self.assertEqual(params["wss_post_url"], "https://192.0.2.1:8443/sig")
+
+    def test_names_that_do_not_match_are_not_found(self) -> None:
+        """Over the whole, percent-decoded segment; wrong methods are 405."""
+        for path in ("/join", "/join/", "/join/a.b", "/join/a%20b", "/join/a%2Fb", "/join/a/b", "/join/" + "x" * 1025,
+                     "/join/%FF", "/leave/a", "/message/a", "/message/a/b/c", "/leave/a/b%0A", "/params/x", "/nothing"):
+            self.assertEqual(self.server.request("POST", path).code, 404, path)
+        for method, path in (("GET", "/join/room1"), ("PUT", "/leave/a/b"), ("DELETE", "/message/a/b"), ("POST", "/params"),
+                             ("POST", "/r/room1"), ("POST", "/"), ("GET", "/v1alpha/iceconfig"), ("GET", "/a/")):
+            answer = self.server.request(method, path)
+            self.assertEqual(answer.code, 405, path)
+
+    def test_a_percent_encoded_name_is_the_same_room(self) -> None:
+        """Case counts, encoding does not."""
+        self.server.json("POST", "/join/room%31")
+        self.assertEqual(len(self.server.seats("room1")), 1)
+        self.server.json("POST", "/join/Room1")
+        self.assertEqual(len(self.server.seats("room1")), 1)
+
+    def test_bodies_are_ignored(self) -> None:
+        """Whatever is in them."""
+        self.assertEqual(self.server.json("POST", "/join/room1", b"\xff{")["result"], "SUCCESS")
+
+    def test_a_host_that_is_none_is_not_echoed(self) -> None:
+        """Links and URLs never carry what a Host header should not hold."""
+        body = self.server.request("POST", "/join/room1", headers={"Host": 'evil"><script>'}).body
+        self.assertNotIn(b"evil", body)
+
+
+class MessageTests(SynchronousTestCase):
+    """POST /message."""
+
+    def setUp(self) -> None:
+        self.server = Server(self)
+        self.page = Page(self.server, "room1")
+        self.page.start()
+
+    def send(self, path: str, body: bytes) -> tuple[int, str]:
+        """Post a body; status and result."""
+        answer = self.server.request("POST", path, body)
+        return answer.code, json.loads(answer.body)["result"]
+
+    def test_unknown_rooms_clients_and_undecodable_bodies_have_their_result(self) -> None:
+        """Status 200: the apps read the result."""
+        own = f"/message/room1/{self.page.id}"
+        self.assertEqual(self.send("/message/room2/x", b"m"), (200, "UNKNOWN_ROOM"))
+        self.assertEqual(self.send("/message/room1/x", b"m"), (200, "UNKNOWN_CLIENT"))
+        self.assertEqual(self.send(own, b"\xff"), (200, "ERROR"))
+        self.assertEqual(self.send(own, b""), (200, "ERROR"))
+        self.assertEqual(self.send(own, "h\u00e9 \u4f60".encode()), (200, "SUCCESS"))
+        self.assertEqual(self.send(own, b"x" * 65537), (413, "ERROR"))
+
+    def test_the_1025th_held_message_is_an_error(self) -> None:
+        """1024 are kept for the next to join."""
+        own = f"/message/room1/{self.page.id}"
+        for _ in range(1024):
+            self.assertEqual(self.send(own, b"m"), (200, "SUCCESS"))
+        self.assertEqual(self.send(own, b"m"), (200, "ERROR"))
+        self.assertEqual(len(self.server.json("POST", "/join/room1")["params"]["messages"]), 1024)
+
+    def test_10_megabytes_are_refused_unread(self) -> None:
+        """Announced or chunked."""
+        own = f"/message/room1/{self.page.id}"
+        answer = self.server.request("POST", own, b"x", {"Content-Length": "10000000"})
+        self.assertEqual((answer.code, answer.closed), (413, True))
+        chunk = b"%x\r\n%b\r\n" % (300000, b"x" * 300000)
+        answer = self.server.request("POST", own, chunk, {"Transfer-Encoding": "chunked", "Content-Length": ""})
+        self.assertIn(answer.code, (400, 413))
+        self.assertTrue(answer.closed)
+
+
+class LimitTests(SynchronousTestCase):
+    """Rooms, addresses, rates, and a store that is away."""
+
+    def test_rooms_beyond_the_limit_are_refused(self) -> None:
+        """503 and a result; the rooms that are there go on."""
+        server = Server(self, rooms=RoomsSettings(max_rooms=2))
+        for room in ("one", "two"):
+            server.json("POST", f"/join/{room}")
+        answer = server.request("POST", "/join/three")
+        self.assertEqual((answer.code, json.loads(answer.body)["result"]), (503, "ERROR"))
+        self.assertEqual(answer.header("retry-after"), "10")
+        self.assertEqual(server.json("POST", "/join/two")["result"], "SUCCESS")
+
+    def test_seats_of_one_address_are_limited_and_given_back(self) -> None:
+        """Another address is not concerned."""
+        server = Server(self, rooms=RoomsSettings(max_clients_per_address=2))
+        params = server.json("POST", "/join/one")["params"]
+        server.json("POST", "/join/two")
+        self.assertEqual(server.request("POST", "/join/three").code, 503)
+        server.request("POST", f"/leave/one/{params['client_id']}")
+        self.assertEqual(server.json("POST", "/join/three")["result"], "SUCCESS")
+
+    def test_joins_of_one_address_have_a_rate(self) -> None:
+        """Rooms cannot be counted out; the room page counts as well."""
+        server = Server(self, web=Settings(join_rate=1))
+        codes = [server.request("POST" if number % 2 else "GET", f"/{'join' if number % 2 else 'r'}/room{number}").code
+                 for number in range(12)]
+        self.assertEqual(codes, [200] * 10 + [429] * 2)
+        server.wait(1)
+        self.assertEqual(server.request("POST", "/join/again").code, 200)
+
+    def test_a_store_that_is_away_is_a_clear_answer(self) -> None:
+        """503 with Retry-After for pages and apps."""
+        server = Server(self)
+
+        async def away(*_: object) -> Any:
+            raise StoreUnavailable("the rooms cannot be reached")
+
+        self.patch(server.rooms, "update", away)
+        for method, path in (("POST", "/join/room1"), ("GET", "/r/room1"), ("POST", "/message/a/b")):
+            answer = server.request(method, path, b"{}")
+            self.assertEqual((answer.code, answer.header("retry-after")), (503, "10"), path)
+
+    def test_a_fault_of_ours_is_500_and_logged(self) -> None:
+        """One request may die of it, never the daemon."""
+        server = Server(self)
+
+        async def broken(*_: object) -> Any:
+            raise RuntimeError("ours")
+
+        self.patch(server.rooms, "update", broken)
+        self.assertEqual(server.request("POST", "/join/room1").code, 500)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class PageTests(SynchronousTestCase):
+    """The pages and what belongs to them."""
+
+    def setUp(self) -> None:
+        self.server = Server(self)
+
+    def parameters(self, path: str) -> Any:
+        """The JSON block of a page."""
+        body = self.server.request("GET", path).body.decode()
+        (block,) = re.findall(r'<script type="application/json" id="parameters">(.*?)</script>', body)
+        return json.loads(block)
+
+    def test_only_a_room_page_names_a_room(self) -> None:
+        """A page without roomId shows the landing page."""
+        self.assertNotIn("roomId", self.parameters("/"))
+        facts = self.parameters("/r/room1?it=relay")
+        self.assertEqual((facts["roomId"], facts["roomLink"]), ("room1", "https://192.0.2.1:8443/r/room1?it=relay"))
+        self.assertEqual(facts["peerConnectionConfig"]["iceTransports"], "relay")
+
+    def test_no_argument_can_break_out_of_the_page(self) -> None:
+        """Reflected script injection of the original."""
+        attack = "%3C/script%3E%3Cscript%3Ealert(1)%3C/script%3E"
+        for name in ("ts", "tt", "wshpp", "apikey", "it", "audio", "video", "hd", "x"):
+            body = self.server.request("GET", f"/r/room1?{name}={attack}").body
+            self.assertNotIn(b"<script>alert", body, name)
+            self.assertEqual(body.count(b"</script>"), self.server.request("GET", "/r/room1").body.count(b"</script>"))
+
+    def test_pages_forbid_inline_scripts_and_foreign_frames(self) -> None:
+        """The content security policy."""
+        answer = self.server.request("GET", "/r/room1")
+        policy = answer.header("content-security-policy") or ""
+        for rule in ("default-src 'self'", "script-src 'self'", "frame-ancestors 'none'", "wss://192.0.2.1:8443"):
+            self.assertIn(rule, policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertEqual(answer.header("x-content-type-options"), "nosniff")
+        self.assertNotIn(b"onclick=", answer.body)
+        self.assertNotRegex(answer.body, rb"<script(?![^>]*(src=|application/json))")
+        self.assertNotRegex(answer.body, rb"""(src|href)=["']?(https?:)?//""")
+
+    def test_every_file_that_the_page_names_is_there(self) -> None:
+        """With the type that a module needs."""
+        body = self.server.request("GET", "/").body.decode()
+        paths = re.findall(r'(?:src|href)="(/static/[^"?]+)', body)
+        self.assertTrue(paths)
+        for path in [*paths, "/params.html", "/help.html", "/robots.txt", "/favicon.ico"]:
+            answer = self.server.request("GET", path)
+            self.assertEqual(answer.code, 200, path)
+            if path.endswith(".js"):
+                self.assertEqual(answer.header("content-type"), "text/javascript; charset=utf-8")
+            tag = answer.header("etag") or ""
+            again = self.server.request("GET", path, headers={"If-None-Match": tag})
+            self.assertEqual((again.code, again.body), (304, b""), path)
+        for path in ("/static/", "/static/../service.py", "/static/%2e%2e/service.py", "/static/%2e%2e%2fservice.py"):
+            self.assertEqual(self.server.request("GET", path).code, 404, path)
+
+    def test_the_qr_code_is_that_of_the_link(self) -> None:
+        """An image, and only for a name that can be one."""
+        answer = self.server.request("GET", "/qr.svg?room=room1")
+        self.assertEqual((answer.code, answer.header("content-type")), (200, "image/svg+xml"))
+        self.assertIn(b"<svg", answer.body)
+        self.assertEqual(self.server.request("GET", "/qr.svg?room=%3C").code, 404)
+        self.assertEqual(self.server.request("GET", "/qr.svg").code, 404)
+
+    def test_former_hosts_redirect_to_the_public_url(self) -> None:
+        """With path and query."""
+        server = Server(self, web=Settings(redirect_hosts=("old.example",)),
+                        doorway=DoorwaySettings(public_url="https://new.example"))
+        answer = server.request("GET", "/r/room1?it=relay", headers={"Host": "old.example:8443"})
+        self.assertEqual((answer.code, answer.header("location")), (301, "https://new.example/r/room1?it=relay"))
+        self.assertEqual(server.request("GET", "/r/room1").code, 200)
+
+    def test_a_public_url_is_the_origin_of_everything(self) -> None:
+        """Behind a proxy the Host we see is not the one that the browser sees."""
+        server = Server(self, doorway=DoorwaySettings(public_url="https://calls.example"))
+        params = server.json("POST", "/join/room1")["params"]
+        self.assertEqual(params["wss_url"], "wss://calls.example/ws")
+        self.assertEqual(params["room_link"], "https://calls.example/r/room1")
+        self.assertEqual(params["ice_server_url"], "https://calls.example/v1alpha/iceconfig")
+
+
+class AnalyticsTests(SynchronousTestCase):
+    """POST /a/."""
+
+    def test_events_are_checked(self) -> None:
+        """Missing or non-numeric required fields, unknown types, no JSON: INVALID_REQUEST, status 200."""
+        server = Server(self)
+        good = {"type": "event", "request_time_ms": 1, "event": {"event_type": 3, "event_time_ms": 2, "room_id": "r"}}
+        self.assertEqual(server.json("POST", "/a/", json.dumps(good).encode())["result"], "SUCCESS")
+        for bad in (b"", b"[", b"[]", b'{"type":"event"}', json.dumps(good | {"type": "x"}).encode(),
+                    json.dumps(good | {"request_time_ms": "1"}).encode(), json.dumps(good | {"event": {}}).encode(),
+                    json.dumps(good | {"event": {"event_type": 3, "event_time_ms": "2"}}).encode(), b"[" * 20000):
+            self.assertEqual(server.json("POST", "/a/", bad)["result"], "INVALID_REQUEST", bad[:60])
+
+
+class ServiceTests(SynchronousTestCase):
+    """Starting and reloading."""
+
+    def test_a_page_without_signalling_does_not_start(self) -> None:
+        """The operator is told what to add."""
+        server = Server(self)
+        server.doorway.directory.publish("wss", "/ws")
+        from rtcd.doorway.directory import Directory
+
+        server.doorway.directory = Directory()
+        self.patch(server.doorway, "add_child", lambda *_: None)
+        service = WebService(server.context, Settings())
+        error = self.assertRaises(ConfigError, service.startService)
+        self.assertIn("[web] wss-url", str(error))
+        elsewhere = Settings(wss_url="wss://h:8089/ws", wss_post_url="https://h:8089")
+        WebService(server.context, elsewhere).startService()
+
+    def test_settings_are_taken_over_at_once(self) -> None:
+        """SIGHUP."""
+        server = Server(self)
+        old, new = Settings(join_rate=0), Settings(join_rate=0, header_message="Hello")
+        self.assertEqual(server.reloads.apply("web", old, new), {"header-message"})
+        self.assertEqual(server.json("GET", "/params")["header_message"], "Hello")
+
+    def test_values_that_cannot_work_are_named(self) -> None:
+        """The text begins with the key."""
+        for key, values in (
+            ("wss-url", {"wss_url": "wss://h/ws"}),
+            ("wss-url", {"wss_url": "http://h/ws", "wss_post_url": "https://h"}),
+            ("wss-post-url", {"wss_url": "wss://h/ws", "wss_post_url": "h"}),
+            ("ice-server-url", {"ice_server_url": "h"}),
+            ("allowed-signaling", {"allowed_signaling": ("a b",)}),
+            ("allowed-ice", {"allowed_ice": ("ice.example",)}),
+        ):
+            error = self.assertRaises(ValueError, Settings, **values)
+            self.assertTrue(str(error).startswith(f"{key}: "), str(error))

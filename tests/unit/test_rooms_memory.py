@@ -1,0 +1,175 @@
+"""The store of one process. The tests of `StoreTests` hold for every `IRoomStore`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from rtcd.interfaces import IRoomStore
+from rtcd.metrics import Metrics
+from rtcd.rooms import room as rooms
+from rtcd.rooms.memory import MAX_STALE_DEADLINES, MemoryRooms
+from rtcd.rooms.room import BYE, Attach, Close, Deliver, Outcome, Room, StoreFull
+from rtcd.rooms.settings import RoomsSettings
+from rtcd.signaling import switchboard
+
+
+class FakeSocket:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.closed = False
+
+    def deliver(self, text: str) -> None:
+        """Keep it."""
+        self.texts.append(text)
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+class StoreTests:
+    """What an `IRoomStore` does; a subclass makes one in ``setUp`` as ``store``, its time in ``clock``."""
+
+    store: Any
+    clock: Clock
+    assertEqual: Any
+    assertTrue: Any
+    successResultOf: Any
+    failureResultOf: Any
+
+    def update(self, room: str, change: Any, socket: FakeSocket | None = None) -> Any:
+        """Apply a change and return its result."""
+        return self.successResultOf(Deferred.fromCoroutine(self.store.update(room, change, socket)))
+
+    def joined(self, room: str, client: str, address: str = "192.0.2.1") -> FakeSocket:
+        """Join and register a client."""
+        limits = self.store.limits
+        self.update(room, lambda one, now: rooms.join(one, now, limits, client, address))
+        socket = FakeSocket()
+        self.update(room, lambda one, now: switchboard.register(one, now, limits, client), socket)
+        return socket
+
+    def seats(self, room: str) -> list[str]:
+        """Who is in a room."""
+        found: list[str] = self.update(room, lambda one, _: Outcome(one, [client.id for client in one.clients]))
+        return found
+
+    def test_it_is_a_room_store(self) -> None:
+        """The interface is kept."""
+        self.assertTrue(verifyObject(IRoomStore, self.store))
+
+    def test_effects_reach_the_attached_sockets_in_order(self) -> None:
+        """And no other room's client of the same name."""
+        first, second, other = self.joined("r", "a"), self.joined("r", "b"), self.joined("s", "b")
+        limits = self.store.limits
+        for text in ("1", "2"):
+            self.update("r", lambda one, now, text=text: switchboard.send(one, now, limits, "a", text))
+        self.assertEqual((first.texts, second.texts, other.texts), ([], ["1", "2"], []))
+
+    def test_a_detached_socket_gets_nothing_and_the_next_one_stays(self) -> None:
+        """Detaching late does not hurt the socket that came since."""
+        self.joined("r", "a")
+        old, new = self.joined("r", "b"), FakeSocket()
+        self.update("r", lambda one, _: Outcome(one, None, (Attach("b"),)), new)
+        self.store.detach("r", "b", old)
+        self.update("r", lambda one, _: Outcome(one, None, (Deliver("b", "x"), Close("b"), Deliver("gone", "y"))))
+        self.assertEqual((old.texts, new.texts, new.closed), ([], ["x"], True))
+
+    def test_deadlines_come_by_themselves(self) -> None:
+        """Join time-out, grace, and the byes that they cause."""
+        first = self.joined("r", "a")
+        limits = self.store.limits
+        self.update("r", lambda one, now: rooms.join(one, now, limits, "b"))
+        self.clock.advance(44)
+        self.assertEqual(self.seats("r"), ["a", "b"])
+        self.clock.advance(1)
+        self.assertEqual((self.seats("r"), first.texts), (["a"], [BYE]))
+        self.store.detach("r", "a", first)
+        self.update("r", lambda one, now: switchboard.lost(one, now, limits, "a"))
+        self.clock.advance(10)
+        self.assertEqual(self.seats("r"), [])
+
+    def test_a_nearer_deadline_is_not_missed(self) -> None:
+        """One room's is set while another's is waited for."""
+        limits = self.store.limits
+        self.update("far", lambda one, now: rooms.join(one, now, limits, "a"))
+        self.clock.advance(20)
+        self.joined("near", "a")
+        self.update("near", lambda one, now: switchboard.lost(one, now, limits, "a"))
+        self.clock.advance(10)
+        self.assertEqual((self.seats("near"), self.seats("far")), ([], ["a"]))
+        self.clock.advance(15)
+        self.assertEqual(self.seats("far"), [])
+
+    def test_the_census_counts_rooms_and_an_address_s_seats(self) -> None:
+        """Seats are given back whatever ends them."""
+        self.joined("r", "a", "192.0.2.1")
+        self.joined("r", "b", "192.0.2.2")
+        self.joined("s", "c", "192.0.2.1")
+        census = self.successResultOf(Deferred.fromCoroutine(self.store.census("192.0.2.1")))
+        self.assertEqual((census.rooms, census.seats), (2, 2))
+        self.update("r", lambda one, now: switchboard.delete(one, now, "a"))
+        self.update("s", lambda one, now: switchboard.delete(one, now, "c"))
+        census = self.successResultOf(Deferred.fromCoroutine(self.store.census("192.0.2.1")))
+        self.assertEqual((census.rooms, census.seats), (1, 0))
+
+    def test_closing_tells_every_room(self) -> None:
+        """A bye and a close for each socket; nothing is left that waits."""
+        sockets = [self.joined(name, "a") for name in ("r", "s", "t")]
+        self.successResultOf(Deferred.fromCoroutine(self.store.close()))
+        self.assertEqual([(one.texts, one.closed) for one in sockets], [([BYE], True)] * 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_limit_changes_nothing(self) -> None:
+        """StoreFull: no room, no seat, no effect."""
+        limits = self.store.limits
+        socket = self.joined("r0", "a")
+        for number in range(1, 5):
+            self.joined(f"r{number}", "a", f"192.0.2.{number}")
+        failure = self.failureResultOf(Deferred.fromCoroutine(self.store.update(
+            "r9", lambda one, now: rooms.join(one, now, limits, "z"))))
+        self.assertTrue(failure.check(StoreFull))
+        self.assertEqual(self.seats("r9"), [])
+        self.joined("r0", "b", "192.0.2.9")
+        self.assertEqual((self.seats("r0"), socket.texts), (["a", "b"], []))
+
+
+class MemoryTests(StoreTests, SynchronousTestCase):
+    """`MemoryRooms`."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.store = MemoryRooms(self.clock, RoomsSettings(max_rooms=5, max_clients_per_address=3), Metrics())
+
+    def test_a_socket_that_breaks_does_not_break_the_others(self) -> None:
+        """Logged as ours; the next effect is carried out."""
+        first, second = self.joined("r", "a"), self.joined("r", "b")
+        first.deliver = None  # type: ignore[method-assign,assignment] # broken on purpose
+        self.update("r", lambda one, _: Outcome(one, None, (Deliver("a", "x"), Deliver("b", "y"))))
+        self.assertEqual(second.texts, ["y"])
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_deadlines_of_rooms_that_ended_early_do_not_pile_up(self) -> None:
+        """Beyond a limit they are swept out."""
+        store = self.store
+        limits = store.limits
+        for number in range(MAX_STALE_DEADLINES + 100):
+            self.update(f"r{number}", lambda one, now: rooms.join(one, now, limits, "a"))
+            self.update(f"r{number}", lambda one, now: rooms.leave(one, now, limits, "a"))
+        self.assertTrue(len(store._heap) <= MAX_STALE_DEADLINES + 10)
+        self.update("r1", lambda one, now: rooms.join(one, now, limits, "a"))
+        self.clock.advance(50)
+        self.assertEqual((self.seats("r1"), store._rooms), ([], {}))
+
+    def test_a_change_that_changes_nothing_opens_no_room(self) -> None:
+        """Asking about a room does not make one."""
+        self.update("r", lambda one, _: Outcome(one, None))
+        self.update("r", lambda one, now: Outcome(Room(changed_at=now), None))
+        self.assertEqual(self.store._rooms, {})
