@@ -16,6 +16,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from rtcd import __version__
 from rtcd.config import ConfigError, changes, key_of, option
 from rtcd.context import Reload
 from rtcd.doorway.directory import Listener
@@ -77,16 +78,21 @@ class Daemon(MultiService):
         self._listeners = listeners
         self._handlers: dict[int, Any] = {}
 
+    def privilegedStartService(self) -> None:
+        """Open the ports, while those below 1024 may still be opened. Raises `ConfigError`."""
+        self._handle(signal.SIGHUP, self.reload)  # first: unhandled, it would kill
+        super().privilegedStartService()
+
     def startService(self) -> None:
         """Start every service, the notification of systemd last. Raises `ConfigError`."""
+        self._reactor.callWhenRunning(self._handle_term)
         super().startService()
         for one in self._listeners():
             self._log.info("{service} listens on {transport} {address}", service=one.service, transport=one.transport,
                            address=_shown(one))
-        self._handle(signal.SIGHUP, self.reload)
-        self._reactor.callWhenRunning(self._handle_term)
         if self._welcome is not None:
             _print(self._welcome())
+        self._reactor.callWhenRunning(self._ready)
 
     def stopService(self) -> Deferred[None]:
         """Stop the services one after another, the last started first; fires when all are stopped."""
@@ -141,7 +147,12 @@ class Daemon(MultiService):
             self._log.info("reloaded: nothing has changed")
 
     def _handle(self, number: int, act: Callable[[], object]) -> None:
-        self._handlers[number] = signal.signal(number, lambda *_: self._reactor.callFromThread(act))
+        before = signal.signal(number, lambda *_: self._reactor.callFromThread(act))
+        self._handlers.setdefault(number, before)
+
+    def _ready(self) -> None:
+        if self.running:
+            self._log.info("rtcd {version} is ready", version=__version__)
 
     def _handle_term(self) -> None:
         """To be told to end is no fault: exit code 0, where Twisted's own handler would die of the signal."""

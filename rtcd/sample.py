@@ -43,8 +43,7 @@ def sample(schemas: Mapping[str, type[Any]]) -> str:
 
 
 def _about(section: str, schema: type[Any]) -> str:
-    text = schema.__doc__ or ""
-    text = text.replace(f"The ``[{section}]`` section: ", "").replace(f"The ``[{section}]`` section.", "").strip().replace("``", "")
+    text = (schema.__doc__ or "").replace(f"The ``[{section}]`` section", "").lstrip(":. ").replace("``", "")
     return text[:1].upper() + text[1:]
 
 
