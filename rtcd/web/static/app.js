@@ -17,7 +17,7 @@ const SLOW_MS = 10_000;
 const REMOTE_LEFT_MS = 6_000;
 
 const parameters = readParameters(document, location);
-const texts = new Texts(chooseLanguage(navigator.languages ?? []));
+const texts = new Texts();
 const view = new View(texts);
 const stage = new Stage(texts);
 const recent = new RecentRooms();
@@ -372,9 +372,9 @@ function connectButtons() {
   on("camera-button", toggleCamera);
   on("fullscreen-button", () => stage.toggleFullscreen());
   on("hangup-button", hangUp);
-  on("language-button", () => {
-    texts.switchTo(texts.language === "en" ? "zh-CN" : "en", document);
-    showLanguage();
+  on("language-button", async () => {
+    await speak(otherLanguage());
+    texts.remember();
   });
 }
 
@@ -417,16 +417,18 @@ function connectBrowser() {
   });
 }
 
-function showLanguage() {
-  document.documentElement.lang = texts.language;
-  const button = element("language-button");
-  button.textContent = texts.get("language.other");
-  button.lang = texts.language === "en" ? "zh-CN" : "en";
+function otherLanguage() {
+  return texts.language === "en" ? "zh-CN" : "en";
 }
 
-function begin() {
-  showLanguage();
-  texts.apply(document);
+/** @param {string} language */
+async function speak(language) {
+  await texts.use(language, document);
+  element("language-button").lang = otherLanguage();
+}
+
+async function begin() {
+  await speak(chooseLanguage(navigator.languages ?? []));
   element("version").textContent = parameters.versionInfo?.gitHash ? `rtcd ${parameters.versionInfo.gitHash.slice(0, 8)}` : "";
   connectButtons();
   connectKeys();

@@ -5,7 +5,6 @@
  */
 
 import { BYE, parseMessage, storedMessages } from "./messages.js";
-import { LoopbackPartner } from "./loopback.js";
 import { usableIceServers } from "./parameters.js";
 import { Peer } from "./peer.js";
 import { RequestError, RoomServer } from "./room.js";
@@ -48,7 +47,7 @@ export class Call {
   #listener;
   #server;
   #signaling;
-  /** @type {LoopbackPartner | null} */
+  /** @type {import("./loopback.js").LoopbackPartner | null} */
   #partner = null;
   /** @type {import("./room.js").Membership | null} */
   #membership = null;
@@ -107,6 +106,7 @@ export class Call {
       }
       this.#signaling.register(this.#room, membership.client);
       if (this.#parameters.isLoopback) {
+        const { LoopbackPartner } = await import("./loopback.js");
         this.#partner = new LoopbackPartner(this.#parameters.wssUrl, () => this.#configuration());
         await this.#partner.start(this.#room);
       }

@@ -7,7 +7,7 @@
  * meanwhile waits. Media does not depend on any of this.
  */
 
-const OPEN_TIMEOUT_MS = 8_000;
+const OPEN_TIMEOUT_MS = 6_000;
 const FIRST_ATTEMPTS = 3;
 const PAUSES_MS = [300, 1_000, 2_000, 4_000, 8_000];
 /** How often "this client is connected already" is taken for our own dead socket before it is taken for a refusal. */
@@ -134,13 +134,16 @@ export class Signaling {
         resolve();
       };
       socket.onmessage = (event) => this.#receive(event.data);
-      socket.onclose = (event) => {
+      const over = () => {
         clearTimeout(timeout);
-        reject(new Error(`closed ${event.code}`));
+        reject(new Error("closed"));
         if (socket === this.#socket && !this.#closed) {
           this.#broken();
         }
       };
+      socket.onclose = over;
+      // One that the content security policy forbids is closed from the start and has no close event.
+      socket.onerror = () => socket.readyState === WebSocket.CLOSED && over();
     });
   }
 
@@ -225,6 +228,7 @@ export class Signaling {
     this.#socket = null;
     if (socket) {
       socket.onclose = null;
+      socket.onerror = null;
       socket.close(1000);
     }
   }

@@ -24,6 +24,9 @@ export class Stage {
     this.#remote.addEventListener("resize", () => this.#fit());
     this.#local.addEventListener("resize", () => this.#shapeSelf());
     new ResizeObserver(() => this.#fit()).observe(element("remote"));
+    const notices = element("notices");
+    const room = () => document.documentElement.style.setProperty("--notices", `${notices.offsetHeight}px`);
+    new ResizeObserver(room).observe(notices);
     element("hear-button").addEventListener("click", () => this.#play());
     element("copy-button").addEventListener("click", () => this.#copy());
     element("share-button").addEventListener("click", () => this.#share());

@@ -51,11 +51,12 @@ export class View {
     this.state = state;
     document.documentElement.dataset.state = state;
     const panel = STAGE_STATES.includes(state) ? "stage" : state;
+    document.documentElement.classList.toggle("in-call", panel === "stage");
     for (const section of document.querySelectorAll("[data-panel]")) {
       /** @type {HTMLElement} */ (section).hidden = /** @type {HTMLElement} */ (section).dataset.panel !== panel;
     }
-    if (state !== before && panel !== "stage" && before !== "loading") {
-      /** @type {HTMLElement | null} */ (document.querySelector(`[data-panel="${panel}"] :is(.primary:not([hidden]), input)`))?.focus();
+    if (state !== before && panel !== "stage") {
+      this.#focus(element(panel), before === "loading");
     }
   }
 
@@ -177,6 +178,22 @@ export class View {
   /** @param {string} id */
   withdraw(id) {
     document.querySelector(`[data-notice="${id}"]`)?.remove();
+  }
+
+  /**
+   * Put the focus where a keyboard goes on: into the panel's field or main button, on a touch screen (where a field would call up
+   * its keyboard) on the heading. A page just loaded leaves it alone, except for the field to type in.
+   * @param {HTMLElement} panel
+   * @param {boolean} loading
+   */
+  #focus(panel, loading) {
+    const mouse = matchMedia("(pointer: fine)").matches;
+    const selector = !mouse ? "h1" : loading ? "input" : ":is(input, .primary):not([hidden])";
+    const target = loading && !mouse ? null : /** @type {HTMLElement | null} */ (panel.querySelector(selector));
+    if (target?.matches("h1")) {
+      target.tabIndex = -1;
+    }
+    target?.focus();
   }
 
   #checkName() {
