@@ -1,0 +1,233 @@
+"""Fakes of the TURN service: a relay plane that writes down, an observer that remembers, a client that signs."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any, cast
+
+from zope.interface import implementer
+
+from rtcd.bucket import Buckets
+from rtcd.context import Context
+from rtcd.doorway.directory import Directory
+from rtcd.ice.credentials import Credentials
+from rtcd.interfaces import IRelayPlane
+from rtcd.metrics import Metrics
+from rtcd.stun.attributes import (
+    CHANNEL_NUMBER,
+    ERROR_CODE,
+    LIFETIME,
+    NONCE,
+    REALM,
+    REQUESTED_TRANSPORT,
+    USERNAME,
+    XOR_PEER_ADDRESS,
+    Address,
+)
+from rtcd.stun.integrity import long_term_key, sign, sign_sha256
+from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.turn.addresses import External, RelayAddresses
+from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.auth import Authenticator, parse_users
+from rtcd.turn.nonce import Nonces
+from rtcd.turn.peers import PeerPolicy
+from rtcd.turn.request import Rules
+from rtcd.turn.server import TurnServer
+
+REALM_NAME = "rtcd"
+SECRET = "north"
+SERVER: Address = ("198.51.100.1", 3478)
+SERVER6: Address = ("2001:db8::1", 3478)
+PEER: Address = ("8.8.8.8", 4000)
+UDP = REQUESTED_TRANSPORT.encode(17)
+
+
+@implementer(IRelayPlane)
+class FakePlane:
+    """Gives out ports from 50000 on, and writes every call down in `calls`."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.fault: OSError | None = None
+        self.open_relays: set[Allocation] = set()
+        self._ports = itertools.count(50000)
+
+    def start(self, receive: Any) -> None:
+        self.calls.append(("start",))
+
+    def listen(self, host: str, port: int) -> Address:
+        return host, port
+
+    def adopt(self, descriptor: int) -> Address:
+        return SERVER
+
+    def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
+        self.calls.append(("respond", data, five_tuple))
+
+    def open(self, allocation: Allocation) -> Address:
+        if self.fault is not None:
+            raise self.fault
+        self.open_relays.add(allocation)
+        return allocation.relay_host, next(self._ports)
+
+    def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
+        self.calls.append(("permit", peer_host, expires_at, named))
+
+    def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
+        self.calls.append(("bind", channel, peer, expires_at))
+
+    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
+        self.calls.append(("send", peer, data))
+
+    def close(self, allocation: Allocation) -> Traffic:
+        self.open_relays.remove(allocation)
+        return Traffic()
+
+    def stop(self) -> None:
+        self.calls.append(("stop",))
+
+
+class FakeObserver:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[Method, int]] = []
+        self.drops: list[str] = []
+        self.failed: list[str] = []
+        self.denied: list[tuple[Address, str]] = []
+        self.created = 0
+        self.ended: list[str] = []
+
+    def answered(self, method: Method, code: int) -> None:
+        self.answers.append((method, code))
+
+    def dropped(self, reason: str) -> None:
+        self.drops.append(reason)
+
+    def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
+        self.failed.append(username)
+
+    def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
+        self.denied.append((peer, reason))
+
+    def allocation_created(self, allocation: Allocation) -> None:
+        self.created += 1
+
+    def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
+        self.ended.append(reason)
+
+
+class World:
+    """A server with users ``u:p`` and ``v:q`` and time-limited names, at a moment that the test moves."""
+
+    def __init__(
+        self, rules: Rules | None = None, *, hosts: tuple[str, ...] = (SERVER[0], SERVER6[0]), rate: float = 0,
+        external: tuple[External, ...] = (), policy: PeerPolicy | None = None, secrets: tuple[str, ...] = (SECRET,),
+    ) -> None:
+        self.now = 1_700_000_000.0
+        self.plane = FakePlane()
+        self.observer = FakeObserver()
+        self.credentials = Credentials(secrets, 3600)
+        self.nonces = Nonces(b"nonce key", 600)
+        self.addresses = RelayAddresses(hosts, external)
+        self.authenticator = Authenticator(
+            REALM_NAME, parse_users(["u:p", "v:q"], REALM_NAME), self.credentials, self.nonces)
+        self.server = TurnServer(
+            rules or Rules(), self.authenticator, policy or PeerPolicy(), self.addresses, self.plane, self.observer,
+            Buckets(rate, rate))
+
+    def client(self, port: int = 40000, host: str = "192.0.2.7", server: Address = SERVER) -> Client:
+        """A client at an address of its own."""
+        return Client(self, FiveTuple("udp", (host, port), server))
+
+
+class Client:
+    """Asks a `World`, signing as user ``u`` unless told otherwise."""
+
+    def __init__(self, world: World, five_tuple: FiveTuple) -> None:
+        self.world = world
+        self.five_tuple = five_tuple
+        self.username, self.password = "u", "p"
+        self.sha256 = False
+        self._ids = itertools.count(1)
+
+    def raw(self, data: bytes) -> bytes | None:
+        """Bytes in, bytes out."""
+        return self.world.server.receive(data, self.five_tuple, self.world.now)
+
+    def transaction_id(self) -> bytes:
+        """A new one."""
+        return next(self._ids).to_bytes(12, "big")
+
+    def key(self) -> bytes:
+        """Of the long-term credential."""
+        return long_term_key(self.username, REALM_NAME, self.password)
+
+    def signed(self, method: Method, *attributes: bytes, nonce: str | None = None, realm: str = REALM_NAME,
+               transaction_id: bytes = b"") -> bytes:
+        """A request with credentials."""
+        if nonce is None:
+            nonce = self.world.nonces.issue(self.five_tuple, self.world.now)
+        request = encode(method, Class.REQUEST, transaction_id or self.transaction_id(), [
+            *attributes, USERNAME.encode(self.username), REALM.encode(realm), NONCE.encode(nonce)])
+        return (sign_sha256 if self.sha256 else sign)(request, self.key())
+
+    def ask(self, method: Method, *attributes: bytes, **options: Any) -> Message:
+        """The answer to a request with credentials; there must be one."""
+        return self.answer(self.signed(method, *attributes, **options))
+
+    def answer(self, data: bytes) -> Message:
+        """The decoded answer to these bytes; there must be one."""
+        answer = self.raw(data)
+        if answer is None:
+            raise AssertionError("no answer")
+        return decode(answer)
+
+    def code(self, method: Method, *attributes: bytes, **options: Any) -> int:
+        """The error code of the answer, 0 for success."""
+        return code_of(self.ask(method, *attributes, **options))
+
+    def allocate(self, *attributes: bytes, **options: Any) -> Message:
+        """Allocate over UDP; it must succeed."""
+        answer = self.ask(Method.ALLOCATE, UDP, *attributes, **options)
+        if code_of(answer):
+            raise AssertionError(f"Allocate failed with {code_of(answer)}")
+        return answer
+
+    def refresh(self, lifetime_s: int) -> int:
+        """The error code of a Refresh."""
+        return self.code(Method.REFRESH, LIFETIME.encode(lifetime_s))
+
+    def permit(self, *peers: Address) -> int:
+        """The error code of a CreatePermission."""
+        transaction_id = self.transaction_id()
+        return self.code(Method.CREATE_PERMISSION, *(XOR_PEER_ADDRESS.encode(one, transaction_id) for one in peers),
+                         transaction_id=transaction_id)
+
+    def bind(self, channel: int, peer: Address = PEER) -> int:
+        """The error code of a ChannelBind."""
+        transaction_id = self.transaction_id()
+        return self.code(Method.CHANNEL_BIND, CHANNEL_NUMBER.encode(channel), XOR_PEER_ADDRESS.encode(peer, transaction_id),
+                         transaction_id=transaction_id)
+
+    def indicate(self, *attributes: bytes, transaction_id: bytes = bytes(12)) -> bytes | None:
+        """A Send indication."""
+        return self.raw(encode(Method.SEND, Class.INDICATION, transaction_id, attributes))
+
+
+def code_of(answer: Message) -> int:
+    """The error code, 0 for success."""
+    error = answer.get(ERROR_CODE)
+    return error[0] if error is not None else 0
+
+
+def make_context(reactor: Any, secret: str = SECRET) -> Context:
+    """What the TURN service uses of a Context; the rest is not there. ``reloads`` of it is what it asked to be told."""
+    reloads: list[Any] = []
+    context = SimpleNamespace(
+        reactor=reactor, doorway=SimpleNamespace(directory=Directory()), rooms=None,
+        credentials=Credentials((secret,), 3600), metrics=Metrics(), reloads=reloads,
+        on_reload=lambda section, reload: reloads.append((section, reload)),
+    )
+    return cast(Context, context)

@@ -1,0 +1,110 @@
+"""Relayed transport addresses, relay ports, and where to listen."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.stun.attributes import Family
+from rtcd.turn.addresses import PORT_REST_S, External, Ports, RelayAddresses, parse_external
+from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
+
+
+class Hosts(SynchronousTestCase):
+    def test_the_relay_is_where_the_client_asked_if_it_may_be(self) -> None:
+        addresses = RelayAddresses(["127.0.0.1", "10.0.0.1", "10.0.0.2", "fd00::1"])
+        for asked, family, host in (("10.0.0.2", 1, "10.0.0.2"), ("10.0.0.9", 1, "10.0.0.1"), ("fd00::1", 1, "10.0.0.1"),
+                                    ("127.0.0.1", 1, "10.0.0.1"), ("10.0.0.1", 2, "fd00::1")):
+            self.assertEqual(addresses.choose(Family(family), asked), host)
+
+    def test_loopback_is_for_machines_that_have_nothing_else(self) -> None:
+        addresses = RelayAddresses(["127.0.0.1"])
+        self.assertEqual(addresses.choose(Family.IPV4, "127.0.0.1"), "127.0.0.1")
+        self.assertIsNone(addresses.choose(Family.IPV6, "127.0.0.1"))
+
+
+class ExternalAddresses(SynchronousTestCase):
+    def test_a_public_address_stands_for_its_private_one_and_its_family_only(self) -> None:
+        addresses = RelayAddresses(["10.0.0.1", "10.0.0.2", "fd00::1"],
+                                   map(parse_external, ["203.0.113.1", "203.0.113.2/10.0.0.2"]))
+        shown = [addresses.shown((host, 5)) for host in addresses.hosts]
+        self.assertEqual(shown, [("203.0.113.1", 5), ("203.0.113.2", 5), ("fd00::1", 5)])
+        self.assertEqual([addresses.reached(host) for host in ("203.0.113.1", "203.0.113.2", "8.8.8.8")],
+                         ["10.0.0.1", "10.0.0.2", "8.8.8.8"])
+
+    def test_mappings_that_cannot_be_meant_are_refused(self) -> None:
+        for lines in (["203.0.113.1/10.0.0.9"], ["2001:db8::1"], ["203.0.113.1", "203.0.113.2"],
+                      ["203.0.113.1/10.0.0.1", "203.0.113.1/10.0.0.2"], ["203.0.113.1/10.0.0.1", "203.0.113.2/10.0.0.1"]):
+            self.assertRaises(ValueError, RelayAddresses, ["10.0.0.1", "10.0.0.2"], [parse_external(one) for one in lines])
+
+    def test_text_that_does_not_parse_is_an_error(self) -> None:
+        self.assertEqual(parse_external("203.0.113.1/10.0.0.1"), External("203.0.113.1", "10.0.0.1"))
+        for text in ("", "x", "203.0.113.1/", "/10.0.0.1", "203.0.113.1/fd00::1", "0.0.0.0"):
+            self.assertRaises(ValueError, parse_external, text)
+
+
+class PortTests(SynchronousTestCase):
+    def test_every_port_is_given_once_and_in_no_order(self) -> None:
+        ports = Ports(range(50000, 50100), random.Random(1).randrange)
+        taken = [ports.take(0.0) for _ in range(100)]
+        self.assertEqual(sorted(one or 0 for one in taken), list(range(50000, 50100)))
+        self.assertNotEqual(taken, sorted(one or 0 for one in taken))
+        self.assertIsNone(ports.take(0.0))
+
+    def test_a_released_port_rests(self) -> None:
+        ports = Ports(range(50000, 50003), random.Random(1).randrange)
+        first = ports.take(0.0) or 0
+        ports.give_back(first, 10.0)
+        self.assertNotIn(first, (ports.take(11.0), ports.take(11.0)))
+
+    def test_a_rested_port_is_given_again(self) -> None:
+        ports = Ports(range(50000, 50001), random.Random(1).randrange)
+        for _ in range(3):
+            self.assertEqual(ports.take(0.0), 50000)
+            ports.give_back(50000, 0.0)
+            self.assertEqual(ports.take(PORT_REST_S), 50000)
+            ports.give_back(50000, 100.0)
+
+    def test_a_resting_port_is_better_than_none_and_the_oldest_is_best(self) -> None:
+        ports = Ports(range(50000, 50002), lambda n: 0)
+        taken = [ports.take(0.0) or 0, ports.take(0.0) or 0]
+        for port in taken:
+            ports.give_back(port, 10.0)
+        self.assertEqual([ports.take(10.0), ports.take(10.0), ports.take(10.0)], [*taken, None])
+
+    def test_a_clock_that_steps_back_locks_no_port_up(self) -> None:
+        ports = Ports(range(50000, 50002), lambda n: 0)
+        port = ports.take(10000.0) or 0
+        ports.give_back(port, 10000.0)
+        self.assertEqual({ports.take(5.0), ports.take(5.0)}, {50000, 50001})
+
+
+class Listening(SynchronousTestCase):
+    def test_endpoints_are_written_like_twisteds(self) -> None:
+        for text, endpoint in (
+            ("udp:3478", Endpoint(3478)), ("udp:port=3478", Endpoint(3478)),
+            ("udp:0:interface=127.0.0.1", Endpoint(0, "127.0.0.1")),
+            (r"udp:3478:interface=\:\:", Endpoint(3478, "::")),
+            (r"udp:1:interface=2001\:DB8\:\:1", Endpoint(1, "2001:db8::1")),
+            ("systemd:name=turn", Endpoint(name="turn")),
+        ):
+            self.assertEqual(parse_endpoint(text), endpoint)
+
+    def test_what_cannot_be_meant_is_an_error(self) -> None:
+        for text in ("", "3478", "tcp:3478", "udp", "udp:", "udp:x", "udp:65536", "udp:-1", "udp:1:interface=",
+                     "udp:1:host=::1",
+                     "udp:1:interface=eth0", "udp:1:interface=::1", "systemd:turn", "systemd:name=",
+                     "udp:1:interface=1.2.3.4:x=y"):
+            self.assertRaises(ValueError, parse_endpoint, text)
+
+    def test_a_wildcard_is_one_socket_for_each_address(self) -> None:
+        own = ["127.0.0.1", "10.0.0.1", "::1", "10.0.0.1"]
+        for text, hosts in (("udp:9", ["127.0.0.1", "10.0.0.1", "::1"]),
+                            ("udp:9:interface=0.0.0.0", ["127.0.0.1", "10.0.0.1"]),
+                            (r"udp:9:interface=\:\:", ["::1"]), ("udp:9:interface=10.0.0.7", ["10.0.0.7"])):
+            self.assertEqual(parse_endpoint(text).addresses(own), [(host, 9) for host in hosts])
+
+    def test_inherited_sockets_are_found_by_name(self) -> None:
+        self.assertEqual(inherited("turn", {"LISTEN_FDNAMES": "web:turn:x:turn"}), [4, 6])
+        self.assertEqual(inherited("turn", {}), [])

@@ -1,0 +1,245 @@
+"""Who a request is from, and nonces."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.ice.credentials import Credentials
+from rtcd.stun.attributes import NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS
+from rtcd.stun.integrity import long_term_key, sign, verify, verify_sha256
+from rtcd.stun.message import Class, Method, encode
+from rtcd.turn import auth
+from rtcd.turn.allocation import FiveTuple
+from rtcd.turn.auth import parse_users
+from rtcd.turn.nonce import NONCE_CHARACTERS, Nonces
+from tests.fakes_turn import PEER, REALM_NAME, UDP, World, code_of
+
+A = FiveTuple("udp", ("192.0.2.7", 1), ("192.0.2.1", 3478))
+
+
+class NonceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.nonces = Nonces(b"key", 600)
+
+    def test_a_nonce_is_good_until_its_lifetime_is_over(self) -> None:
+        nonce = self.nonces.issue(A, 1000.5)
+        self.assertEqual(len(nonce), NONCE_CHARACTERS)
+        for now, good in ((1000.5, True), (1600.9, True), (1601.0, False)):
+            self.assertEqual(self.nonces.fresh(nonce, A, now), good, now)
+
+    def test_a_clock_that_steps_back_makes_nonces_stale(self) -> None:
+        self.assertFalse(self.nonces.fresh(self.nonces.issue(A, 1000), A, 900))
+
+    def test_a_nonce_is_good_for_its_client_only(self) -> None:
+        nonce = self.nonces.issue(A, 1000)
+        for other in (A._replace(client=("192.0.2.8", 1)), A._replace(client=("192.0.2.7", 2)), A._replace(transport="tcp")):
+            self.assertFalse(self.nonces.fresh(nonce, other, 1000))
+
+    def test_a_nonce_of_another_key_is_not_ours(self) -> None:
+        self.assertFalse(self.nonces.fresh(Nonces(b"other", 600).issue(A, 1000), A, 1000))
+
+    def test_daemons_with_one_secret_take_each_others_nonces(self) -> None:
+        self.assertTrue(self.nonces.fresh(Nonces(b"key", 600).issue(A, 1000), A, 1000))
+
+    def test_malformed_nonces_are_not_ours(self) -> None:
+        good = self.nonces.issue(A, 1000)
+        for nonce in ("", "x", good[:-1], good + "x", "é" * NONCE_CHARACTERS, "zzzzzzzz" + good[8:], good.swapcase()):
+            self.assertFalse(self.nonces.fresh(nonce, A, 1000), nonce)
+
+
+class Users(SynchronousTestCase):
+    def test_passwords_and_keys_stand_side_by_side(self) -> None:
+        users = parse_users(["a:b:c", "k:0x" + "0F" * 16], "r")
+        self.assertEqual(users, {"a": long_term_key("a", "r", "b:c"), "k": b"\x0f" * 16})
+
+    def test_a_broken_line_is_told_by_number_and_never_by_text(self) -> None:
+        for line in ("hush", ":hush", "hush:", "hush:0x12", "hush:0x" + "g" * 32, "h" * 509 + ":hush"):
+            error = self.assertRaises(ValueError, parse_users, ["a:b", line], "r")
+            self.assertIn("line 2", str(error))
+            self.assertNotIn("hush", str(error))
+
+    def test_a_name_stands_there_once(self) -> None:
+        self.assertRaises(ValueError, parse_users, ["a:b", "a:c"], "r")
+
+    def test_too_many_users_are_refused(self) -> None:
+        self.patch(auth, "MAX_USERS", 2)
+        self.assertEqual(len(parse_users(["a:b", "c:d"], "r")), 2)
+        self.assertRaises(ValueError, parse_users, ["a:b", "c:d", "e:f"], "r")
+
+
+class Challenges(SynchronousTestCase):
+    """RFC 8489 §9.2.4 in the order of its checks."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.client = self.world.client()
+
+    def _unsigned(self) -> bytes:
+        return encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP])
+
+    def _partly(self, *attributes: bytes) -> int:
+        return code_of(self.client.answer(sign(
+            encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP, *attributes]), self.client.key())))
+
+    def test_a_request_without_integrity_is_challenged(self) -> None:
+        answer = self.client.answer(self._unsigned())
+        self.assertEqual((code_of(answer), answer.get(REALM)), (401, REALM_NAME))
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP, nonce=answer.get(NONCE)), 0)
+
+    def test_a_challenge_has_no_integrity_and_is_less_than_three_times_the_request(self) -> None:
+        request = self._unsigned()
+        answer = self.client.answer(request)
+        self.assertFalse(answer.integrity_at)
+        self.assertLessEqual(len(answer.raw), 3 * len(request))
+
+    def test_integrity_without_name_realm_or_nonce_is_a_bad_request(self) -> None:
+        name, realm = USERNAME.encode("u"), REALM.encode(REALM_NAME)
+        nonce = NONCE.encode(self.world.nonces.issue(self.client.five_tuple, self.world.now))
+        self.assertEqual(self._partly(name, realm, nonce), 0)
+        for partly in ((name, realm), (name, nonce), (realm, nonce), ()):
+            self.assertEqual(self._partly(*partly), 400)
+
+    def test_a_name_that_is_too_long_is_a_bad_request(self) -> None:
+        raw = b"\x00\x06\x01\xfd" + b"x" * 509 + b"\0\0\0"
+        nonce = NONCE.encode(self.world.nonces.issue(self.client.five_tuple, self.world.now))
+        self.assertEqual(self._partly(raw, REALM.encode(REALM_NAME), nonce), 400)
+
+    def test_a_wrong_nonce_is_answered_with_a_fresh_one(self) -> None:
+        answer = self.client.ask(Method.ALLOCATE, UDP, nonce="x" * NONCE_CHARACTERS)
+        self.assertEqual((code_of(answer), answer.get(REALM)), (438, REALM_NAME))
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP, nonce=answer.get(NONCE)), 0)
+
+    def test_a_stale_nonce_costs_one_round_and_no_allocation(self) -> None:
+        nonce = self.world.nonces.issue(self.client.five_tuple, self.world.now)
+        self.client.allocate(nonce=nonce)
+        self.world.now += 601 - 10
+        self.assertEqual(self.client.refresh(600), 0)
+        self.world.now += 20
+        answer = self.client.ask(Method.REFRESH, nonce=nonce)
+        self.assertEqual(code_of(answer), 438)
+        self.assertEqual(self.client.code(Method.REFRESH, nonce=answer.get(NONCE)), 0)
+
+    def test_the_nonce_is_checked_before_the_password(self) -> None:
+        self.client.password = "wrong"
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP, nonce="x"), 438)
+
+    def test_wrong_password_unknown_user_and_foreign_realm_look_the_same(self) -> None:
+        found = []
+        for username, password, realm in (("u", "wrong", REALM_NAME), ("nobody", "p", REALM_NAME), ("u", "p", "other")):
+            self.client.username, self.client.password = username, password
+            answer = self.client.ask(Method.ALLOCATE, UDP, realm=realm)
+            found.append((code_of(answer), answer.get(REALM), len(answer.raw), answer.get(NONCE) is None))
+        self.assertEqual(found, [(401, REALM_NAME, found[0][2], False)] * 3)
+        self.assertEqual(self.world.observer.failed, ["u", "nobody", "u"])
+
+    def test_an_unknown_user_costs_the_same_hmac_as_a_wrong_password(self) -> None:
+        keys: list[bytes] = []
+
+        def counted(message: bytes, position: int, key: bytes) -> bool:
+            keys.append(key)
+            return verify(message, position, key)
+
+        self.patch(auth, "verify", counted)
+        for self.client.username, self.client.password in (("u", "wrong"), ("nobody", "p")):
+            self.assertEqual(self.client.code(Method.ALLOCATE, UDP), 401)
+        self.assertEqual(len(keys), 2)
+
+    def test_the_challenge_comes_before_unknown_attributes(self) -> None:
+        request = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [b"\x7f\x01\0\0"])
+        self.assertEqual(code_of(self.client.answer(request)), 401)
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP, b"\x7f\x01\0\0"), 420)
+
+    def test_a_second_static_user_and_time_limited_names_work_at_once(self) -> None:
+        credential = self.world.credentials.issue("w", self.world.now)
+        for port, (name, password) in enumerate((("u", "p"), ("v", "q"), (credential.username, credential.password))):
+            client = self.world.client(port + 1)
+            client.username, client.password = name, password
+            client.allocate()
+        self.assertEqual([one.user for one in self.world.server.allocations], ["u", "v", "w"])
+
+    def test_a_static_user_comes_before_a_time_limited_name(self) -> None:
+        name = str(int(self.world.now) + 100)
+        self.world.authenticator.users = parse_users([f"{name}:mine"], REALM_NAME)
+        self.client.username, self.client.password = name, "mine"
+        self.client.allocate()
+
+    def test_an_expired_name_opens_nothing_but_keeps_what_it_has(self) -> None:
+        credential = self.world.credentials.issue("w", self.world.now)
+        self.client.username, self.client.password = credential.username, credential.password
+        self.client.allocate()
+        self.world.now += 500
+        self.client.refresh(3600)
+        self.world.now += 3200
+        self.assertEqual(self.client.refresh(600), 0)
+        other = self.world.client(2)
+        other.username, other.password = credential.username, credential.password
+        self.assertEqual(other.code(Method.ALLOCATE, UDP), 401)
+
+    def test_any_of_several_secrets_will_do(self) -> None:
+        for secret in ("old", "new"):
+            client = World(secrets=("old", "new")).client()
+            credential = Credentials((secret,), 3600).issue("w", self.world.now)
+            client.username, client.password = credential.username, credential.password
+            client.allocate()
+
+    def test_a_name_without_a_user_counts_as_itself(self) -> None:
+        credential = self.world.credentials.issue("", self.world.now)
+        self.client.username, self.client.password = credential.username, credential.password
+        self.client.allocate()
+        self.assertEqual([one.user for one in self.world.server.allocations], [credential.username])
+
+    def test_somebody_elses_allocation_is_refused(self) -> None:
+        self.client.allocate()
+        self.client.username, self.client.password = "v", "q"
+        self.assertEqual((self.client.refresh(0), self.client.permit(PEER), self.client.bind(0x4000)), (441, 441, 441))
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP), 437)
+
+    def test_answers_have_the_integrity_of_the_request(self) -> None:
+        good = self.client.allocate()
+        self.assertTrue(verify(good.raw, good.integrity_at, self.client.key()))
+        bad = self.client.ask(Method.ALLOCATE, UDP)
+        self.assertEqual(code_of(bad), 437)
+        self.assertTrue(verify(bad.raw, bad.integrity_at, self.client.key()))
+        self.client.sha256 = True
+        other = self.client.ask(Method.REFRESH)
+        self.assertFalse(other.integrity_at)
+        self.assertTrue(verify_sha256(other.raw, other.integrity_sha256_at, self.client.key()))
+
+    def test_what_integrity_does_not_cover_does_not_count(self) -> None:
+        """Otherwise anybody on the way could add to a request."""
+        nonce = self.world.nonces.issue(self.client.five_tuple, self.world.now)
+        signed = sign(encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [
+            USERNAME.encode("u"), REALM.encode(REALM_NAME), NONCE.encode(nonce)]), self.client.key())
+        added = signed[20:] + REQUESTED_TRANSPORT.encode(17)
+        request = signed[:2] + len(added).to_bytes(2, "big") + signed[4:20] + added
+        self.assertEqual(code_of(self.client.answer(request)), 400)
+
+    def test_binding_needs_no_credentials(self) -> None:
+        answer = self.client.answer(encode(Method.BINDING, Class.REQUEST, bytes(12)))
+        self.assertEqual(answer.get(XOR_MAPPED_ADDRESS), self.client.five_tuple.client)
+
+
+class Rate(SynchronousTestCase):
+    def test_a_network_gets_only_so_many_unauthenticated_answers(self) -> None:
+        """A forged source must not be flooded through us."""
+        world = World(rate=2)
+        client, other = world.client(), world.client(host="192.0.2.8")
+        binding = encode(Method.BINDING, Class.REQUEST, bytes(12))
+        challenge = encode(Method.ALLOCATE, Class.REQUEST, bytes(12))
+        self.assertIsNotNone(client.raw(binding))
+        self.assertIsNotNone(client.raw(challenge))
+        self.assertIsNone(client.raw(binding))
+        self.assertIsNone(client.raw(challenge))
+        self.assertIsNone(client.raw(client.signed(Method.ALLOCATE, UDP, nonce="stale")))
+        self.assertEqual(world.observer.drops, ["rate"] * 3)
+        self.assertIsNotNone(other.raw(binding))
+        self.assertEqual(client.code(Method.ALLOCATE, UDP), 0)
+        world.now += 1
+        self.assertIsNotNone(client.raw(binding))
+
+    def test_streams_are_not_limited(self) -> None:
+        world = World(rate=1)
+        client = world.client()
+        client.five_tuple = client.five_tuple._replace(transport="tcp")
+        for _ in range(5):
+            self.assertIsNotNone(client.raw(encode(Method.BINDING, Class.REQUEST, bytes(12))))

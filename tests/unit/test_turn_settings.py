@@ -1,0 +1,52 @@
+"""The keys of [turn]: what is refused, in words for the operator, and what the core makes of the rest."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.config import ConfigError, section_from
+from rtcd.turn.request import Rules
+from rtcd.turn.settings import LIVE, Settings
+
+BROKEN = {
+    "listen": ["", "tcp:3478", "udp:99999"],
+    "relay-ip": ["eth0", "0.0.0.0", "::"],
+    "external-ip": ["example.org", "203.0.113.1/", "203.0.113.1/fd00::1"],
+    "min-port": ["1023", "65536", "60000", "x"],
+    "max-port": ["1000", "49000"],
+    "realm": ["", 'a"b', "x" * 128],
+    "user": ["hush", "hush:0x12", "a:b\na:c"],
+    "stale-nonce": ["0", "3601"],
+    "user-quota": ["-1"], "address-quota": ["-1"], "total-quota": ["-1"],
+    "max-lifetime": ["0", "86401"], "channel-lifetime": ["0"], "permission-lifetime": ["0"],
+    "allow-loopback-peers": ["maybe"],
+    "allowed-peers": ["10.0.0.0/33", "10.0.0.1/8"], "denied-peers": ["10.0.0", "10.0.0.9-10.0.0.1"],
+    "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv6"], "software": ["x" * 128],
+}
+
+
+class Keys(SynchronousTestCase):
+    def test_the_defaults_are_good(self) -> None:
+        settings = section_from("turn", {}, Settings)
+        self.assertEqual((settings.listen, settings.min_port, settings.max_port), (("udp:3478",), 49152, 50175))
+        self.assertEqual(settings.rules(), Rules())
+
+    def test_what_cannot_be_meant_stops_the_start_and_names_the_key(self) -> None:
+        for key, values in BROKEN.items():
+            for value in values:
+                error = self.assertRaises(ConfigError, section_from, "turn", {key: value}, Settings)
+                self.assertIn(error.key, (key, "min-port"), value)
+
+    def test_secrets_are_not_told(self) -> None:
+        error = self.assertRaises(ConfigError, section_from, "turn", {"user": "hush:0x12"}, Settings)
+        self.assertNotIn("hush", str(error))
+
+    def test_rules_are_what_was_set(self) -> None:
+        settings = section_from("turn", {
+            "max-lifetime": "1800", "channel-lifetime": "20", "permission-lifetime": "10", "user-quota": "1",
+            "address-quota": "2", "total-quota": "3", "fingerprint": "yes", "software": "s", "rfc5766-channels": "yes",
+            "stun-only": "yes", "legacy-mapped-address": "yes", "default-family": "keep"}, Settings)
+        self.assertEqual(settings.rules(), Rules(1800, 20, 10, 1, 2, 3, True, "s", True, True, True, True))
+
+    def test_every_live_key_exists(self) -> None:
+        self.assertLessEqual(LIVE, set(Settings.__dataclass_fields__))
