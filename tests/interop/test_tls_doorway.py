@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ class DoorwayTests(TestCase):
     async def test_curl_trusts_the_local_certificate_by_name_and_address(self) -> None:
         """IPv4 and, where there is any, IPv6 on the same port."""
         hosts = ["localhost", "127.0.0.1"]
-        with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
             hosts.append("[::1]")
         for host in hosts:
             origin = f"https://{host}:{self.https}"
