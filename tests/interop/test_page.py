@@ -1,0 +1,231 @@
+"""The page in real Chromium: two people see each other, directly and through our TURN; and everything around a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.daemon.process import DaemonTestCase, Running
+from tests.interop import require_program
+
+INI = """
+[doorway]
+https = tcp:0:interface=127.0.0.1
+http =
+[web]
+join-rate = 0
+[signaling]
+[ice]
+rate = 0
+[turn]
+listen = udp:0
+[log]
+level = debug
+"""
+
+ARGUMENTS = [
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+]
+FAKE_PERMISSION = "--use-fake-ui-for-media-stream"
+
+DEADLINE_S = 30.0
+"""How long anything in a browser may take; only a broken page needs it."""
+
+STATS = """async () => {
+    const connection = globalThis.rtcdCall.connection;
+    if (!connection) return {};
+    const stats = {};
+    for (const one of (await connection.getStats()).values()) stats[one.id] = one;
+    const all = Object.values(stats);
+    const transport = all.find((one) => one.type === "transport" && one.selectedCandidatePairId);
+    const pair = transport ? stats[transport.selectedCandidatePairId] : null;
+    return {
+        frames: all.filter((one) => one.type === "inbound-rtp" && one.kind === "video")
+            .reduce((sum, one) => sum + (one.framesDecoded || 0), 0),
+        local: pair ? stats[pair.localCandidateId].candidateType : "",
+        remote: pair ? stats[pair.remoteCandidateId].candidateType : "",
+        bytes: pair ? pair.bytesReceived : 0,
+    };
+}"""
+
+
+class PageTestCase(DaemonTestCase):
+    """A daemon and a browser; every page's console errors fail the test."""
+
+    def setUp(self) -> None:
+        chromium = require_program("chromium")
+        self.daemon: Running = self.run_daemon(INI).started()
+        self.origin = f"https://127.0.0.1:{self.daemon.port()}"
+        self._playwright = sync_playwright().start()
+        self.addCleanup(self._playwright.stop)
+        self._chromium = chromium
+        self.complaints: list[str] = []
+
+    def browser(self, *more: str) -> Browser:
+        """Start Chromium with these arguments besides ours."""
+        found = self._playwright.chromium.launch(
+            executable_path=self._chromium, chromium_sandbox=False, args=[*ARGUMENTS, *more])
+        self.addCleanup(found.close)
+        return found
+
+    def open(self, browser: Browser, path: str, **context: Any) -> Page:
+        """A page of a person of their own."""
+        page = browser.new_context(ignore_https_errors=True, **context).new_page()
+        page.set_default_timeout(DEADLINE_S * 1000)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
+        page.goto(self.origin + path)
+        return page
+
+    def state(self, page: Page, *names: str) -> None:
+        """Wait until a page is in one of these states."""
+        page.wait_for_function(
+            "names => names.includes(document.documentElement.dataset.state)", arg=list(names))
+
+    def join(self, browser: Browser, path: str) -> Page:
+        """Open a room's link and go in."""
+        page = self.open(browser, path)
+        self.state(page, "confirm")
+        page.click("#confirm-button")
+        return page
+
+    def until(self, page: Page, good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask a page for its statistics until they are good."""
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            found: dict[str, Any] = page.evaluate(STATS)
+            if good(found):
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{found}; {self.complaints}\n" + "\n".join(self.daemon.lines[-20:]))
+            page.wait_for_timeout(200)
+
+    def rising(self, page: Page) -> dict[str, Any]:
+        """Wait until a page decodes more and more video frames."""
+        first = self.until(page, lambda found: found.get("frames", 0) > 0)
+        return self.until(page, lambda found: found.get("frames", 0) >= first["frames"] + 5)
+
+    def pair(self, path: str) -> tuple[Browser, Page, Page]:
+        """Two people in one room, connected."""
+        browser = self.browser(FAKE_PERMISSION)
+        first = self.join(browser, path)
+        self.state(first, "waiting")
+        second = self.join(browser, path)
+        for page in (first, second):
+            self.state(page, "connected")
+        return browser, first, second
+
+
+class CallTests(PageTestCase):
+    """A call between two people who never met."""
+
+    def test_two_people_see_each_other_directly(self) -> None:
+        """Both decode video frames over a direct path."""
+        _, first, second = self.pair("/r/direct-room")
+        for page in (first, second):
+            found = self.rising(page)
+            self.assertNotIn("relay", (found["local"], found["remote"]))
+        self.assertEqual(self.complaints, [])
+
+    def test_two_people_see_each_other_through_our_relay(self) -> None:
+        """``?it=relay``: both selected pairs are relay to relay, and the bytes go through our TURN."""
+        _, first, second = self.pair("/r/relay-room?it=relay")
+        for page in (first, second):
+            found = self.rising(page)
+            self.assertEqual((found["local"], found["remote"]), ("relay", "relay"))
+            self.assertGreater(found["bytes"], 10000)
+        self.assertEqual(self.complaints, [])
+
+    def test_who_stays_waits_again_and_is_called_again(self) -> None:
+        """Hang up, come back: the same room, a new call."""
+        browser, first, second = self.pair("/r/again-room")
+        first.click("#hangup-button")
+        self.state(first, "left")
+        self.state(second, "waiting")
+        first.click("#rejoin-button")
+        for page in (first, second):
+            self.state(page, "connected")
+            self.rising(page)
+        third = self.open(browser, "/r/again-room")
+        self.state(third, "full")
+
+    def test_a_closed_tab_frees_its_seat_at_once(self) -> None:
+        """The other waits again, and a new person comes in."""
+        browser, first, second = self.pair("/r/closed-room")
+        first.close(run_before_unload=False)
+        self.state(second, "waiting")
+        third = self.join(browser, "/r/closed-room")
+        for page in (second, third):
+            self.state(page, "connected")
+            self.rising(page)
+
+    def test_a_reload_comes_back_into_the_call(self) -> None:
+        """The page's own seat does not stand in its way."""
+        _, first, second = self.pair("/r/reload-room")
+        second.reload()
+        self.state(second, "confirm", "waiting", "connected")
+        if second.evaluate("document.documentElement.dataset.state") == "confirm":
+            second.click("#confirm-button")
+        for page in (first, second):
+            self.state(page, "connected")
+            self.rising(page)
+
+    def test_the_microphone_and_the_camera_can_be_switched_off_and_on(self) -> None:
+        """Without a new negotiation: the other's picture stands still and goes on."""
+        _, first, second = self.pair("/r/mute-room")
+        self.rising(second)
+        for button in ("#mute-button", "#camera-button"):
+            self.assertEqual(first.get_attribute(button, "aria-pressed"), "false")
+            first.click(button)
+            first.wait_for_selector(f"{button}[aria-pressed=true]")
+            first.click(button)
+            first.wait_for_selector(f"{button}[aria-pressed=false]")
+        self.rising(second)
+
+    def test_a_call_to_oneself(self) -> None:
+        """``debug=loopback``"""
+        page = self.join(self.browser(FAKE_PERMISSION), "/r/loop-room?debug=loopback")
+        self.state(page, "connected")
+        self.rising(page)
+
+
+class AroundTests(PageTestCase):
+    """The pages before and after a call."""
+
+    def test_the_landing_page_leads_into_a_room(self) -> None:
+        """A name is there, Enter joins, Back comes back."""
+        page = self.open(self.browser(FAKE_PERMISSION), "/")
+        self.state(page, "landing")
+        name = page.input_value("#room-name")
+        self.assertRegex(name, r"^[A-Za-z0-9_-]{5,}$")
+        page.click("#random-button")
+        self.assertNotEqual(page.input_value("#room-name"), name)
+        page.fill("#room-name", "abc")
+        self.assertTrue(page.is_disabled("#join-button"))
+        page.fill("#room-name", "landing-room")
+        page.press("#room-name", "Enter")
+        self.state(page, "waiting")
+        self.assertEqual(page.evaluate("location.pathname"), "/r/landing-room")
+        page.go_back()
+        self.state(page, "landing", "left")
+        self.assertEqual(self.complaints, [])
+
+    def test_a_refused_camera_is_explained_and_does_not_block(self) -> None:
+        """The call goes on without it."""
+        page = self.join(self.browser("--deny-permission-prompts"), "/r/refused-room")
+        self.state(page, "error", "waiting")
+        if page.evaluate("document.documentElement.dataset.state") == "error":
+            page.click("#error-continue-button")
+            self.state(page, "waiting")
+
+    def test_the_page_speaks_chinese(self) -> None:
+        """By the browser's language, and by the button."""
+        page = self.open(self.browser(FAKE_PERMISSION), "/", locale="zh-CN")
+        self.state(page, "landing")
+        self.assertEqual(page.evaluate("document.documentElement.lang"), "zh-CN")
+        page.click("#language-button")
+        self.assertEqual(page.evaluate("document.documentElement.lang"), "en")
