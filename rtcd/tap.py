@@ -168,8 +168,7 @@ def _take_reloads(
         return list(changes(old, new))
 
     def take_tls(old: TlsSettings, new: TlsSettings) -> list[str]:
-        doorway.reload()
-        return []
+        return list(doorway.certificates.reconfigure(old, new))
 
     reloads("log", take_log)
     reloads("rooms", take_rooms)
