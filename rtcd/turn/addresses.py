@@ -96,20 +96,32 @@ class Ports:
 
     def __init__(self, ports: range, choose: Callable[[int], int]) -> None:
         """``choose(n)``: an unguessable number from 0 up to n, not included."""
-        self._free = list(ports)
+        self._free: tuple[list[int], list[int]] = ([one for one in ports if one % 2 == 0], [one for one in ports if one % 2])
+        """The even ones and the odd ones."""
         self._resting: deque[tuple[int, float]] = deque()
         self._choose = choose
 
-    def take(self, now: float) -> int | None:
+    def take(self, now: float, even: bool = False) -> int | None:
         """A port that nobody has, or None. One released less than `PORT_REST_S` ago is given only if no other is left."""
-        resting, free = self._resting, self._free
+        resting = self._resting
         while resting and not 0 <= now - resting[0][1] < PORT_REST_S:
-            free.append(resting.popleft()[0])
-        if not free:
-            return resting.popleft()[0] if resting else None
-        index = self._choose(len(free))
+            port = resting.popleft()[0]
+            self._free[port % 2].append(port)
+        evens, odds = self._free
+        choices = len(evens) if even else len(evens) + len(odds)
+        if not choices:
+            return self._take_resting(even)
+        index = self._choose(choices)
+        free, index = (evens, index) if index < len(evens) else (odds, index - len(evens))
         free[index], free[-1] = free[-1], free[index]
         return free.pop()
+
+    def _take_resting(self, even: bool) -> int | None:
+        for entry in self._resting:
+            if not (even and entry[0] % 2):
+                self._resting.remove(entry)
+                return entry[0]
+        return None
 
     def give_back(self, port: int, now: float) -> None:
         """A port from `take` is no longer used."""

@@ -1,7 +1,7 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
-Not offered here yet: TCP relays (442), mobility tickets (405), EVEN-PORT, RESERVATION-TOKEN and DONT-FRAGMENT (420, by
-the check for unknown attributes), a second relay of the other family (success with ADDRESS-ERROR-CODE 440).
+Not offered here yet: TCP relays (442), mobility tickets (405), RESERVATION-TOKEN and DONT-FRAGMENT (420, by the check
+for unknown attributes), the next port for later (508), a second relay of the other family (ADDRESS-ERROR-CODE 440).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rtcd.stun.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     ADDRESS_ERROR_CODE,
+    EVEN_PORT,
     LIFETIME,
     MOBILITY_TICKET,
     REQUESTED_ADDRESS_FAMILY,
@@ -55,6 +56,15 @@ def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error |
     """As long as asked, not below the default and not above the operator's limit."""
     asked = request.message.get(LIFETIME)
     request.lifetime_s = granted_lifetime(server, asked)
+    return None
+
+
+def even_port_is_possible(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """EVEN-PORT asks for an even port, which can be had; the one above is reserved for nobody (RFC 8656 §7.2)."""
+    reserve = request.message.get(EVEN_PORT)
+    if reserve:
+        return Error(508)
+    request.even_port = reserve is not None
     return None
 
 
@@ -103,7 +113,7 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
     grant, transaction_id = request.grant, request.message.transaction_id
     allocation = Allocation(
         request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id, request.family,
-        request.relay_host, request.now + request.lifetime_s,
+        request.relay_host, request.now + request.lifetime_s, request.even_port,
     )
     try:
         allocation.relayed = server.plane.open(allocation)
@@ -121,5 +131,6 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
 
 
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
-    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, family_is_served, quotas_allow, relay_opens,
+    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_possible, family_is_served,
+    quotas_allow, relay_opens,
 )

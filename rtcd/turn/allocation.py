@@ -68,12 +68,12 @@ class Allocation:
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "expires_at", "family", "five_tuple", "key", "network", "peers", "permissions",
-                 "relay_host", "relayed", "transaction_id", "user", "username")
+    __slots__ = ("answer", "channels", "even_port", "expires_at", "family", "five_tuple", "key", "network", "peers",
+                 "permissions", "relay_host", "relayed", "transaction_id", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
-        family: Family, relay_host: str, expires_at: float,
+        family: Family, relay_host: str, expires_at: float, even_port: bool = False,
     ) -> None:
         self.five_tuple = five_tuple
         self.username = username
@@ -88,6 +88,8 @@ class Allocation:
         self.family = family
         self.relay_host = relay_host
         """Where the plane is to bind the relay."""
+        self.even_port = even_port
+        """Whether it is to be at an even port."""
         self.relayed: Address = (relay_host, 0)
         """What the plane bound, without external mapping; port 0 until then."""
         self.expires_at = expires_at

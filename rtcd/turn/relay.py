@@ -139,7 +139,7 @@ class PythonRelayPlane:
 
     def open(self, allocation: Allocation) -> Address:
         listener = self._listeners[allocation.five_tuple.server]
-        sock = self._relay_socket(allocation.relay_host)
+        sock = self._relay_socket(allocation.relay_host, allocation.even_port)
         relay = Relay(self, allocation, sock, listener)
         self._poller.add(sock.fileno(), relay.reader())
         self._relays[allocation] = relay
@@ -177,14 +177,14 @@ class PythonRelayPlane:
         self._poller.add(sock.fileno(), listener.read)
         return listener.address
 
-    def _relay_socket(self, host: str) -> socket.socket:
+    def _relay_socket(self, host: str, even: bool) -> socket.socket:
         """A socket at a port that was free. Raises OSError; a port that somebody else has rests like one of ours."""
         ports = self._ports.get(host)
         if ports is None:
             ports = self._ports[host] = self._new_ports()
         now = self._clock.seconds()
         for _ in range(MAX_PORT_TRIES):
-            port = ports.take(now)
+            port = ports.take(now, even)
             if port is None:
                 break
             try:

@@ -97,8 +97,8 @@ class Observer(Protocol):
 class AllocateRequest:
     """An authenticated Allocate on its way through the steps, and what they have found out."""
 
-    __slots__ = ("allocation", "attributes", "family", "five_tuple", "grant", "lifetime_s", "message", "network", "now",
-                 "relay_host")
+    __slots__ = ("allocation", "attributes", "even_port", "family", "five_tuple", "grant", "lifetime_s", "message",
+                 "network", "now", "relay_host")
 
     def __init__(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -110,6 +110,7 @@ class AllocateRequest:
         self.allocation = allocation
         """What is on the five-tuple: before the steps a hindrance, after them their work."""
         self.lifetime_s = DEFAULT_LIFETIME_S
+        self.even_port = False
         self.family = Family.IPV4
         self.relay_host = ""
         self.network = ""

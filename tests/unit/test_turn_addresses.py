@@ -73,6 +73,14 @@ class PortTests(SynchronousTestCase):
             ports.give_back(port, 10.0)
         self.assertEqual([ports.take(10.0), ports.take(10.0), ports.take(10.0)], [*taken, None])
 
+    def test_even_ports_are_given_on_request_and_never_cost_an_odd_one(self) -> None:
+        ports = Ports(range(50000, 50006), random.Random(1).randrange)
+        self.assertEqual({ports.take(0.0, even=True) for _ in range(4)}, {50000, 50002, 50004, None})
+        self.assertEqual({ports.take(0.0) for _ in range(3)}, {50001, 50003, 50005})
+        ports.give_back(50001, 0.0)
+        ports.give_back(50002, 0.0)
+        self.assertEqual((ports.take(0.0, even=True), ports.take(0.0, even=True), ports.take(0.0)), (50002, None, 50001))
+
     def test_a_clock_that_steps_back_locks_no_port_up(self) -> None:
         ports = Ports(range(50000, 50002), lambda n: 0)
         port = ports.take(10000.0) or 0

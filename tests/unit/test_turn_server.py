@@ -124,7 +124,7 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(self._code(UDP, a.MOBILITY_TICKET.encode(b"")), 405)
 
     def test_what_is_not_offered_is_an_unknown_attribute(self) -> None:
-        for unknown in (a.DONT_FRAGMENT.encode(b""), a.EVEN_PORT.encode(True), a.RESERVATION_TOKEN.encode(bytes(8)),
+        for unknown in (a.DONT_FRAGMENT.encode(b""), a.RESERVATION_TOKEN.encode(bytes(8)),
                         a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""), a.RESPONSE_PORT.encode(1),
                         a.PASSWORD_ALGORITHM.encode(1), a.USERHASH.encode(bytes(32)), a.ACCESS_TOKEN.encode(b"x")):
             client = World().client()
@@ -138,6 +138,12 @@ class Allocate(SynchronousTestCase):
             self.assertEqual(World().client().allocate(*attributes).get(LIFETIME), granted)
         self.assertEqual(World(Rules(max_lifetime=30)).client().allocate().get(LIFETIME), 30)
         self.assertEqual(self._code(UDP, lengthen(LIFETIME)), 400)
+
+    def test_an_even_port_can_be_had_and_the_next_one_cannot_be_reserved(self) -> None:
+        self.client.allocate(a.EVEN_PORT.encode(False))
+        self.assertEqual([one.even_port for one in self.world.server.allocations], [True])
+        self.assertEqual(self._code(UDP, a.EVEN_PORT.encode(True)), 508)
+        self.assertEqual(self._code(UDP, b"\0\x18\0\0"), 400)
 
     def test_families_are_served_or_refused(self) -> None:
         self.assertEqual(self.client.allocate(V6).get(a.XOR_RELAYED_ADDRESS), (SERVER6[0], 50000))

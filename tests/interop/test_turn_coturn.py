@@ -1,0 +1,90 @@
+"""coturn's own clients against our server, over UDP on loopback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.utils import getProcessOutputAndValue
+from twisted.trial.unittest import TestCase
+
+from rtcd.turn.service import Settings, TurnService
+from tests.fakes_turn import SECRET, make_context
+from tests.interop import require_program
+
+FEW = ("-c", "-n", "5", "-m", "2", "-z", "5")
+"""No RTCP pairs, five messages of two clients, 5 ms between them."""
+
+
+class CoturnTestCase(TestCase):
+    """A server on loopback at a port of the system's choice. coturn's client takes channel numbers of RFC 5766."""
+
+    timeout = 60
+    host = "127.0.0.1"
+
+    def setUp(self) -> None:
+        self.context: Any = make_context(reactor)
+        listen = "udp:0:interface=" + self.host.replace(":", "\\:")
+        self.service = TurnService(self.context, Settings(
+            listen=(listen,), user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True, min_port=40000, max_port=65535,
+            rfc5766_channels=True))
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        self.port = next(self.context.doorway.directory.listeners("turn")).port
+
+    async def run_program(self, name: str, *arguments: str) -> str:
+        """Its output; it must end with success."""
+        program = require_program(name)
+        out, errors, code = await getProcessOutputAndValue(program, [*arguments, "-p", str(self.port), self.host])
+        text = (out + errors).decode(errors="replace")
+        self.assertEqual(code, 0, text[-2000:])
+        return str(text)
+
+    def relayed(self, direction: str) -> float:
+        """Packets that ended allocations have moved."""
+        self.service.stopService()
+        samples = list(self.context.metrics.samples())
+        return float(sum(one.value for one in samples
+                         if one.name == "rtcd_turn_relayed_packets_total" and ("direction", direction) in one.labels))
+
+    def whole(self, text: str) -> None:
+        """Every message came back: two clients with five each."""
+        self.assertIn("Total lost packets 0", text)
+        self.assertIn("start_mclient: tot_send_msgs=10, tot_recv_msgs=10", text)
+
+
+class Stun(CoturnTestCase):
+    async def test_stunclient_learns_its_address(self) -> None:
+        text = await self.run_program("turnutils_stunclient")
+        self.assertIn(f"reflexive addr: {self.host}:", text)
+
+
+class Turn(CoturnTestCase):
+    async def test_uclient_relays_by_channels(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("sent"), 10)
+
+    async def test_uclient_relays_by_indications(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-s", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("received"), 10)
+
+    async def test_uclient_with_a_time_limited_name(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-W", SECRET, *FEW))
+
+    async def test_uclient_with_large_messages(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-u", "u", "-w", "p", "-l", "1400", *FEW))
+
+    async def test_uclient_with_a_wrong_password_is_refused(self) -> None:
+        program = require_program("turnutils_uclient")
+        _, _, code = await getProcessOutputAndValue(
+            program, ["-y", "-u", "u", "-w", "wrong", *FEW, "-p", str(self.port), self.host])
+        self.assertNotEqual(code, 0)
+        self.assertEqual(self.relayed("sent"), 0)
+
+
+class Turn6(CoturnTestCase):
+    host = "::1"
+
+    async def test_uclient_relays_over_ipv6(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-x", "-u", "u", "-w", "p", *FEW))

@@ -1,0 +1,280 @@
+"""The Python relay plane on real loopback sockets: what it moves, what it drops, what it gives back."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from rtcd.interfaces import IRelayPlane
+from rtcd.metrics import Counter
+from rtcd.stun import channeldata
+from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
+from rtcd.stun.message import Class, Method, decode, encode
+from rtcd.turn.addresses import Ports
+from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
+from rtcd.turn.poller import Poller
+from rtcd.turn.relay import DROPS, PythonRelayPlane
+
+BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
+
+
+class PlaneTestCase(SynchronousTestCase):
+    """A plane with a listener, a client and a peer on loopback; the test says when sockets are read."""
+
+    host = "127.0.0.1"
+    family = Family.IPV4
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.reactor: Any = MemoryReactorClock()
+        self.drops = {reason: Counter() for reason in DROPS}
+        self.poller = Poller(self.reactor, self.clock)
+        self.received: list[tuple[bytes, FiveTuple]] = []
+        self.plane = PythonRelayPlane(
+            self.poller, self.clock, lambda: Ports(range(49152, 65536), secrets.randbelow), self.drops)
+        self.addCleanup(self.plane.stop)
+        self.server = self.plane.listen(self.host, 0)
+        self.plane.start(lambda data, five_tuple: self.received.append((data, five_tuple)))
+        self.client, self.peer = self.open_socket(), self.open_socket()
+
+    def open_socket(self) -> socket.socket:
+        """A client's or peer's socket."""
+        sock = socket.socket(socket.AF_INET6 if self.family == 2 else socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(sock.close)
+        sock.bind((self.host, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
+        sock.setblocking(False)
+        return sock
+
+    def address(self, sock: socket.socket) -> Address:
+        """Where it is."""
+        host, port, *_ = sock.getsockname()
+        return host, port
+
+    def allocate(self, sock: socket.socket | None = None) -> Allocation:
+        """An open relay of the client."""
+        five_tuple = FiveTuple("udp", self.address(sock or self.client), self.server)
+        allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12), self.family, self.host, 600.0)
+        allocation.relayed = self.plane.open(allocation)
+        return allocation
+
+    def bound(self, expires_at: float = 600.0, permitted_until: float = 300.0) -> Allocation:
+        """An allocation with channel 0x4000 to the peer."""
+        allocation = self.allocate()
+        self.plane.permit(allocation, self.host, permitted_until, self.host)
+        self.plane.bind(allocation, 0x4000, self.address(self.peer), expires_at)
+        return allocation
+
+    def up(self, data: bytes) -> None:
+        """From the client."""
+        self.client.sendto(data, self.server)
+        self.poller.doRead()
+
+    def down(self, allocation: Allocation, data: bytes) -> None:
+        """From the peer."""
+        self.peer.sendto(data, allocation.relayed)
+        self.poller.doRead()
+
+    def got(self, sock: socket.socket) -> bytes | None:
+        """The next datagram there, or None."""
+        try:
+            return bytes(sock.recv(70000))
+        except BlockingIOError:
+            return None
+
+
+class Forwarding(PlaneTestCase):
+    def test_it_is_a_relay_plane(self) -> None:
+        self.assertTrue(verifyObject(IRelayPlane, self.plane))
+
+    def test_channel_data_goes_both_ways_unaltered(self) -> None:
+        allocation = self.bound()
+        for data in (b"", b"x", b"hello", bytes(range(256)) * 5, b"z" * 65000):
+            self.up(channeldata.encode(0x4000, data))
+            self.assertEqual(self.got(self.peer), data)
+            self.down(allocation, data)
+            self.assertEqual(self.got(self.client), channeldata.encode(0x4000, data))
+        self.assertEqual(self.plane.close(allocation), Traffic(5, 66286, 5, 66286))
+
+    def test_padding_is_not_relayed(self) -> None:
+        self.bound()
+        self.up(channeldata.encode(0x4000, b"x") + b"\0\0\0")
+        self.assertEqual(self.got(self.peer), b"x")
+
+    def test_what_is_longer_than_a_datagram_is_dropped_whole(self) -> None:
+        self.bound()
+        self.up(b"\x40\x00\x00\x05four")
+        self.assertIsNone(self.got(self.peer))
+        self.assertEqual(self.drops["truncated"].value, 1)
+
+    def test_a_peers_datagram_that_does_not_fit_behind_the_header_is_dropped_whole(self) -> None:
+        allocation = self.bound()
+        self.down(allocation, b"z" * (65507 if self.family == 1 else 65527))
+        self.assertIsNone(self.got(self.client))
+        self.assertEqual(self.drops["send-failed"].value, 1)
+        self.down(allocation, b"next")
+        self.assertEqual(self.got(self.client), channeldata.encode(0x4000, b"next"))
+
+    def test_a_peer_without_a_channel_comes_as_a_data_indication(self) -> None:
+        allocation = self.allocate()
+        self.plane.permit(allocation, self.host, 300.0, "203.0.113.9")
+        for data in (b"hello", b""):
+            self.down(allocation, data)
+            message = decode(self.got(self.client) or b"")
+            self.assertEqual((message.method, message.class_, message.get(DATA)), (Method.DATA, Class.INDICATION, data))
+            self.assertEqual(message.get(XOR_PEER_ADDRESS), ("203.0.113.9", self.address(self.peer)[1]))
+            self.assertFalse(message.integrity_at or message.fingerprint_at)
+
+    def test_fingerprint_goes_on_data_indications_if_wanted(self) -> None:
+        self.plane.fingerprint = True
+        allocation = self.allocate()
+        self.plane.permit(allocation, self.host, 300.0, self.host)
+        self.down(allocation, b"x")
+        self.assertTrue(decode(self.got(self.client) or b"").fingerprint_at)
+
+    def test_send_reaches_a_peer_and_counts(self) -> None:
+        allocation = self.allocate()
+        self.plane.send(allocation, self.address(self.peer), b"hello")
+        self.assertEqual(self.got(self.peer), b"hello")
+        self.assertEqual(self.plane.close(allocation), Traffic(1, 5, 0, 0))
+
+    def test_a_send_that_fails_is_a_counted_drop(self) -> None:
+        """One peer must not break the loop for the others."""
+        self.plane.send(self.allocate(), self.address(self.peer), b"x" * 70000)
+        self.plane.respond(b"x" * 70000, FiveTuple("udp", self.address(self.client), self.server))
+        self.assertEqual(self.drops["send-failed"].value, 2)
+
+    def test_many_packets_are_served_in_turns(self) -> None:
+        self.bound()
+        for index in range(500):
+            self.client.sendto(channeldata.encode(0x4000, b"%d" % index), self.server)
+        found: list[bytes] = []
+        while (data := self.got(self.peer)) is not None or len(found) < 256:
+            if data is None:
+                self.poller.doRead()
+                continue
+            found.append(data)
+        self.assertEqual(found[:256], [b"%d" % index for index in range(256)])
+
+
+class Ends(PlaneTestCase):
+    def test_nothing_passes_without_a_permission(self) -> None:
+        allocation = self.allocate()
+        self.down(allocation, b"x")
+        self.assertIsNone(self.got(self.client))
+        self.assertEqual(self.drops["no-permission"].value, 1)
+
+    def test_a_permission_ends_for_channels_too(self) -> None:
+        allocation = self.bound(expires_at=600.0, permitted_until=300.0)
+        self.clock.advance(300)
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.down(allocation, b"x")
+        self.assertEqual((self.got(self.peer), self.got(self.client)), (None, None))
+        self.assertEqual(self.drops["no-permission"].value, 2)
+        self.plane.permit(allocation, self.host, 900.0, self.host)
+        self.up(channeldata.encode(0x4000, b"y"))
+        self.assertEqual(self.got(self.peer), b"y")
+
+    def test_a_channel_ends_and_the_permission_stays(self) -> None:
+        allocation = self.bound(expires_at=100.0, permitted_until=300.0)
+        self.clock.advance(100)
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.assertIsNone(self.got(self.peer))
+        self.down(allocation, b"x")
+        self.assertEqual(decode(self.got(self.client) or b"").method, Method.DATA)
+
+    def test_an_ended_channel_can_be_bound_to_another_peer(self) -> None:
+        allocation = self.bound(expires_at=100.0)
+        other = self.open_socket()
+        self.plane.bind(allocation, 0x4000, self.address(other), 600.0)
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.assertEqual((self.got(self.peer), self.got(other)), (None, b"x"))
+        self.down(allocation, b"y")
+        self.assertEqual(decode(self.got(self.client) or b"").get(DATA), b"y")
+
+    def test_ended_permissions_do_not_pile_up(self) -> None:
+        allocation = self.allocate()
+        for index in range(3 * MAX_PERMISSIONS):
+            self.clock.advance(1)
+            self.plane.permit(allocation, f"8.8.{index >> 8}.{index & 255}", self.clock.seconds() + 300, "8.8.8.8")
+        self.assertLessEqual(len(self.plane._relays[allocation].permits), MAX_PERMISSIONS)
+
+    def test_a_closed_relay_lets_go_of_everything(self) -> None:
+        allocation = self.bound()
+        self.plane.close(allocation)
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.assertEqual(self.drops["no-channel"].value, 1)
+        with socket.socket(socket.AF_INET6 if self.family == 2 else socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind(allocation.relayed)
+
+    def test_relays_that_come_and_go_leave_no_port_taken(self) -> None:
+        for _ in range(300):
+            self.plane.close(self.allocate())
+        self.assertEqual(len(self.plane._relays), 0)
+
+
+class Passing(PlaneTestCase):
+    def test_stun_goes_up_with_its_five_tuple(self) -> None:
+        self.up(BINDING)
+        self.assertEqual(self.received, [(BINDING, FiveTuple("udp", self.address(self.client), self.server))])
+
+    def test_responses_leave_from_the_address_that_was_asked(self) -> None:
+        self.up(BINDING)
+        self.plane.respond(b"answer", self.received[0][1])
+        data, source = self.client.recvfrom(100)
+        self.assertEqual((data, source[:2]), (b"answer", self.server))
+
+    def test_what_is_neither_stun_nor_a_channel_is_dropped(self) -> None:
+        for data in (b"", b"\0", b"\x16\xfe\xfd\x00", b"\x80\x00\x00\x00", b"\x04\x00\x00\x00"):
+            self.up(data)
+        self.up(b"\x40\x00\x00\x00")
+        self.up(b"\x50\x00\x00\x00")
+        self.assertEqual((self.received, self.drops["no-protocol"].value, self.drops["no-channel"].value), ([], 5, 2))
+
+    def test_our_own_faults_do_not_stop_the_plane(self) -> None:
+        def fail(data: bytes, five_tuple: FiveTuple) -> None:
+            raise RuntimeError("ours")
+
+        self.plane.receive = fail
+        self.up(BINDING)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.bound()
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.assertEqual(self.got(self.peer), b"x")
+
+    def test_no_port_is_an_oserror_and_leaves_nothing(self) -> None:
+        taken = self.open_socket()
+        port = self.address(taken)[1]
+        self.plane._new_ports = lambda: Ports(range(port, port + 1), secrets.randbelow)
+        self.assertRaises(OSError, self.allocate)
+        self.assertEqual(self.plane._relays, {})
+        taken.close()
+        self.assertEqual(self.allocate().relayed, (self.host, port))
+
+    def test_an_inherited_socket_is_served(self) -> None:
+        inherited = self.open_socket()
+        self.server = self.plane.adopt(inherited.detach())
+        self.up(BINDING)
+        self.assertEqual(self.received[0][1].server, self.server)
+        with socket.socket() as stream:
+            self.assertRaises(OSError, self.plane.adopt, stream.detach())
+
+
+class Forwarding6(Forwarding):
+    """The same over IPv6."""
+
+    host = "::1"
+    family = Family.IPV6
+
+
+class Ends6(Ends):
+    """The same over IPv6."""
+
+    host = "::1"
+    family = Family.IPV6

@@ -1,0 +1,263 @@
+"""The TURN service: sockets opened and announced, the one timer, reloads, the end; real loopback sockets, no waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, cast
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.config import ConfigError
+from rtcd.doorway.directory import Listener
+from rtcd.stun.attributes import LIFETIME, NONCE, REALM, USERNAME, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, Address
+from rtcd.stun.integrity import long_term_key, sign
+from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.turn.service import Settings, TurnService, makeService
+from tests.fakes_turn import UDP, code_of, make_context
+
+LOOPBACK = ("udp:0:interface=127.0.0.1",)
+RANGE = {"min_port": 40000, "max_port": 65535}
+
+
+class ServiceTestCase(SynchronousTestCase):
+    """A service on loopback and a client socket."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.reactor.advance(1_700_000_000)
+        self.context: Any = make_context(self.reactor)
+        self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(self.client.close)
+        self.client.bind(("127.0.0.1", 0))
+        self.client.setblocking(False)
+        self._ids = iter(range(1, 10000))
+
+    def start(self, **options: Any) -> TurnService:
+        """A running one."""
+        options = {"listen": LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
+        service = TurnService(self.context, Settings(**options), ["127.0.0.1"])
+        service.privilegedStartService()
+        service.startService()
+        self.addCleanup(self._stop, service)
+        return service
+
+    def _stop(self, service: TurnService) -> None:
+        if service.running:
+            service.stopService()
+
+    def logged(self) -> list[Any]:
+        """What is logged from now on."""
+        events: list[Any] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return events
+
+    def listeners(self) -> list[Listener]:
+        """What is announced."""
+        return list(self.context.doorway.directory.listeners("turn"))
+
+    def server(self) -> Address:
+        """Where the first socket is."""
+        return self.listeners()[0].host, self.listeners()[0].port
+
+    def ask(self, data: bytes) -> Message | None:
+        """The answer, if there is one."""
+        self.client.sendto(data, self.server())
+        for reader in list(self.reactor.readers):
+            reader.doRead()
+        try:
+            return decode(self.client.recv(2000))
+        except BlockingIOError:
+            return None
+
+    def request(
+        self, method: Method, *attributes: bytes, user: str = "u", password: str = "p", realm: str = "rtcd"
+    ) -> Message:
+        """The answer to an authenticated request; its nonce is fetched first."""
+        challenge = self.ask(encode(method, Class.REQUEST, next(self._ids).to_bytes(12, "big")))
+        nonce = challenge.get(NONCE) if challenge is not None else None
+        data = encode(method, Class.REQUEST, next(self._ids).to_bytes(12, "big"), [
+            *attributes, USERNAME.encode(user), REALM.encode(realm), NONCE.encode(nonce or "")])
+        answer = self.ask(sign(data, long_term_key(user, realm, password)))
+        if answer is None:
+            raise AssertionError("no answer")
+        return answer
+
+
+class Starting(ServiceTestCase):
+    def test_sockets_and_relay_range_are_announced_and_taken_back(self) -> None:
+        service = self.start()
+        first, second = self.listeners()
+        self.assertEqual((first.transport, first.host, first.last_port), ("udp", "127.0.0.1", None))
+        self.assertGreater(first.port, 0)
+        self.assertEqual(second, Listener("turn", "udp", "127.0.0.1", 40000, 65535))
+        service.stopService()
+        self.assertEqual((self.listeners(), list(self.reactor.readers)), ([], []))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind((first.host, first.port))
+
+    def test_stun_only_announces_no_relays(self) -> None:
+        self.start(stun_only=True)
+        self.assertEqual(len(self.listeners()), 1)
+        self.assertIsNotNone(self.ask(encode(Method.BINDING, Class.REQUEST, bytes(12))))
+        self.assertIsNone(self.ask(encode(Method.ALLOCATE, Class.REQUEST, bytes(12))))
+
+    def test_every_address_of_the_machine_gets_a_socket_of_its_own(self) -> None:
+        service = TurnService(self.context, Settings(listen=("udp:0",)), ["127.0.0.1", "127.0.0.2", "::1"])
+        self.addCleanup(service.stopService)
+        service.privilegedStartService()
+        self.assertEqual([one.host for one in self.listeners() if one.last_port is None], ["127.0.0.1", "127.0.0.2", "::1"])
+
+    def test_a_port_in_use_stops_the_start_in_one_line_and_closes_the_rest(self) -> None:
+        taken = self.client.getsockname()[1]
+        service = makeService(self.context, Settings(listen=(*LOOPBACK, f"udp:{taken}:interface=127.0.0.1")))
+        error = self.assertRaises(ConfigError, service.privilegedStartService)
+        self.assertIn(f"[turn] listen: udp port {taken} on 127.0.0.1 is in use", str(error))
+        self.assertEqual(self.listeners(), [])
+
+    def test_an_address_that_is_not_ours_stops_the_start(self) -> None:
+        for options, key in (({"listen": ("udp:0:interface=192.0.2.99",)}, "listen"),
+                             ({"relay_ip": ("192.0.2.99",)}, "relay-ip"),
+                             ({"external_ip": ("203.0.113.1/10.9.9.9",)}, "external-ip"),
+                             ({"listen": ("systemd:name=nobody",)}, "listen")):
+            error = self.assertRaises(ConfigError, self.start, **options)
+            self.assertEqual(error.key, key)
+            self.assertEqual(self.listeners(), [])
+
+    def test_a_machine_without_addresses_has_nothing_to_listen_on(self) -> None:
+        service = TurnService(self.context, Settings(), [])
+        self.assertRaises(ConfigError, service.privilegedStartService)
+
+    def test_an_inherited_socket_is_listened_on_and_a_wildcard_one_is_not(self) -> None:
+        for host, good in (("127.0.0.1", True), ("0.0.0.0", False)):
+            inherited = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            inherited.bind((host, 0))
+            port, descriptor = inherited.getsockname()[1], inherited.detach()
+            names = [""] * (descriptor - 3) + ["turn"]
+            self.patch(os, "environ", {"LISTEN_FDNAMES": ":".join(names)})
+            if good:
+                service = self.start(listen=("systemd:name=turn",))
+                self.assertEqual(self.server(), (host, port))
+                service.stopService()
+            else:
+                self.assertRaises(ConfigError, self.start, listen=("systemd:name=turn",))
+
+    def test_loopback_peers_are_warned_about(self) -> None:
+        events = self.logged()
+        self.start(allow_loopback_peers=True)
+        self.assertIn("allow-loopback-peers", "".join(str(one.get("log_format")) for one in events))
+
+
+class Serving(ServiceTestCase):
+    def allocate(self) -> Address:
+        """The relayed address."""
+        return self.request(Method.ALLOCATE, UDP).get(XOR_RELAYED_ADDRESS) or ("", 0)
+
+    def test_an_allocation_has_a_relay_in_the_range_and_ends_by_the_timer(self) -> None:
+        self.start(max_lifetime=30)
+        host, port = self.allocate()
+        self.assertEqual(host, "127.0.0.1")
+        self.assertIn(port, range(40000, 65536))
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.reactor.advance(20)
+        self.request(Method.REFRESH)
+        self.reactor.advance(20)
+        self.assertEqual(code_of(self.request(Method.REFRESH)), 0)
+        self.reactor.advance(31)
+        self.assertEqual((code_of(self.request(Method.REFRESH)), self.reactor.getDelayedCalls()), (437, []))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind((host, port))
+
+    def test_stopping_ends_allocations_and_their_timer(self) -> None:
+        service = self.start()
+        address = self.allocate()
+        service.stopService()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+            again.bind(address)
+
+    def test_time_limited_names_work_beside_users(self) -> None:
+        self.start()
+        credential = self.context.credentials.issue("w", self.reactor.seconds())
+        answer = self.request(Method.ALLOCATE, UDP, user=credential.username, password=credential.password)
+        self.assertEqual(code_of(answer), 0)
+
+    def test_realm_nonce_lifetime_and_rate_are_the_operators(self) -> None:
+        self.start(realm="here", stale_nonce=1, user=("u:p",), unauth_rate=2.0)
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, realm="here")), 0)
+        self.ask(encode(Method.BINDING, Class.REQUEST, bytes(12)))
+        self.assertIsNone(self.ask(encode(Method.BINDING, Class.REQUEST, bytes(12))))
+
+    def test_external_address_and_relay_address_are_the_operators(self) -> None:
+        self.start(external_ip=("203.0.113.9/127.0.0.2",), relay_ip=("127.0.0.2",))
+        self.assertEqual(self.allocate()[0], "203.0.113.9")
+
+    def test_own_listeners_are_refused_as_peers_whenever_they_open(self) -> None:
+        self.start(allow_loopback_peers=True)
+        self.allocate()
+
+        def permit(port: int) -> int:
+            peer = XOR_PEER_ADDRESS.encode(("127.0.0.1", port), self._next_id())
+            return code_of(self.request(Method.CREATE_PERMISSION, peer))
+
+        self.assertEqual((permit(self.server()[1]), permit(8080)), (403, 0))
+        self.context.doorway.directory.opened(Listener("web", "tcp", "0.0.0.0", 8080))
+        self.assertEqual(permit(8080), 403)
+
+    def _next_id(self) -> bytes:
+        """The transaction id of the request after the next challenge."""
+        return (next(self._ids) + 2).to_bytes(12, "big")
+
+    def test_drops_traffic_and_answers_are_counted(self) -> None:
+        self.start()
+        self.allocate()
+        self.ask(b"\x40\x00\x00\x00")
+        self.request(Method.REFRESH, LIFETIME.encode(0))
+        self.request(Method.ALLOCATE, password="wrong")
+        found = {(one.name, *dict(one.labels).values()): one.value for one in self.context.metrics.samples()}
+        self.assertEqual(found["rtcd_turn_dropped_packets_total", "no-channel"], 1)
+        self.assertEqual(found["rtcd_turn_allocations_total",], 1)
+        self.assertEqual(found["rtcd_turn_allocations_open",], 0)
+        self.assertEqual(found["rtcd_turn_auth_failures_total",], 1)
+        self.assertEqual(found["rtcd_turn_responses_total", "ok", "allocate"], 1)
+
+    def test_failed_passwords_make_a_line_for_fail2ban_once_a_second(self) -> None:
+        events = self.logged()
+        self.start()
+        for _ in range(3):
+            self.request(Method.ALLOCATE, UDP, user="ev il\n", password="wrong")
+        lines = [one for one in events if str(one.get("log_format")).startswith("auth_fail")]
+        self.assertEqual([(one["address"], one["user"]) for one in lines], [("127.0.0.1", "ev?il?")])
+
+
+class Reloading(ServiceTestCase):
+    def _reload(self, service: TurnService, **options: Any) -> set[str]:
+        old = service._settings
+        return set(service.reload(old, Settings(**{
+            "listen": LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options})))
+
+    def test_the_service_asks_to_be_told(self) -> None:
+        service = self.start()
+        self.assertEqual([(section, reload.__self__) for section, reload in self.context.reloads], [("turn", service)])
+
+    def test_users_quotas_and_peers_change_at_once_and_allocations_live_on(self) -> None:
+        service = self.start()
+        self.request(Method.ALLOCATE, UDP)
+        taken = self._reload(service, user=("w:x",), user_quota=1, allowed_peers=("127.0.0.0/8",), stale_nonce=60,
+                             unauth_rate=50.0, realm="other", max_lifetime=700)
+        self.assertEqual(taken, {"user", "user-quota", "allowed-peers", "stale-nonce", "unauth-rate", "max-lifetime"})
+        self.assertEqual(code_of(self.request(Method.REFRESH)), 0)
+        self.assertEqual(self.request(Method.REFRESH, LIFETIME.encode(3600)).get(LIFETIME), 700)
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 437)
+        self.request(Method.REFRESH, LIFETIME.encode(0))
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP)), 401)
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 0)
+
+    def test_what_needs_a_socket_is_not_taken_over(self) -> None:
+        service = self.start()
+        self.assertEqual(self._reload(service, min_port=50000, realm="other", stun_only=True, fingerprint=True), set())
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP)), 0)
