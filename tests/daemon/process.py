@@ -136,7 +136,11 @@ class DaemonTestCase(SynchronousTestCase):
 
     def run_daemon(self, ini: str, **options: Any) -> Running:
         """Start one; see `Running`."""
-        running = Running(Path(self.mktemp()), ini, **options)
+        return self.run_daemon_in(Path(self.mktemp()), ini, **options)
+
+    def run_daemon_in(self, folder: Path, ini: str, **options: Any) -> Running:
+        """Start one in a folder that may be there already."""
+        running = Running(folder, ini, **options)
         self.addCleanup(running.end)
         return running
 

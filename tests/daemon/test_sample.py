@@ -1,0 +1,76 @@
+"""The shipped ini holds every option, and starts as it is."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest import SkipTest
+
+from rtcd import sample
+from rtcd.config import parse
+from rtcd.plugin import plugins
+from rtcd.schemas import Schemas
+from tests.daemon.process import DEADLINE_S, ROOT, DaemonTestCase, environment
+
+SHIPPED = ROOT / "etc" / "rtcd.ini"
+
+
+class SampleTests(DaemonTestCase):
+    """``etc/rtcd.ini``."""
+
+    def test_it_is_what_the_settings_say(self) -> None:
+        """If this fails: make ini."""
+        self.assertEqual(SHIPPED.read_text(), sample.shipped())
+
+    def test_every_service_is_on(self) -> None:
+        """Rooms, signalling, credentials and the relay."""
+        self.assertTrue({"web", "signaling", "ice", "turn"} <= set(re.findall(r"^\[(\w+)\]$", SHIPPED.read_text(), re.M)))
+
+    def test_nothing_in_it_is_in_force_but_the_defaults(self) -> None:
+        """Only sections are not commented out."""
+        self.assertEqual([line for line in SHIPPED.read_text().splitlines() if line and line[0] not in "[#"], [])
+
+    def test_every_commented_default_is_the_default(self) -> None:
+        """What a reader gets who takes the comment sign away is what was in force before."""
+        schemas = Schemas(plugins())
+        text = re.sub(r"^# ([a-z0-9-]+ =.*|    .*)$", r"\1", SHIPPED.read_text(), flags=re.M)
+        text = re.sub(r"^[a-z-]+-file =\n", "", text, flags=re.M)
+        text = re.sub(r"^    twistd.*\n", "", text, flags=re.M)
+        found = parse(text, schemas)
+        for section, settings in found.items():
+            self.assertEqual(settings, schemas[section](), section)
+        self.assertGreater(text.count(" ="), 60)
+
+    def test_prose_fits_into_a_hundred_columns(self) -> None:
+        """Values may be longer."""
+        prose = [line for line in SHIPPED.read_text().splitlines() if not re.match(r"# [a-z-]+ =", line)]
+        self.assertEqual([line for line in prose if len(line) > sample.WIDTH], [])
+
+    def test_it_starts_as_an_ordinary_user(self) -> None:
+        """As it is, but for ports that others may hold just now."""
+        text = SHIPPED.read_text()
+        for key, value in (("https", "tcp:8443"), ("http", "tcp:8080"), ("listen", "udp:3478")):
+            self.assertIn(f"# {key} = {value}\n", text)
+            text = text.replace(f"# {key} = {value}\n", f"{key} = {value[:3]}:0\n")
+        options: dict[str, Any] = {}
+        folder = Path(self.mktemp())
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            try:
+                subprocess.run([sys.executable, "-c", "import rtcd.tap"], env=environment(), timeout=DEADLINE_S, check=True,
+                               cwd="/", stderr=subprocess.DEVNULL, **options)
+            except (OSError, subprocess.CalledProcessError):
+                raise SkipTest("an ordinary user may not read this checkout or its Python") from None
+            folder.mkdir()
+            shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        daemon = self.run_daemon_in(folder, text, **options).started()
+        self.assertEqual(self.get(f"https://localhost:{daemon.port()}/")[0], 200)
+        self.assertEqual((daemon.stop(), daemon.errors()), (0, ""))
+        self.assertEqual((folder / "state").stat().st_mode & 0o777, 0o700)
