@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from twisted.application.service import IService
 from twisted.logger import Logger
@@ -121,7 +121,7 @@ def build(
         reactor, file, read, settings, rooms, notify, reloads,
         welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None,
         listeners=doorway.directory.listeners)
-    children = [found[name].makeService(context, settings[name]) for name in chosen]
+    children = [_made(found[name], context, settings[name]) for name in chosen]
     if doorway.needed:
         doorway.setServiceParent(root)
     for child in children:
@@ -142,6 +142,13 @@ def read(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
     for name, schema in SHARED.items():
         settings.setdefault(name, schema())
     return settings
+
+
+def _made(plugin: IServicePlugin, context: Context, settings: Any) -> IService:
+    try:
+        return cast(IService, plugin.makeService(context, settings))
+    except ValueError as error:  # what it asks of the shared things is taken
+        raise ConfigError(plugin.name, "", str(error)) from None
 
 
 def _credentials(settings: CredentialsSettings, state: StateDirectory) -> Credentials:

@@ -45,6 +45,7 @@ class Server:
         web: WebSettings | None = None,
         ice: IceSettings | None = None,
         doorway: DoorwaySettings | None = None,
+        pages: bool = True,
     ) -> None:
         self.clock: Any = MemoryReactorClock()
         self.clock.advance(1_700_000_000)
@@ -58,10 +59,12 @@ class Server:
         self.doorway.directory.opened(Listener("turn", "udp", "0.0.0.0", 3478))
         self.doorway.directory.opened(Listener("turn", "udp", "0.0.0.0", 49152, 50175))
         self.signaling = SignalingService(self.context, signaling or SignalingSettings(ping_interval=0))
-        self.web = WebService(self.context, web or WebSettings(join_rate=0))
-        self.ice = IceService(self.context, ice or IceSettings())
+        services: list[Any] = [self.signaling]
+        if pages:
+            services.append(WebService(self.context, web or WebSettings(join_rate=0)))
+            services.append(IceService(self.context, ice or IceSettings()))
         self.dialled: list[Dialled] = []
-        for service in (self.signaling, self.web, self.ice):
+        for service in services:
             service.startService()
 
     def request(

@@ -21,21 +21,22 @@ class Tree(Resource):
         super().__init__()
         self._added: dict[tuple[bytes, ...], IResource] = {}
         self._longest = 0
-        self._fallback: IResource = pages.notFound()
+        self._fallback: IResource | None = None
+        self._nothing: IResource = pages.notFound()
 
     def add(self, path: str, resource: IResource) -> None:
         """Serve ``resource`` at an absolute path such as ``/v1alpha/iceconfig``, or as the fallback at ``/``.
 
-        Raises `ValueError` if the path is not absolute, or is taken (``/`` may be replaced).
+        Raises `ValueError` if the path is not absolute, or is taken.
         """
         if not path.startswith("/"):
             raise ValueError(f"{path!r} does not start with a slash")
         key = tuple(part.encode() for part in path.split("/") if part)
+        if key in self._added or (not key and self._fallback is not None):
+            raise ValueError(f"the path {path} is served by another service already; choose another")
         if not key:
             self._fallback = resource
             return
-        if key in self._added:
-            raise ValueError(f"{path} is served already")
         self._added[key] = resource
         self._longest = max(self._longest, len(key))
 
@@ -50,4 +51,4 @@ class Tree(Resource):
                 del asked.postpath[: length - 1]
                 return found
         asked.postpath.insert(0, asked.prepath.pop())
-        return self._fallback
+        return self._fallback or self._nothing

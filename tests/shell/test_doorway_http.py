@@ -211,10 +211,10 @@ class TreeTests(SynchronousTestCase):
             self.assertEqual(sum(len(one.asked) for one in self.found.values()), 0)
 
     def test_a_path_can_be_taken_once(self) -> None:
-        """Two services at one path is our mistake; the fallback may be replaced."""
+        """Two services at one path cannot both be served; that holds for the fallback too."""
         self.assertRaises(ValueError, self.tree.add, "/d/e/", Recorder())
         self.assertRaises(ValueError, self.tree.add, "d", Recorder())
-        self.tree.add("/", Never())
+        self.assertRaises(ValueError, self.tree.add, "/", Never())
 
     def test_without_a_fallback_unknown_paths_are_404(self) -> None:
         """A daemon without pages."""

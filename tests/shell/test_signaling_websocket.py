@@ -324,21 +324,40 @@ class PostTests(Case):
 class ColliderTests(SynchronousTestCase):
     """``require-join = no`` with paths at the root: signalling for another room server."""
 
+    def setUp(self) -> None:
+        self.server = Server(
+            self, pages=False, signaling=Settings(require_join=False, post_path="/", ping_interval=0))
+
     def test_two_clients_find_each_other_without_a_join(self) -> None:
         """By register and POST alone, at the root, as Collider has it."""
-        server = Server(self, signaling=Settings(require_join=False, post_path="/sig", ping_interval=0))
-        first, second, third = (WebSocket(server, Page.handshake) for _ in range(3))
+        first, second, third = (WebSocket(self.server, Page.handshake) for _ in range(3))
         first.send('{"cmd":"register","roomid":"r","clientid":"1"}')
         first.send('{"cmd":"send","msg":"early"}')
-        answer = server.request("POST", "/sig/r/1", b"posted")
-        self.assertEqual(answer.code, 200)
+        answer = self.server.request("POST", "/r/1", b"posted")
+        self.assertEqual((answer.code, answer.body), (200, b"OK\n"))
         second.send('{"cmd":"register","roomid":"r","clientid":"2"}')
         self.assertEqual(second.messages(), ["early", "posted"])
         third.send('{"cmd":"register","roomid":"r","clientid":"3"}')
         self.assertEqual(third.received()[0]["error"], "Max room capacity reached")
-        self.assertEqual(server.request("DELETE", "/sig/r/1").code, 200)
+        self.assertEqual(self.server.request("DELETE", "/r/1").code, 200)
         self.assertEqual(second.messages(), [BYE])
         self.assertTrue(first.closed)
+
+    def test_paths_are_those_of_collider(self) -> None:
+        """Not exactly two segments is 500; the status is at the root."""
+        for path in ("/", "/x", "/a/b/c"):
+            self.assertEqual(self.server.request("POST", path, b"x").code, 500, path)
+        self.assertEqual(self.server.json("GET", "/status")["openws"], 0)
+        self.assertEqual(self.server.request("GET", "/ws").code, 400)
+
+    def test_clients_made_by_post_are_bounded(self) -> None:
+        """By rate, by number of rooms, and in time."""
+        server = Server(self, pages=False, rooms=RoomsSettings(max_rooms=3),
+                        signaling=Settings(require_join=False, post_path="/", ping_interval=0))
+        codes = [server.request("POST", f"/room{number}/x", b"m").code for number in range(5)]
+        self.assertEqual(codes, [200] * 3 + [500] * 2)
+        server.wait(11)
+        self.assertEqual(server.request("POST", "/room9/x", b"m").code, 200)
 
 
 class SettingsTests(SynchronousTestCase):
