@@ -1,0 +1,1 @@
+"""A third party's package: an example of a service for rtcd."""
