@@ -108,9 +108,14 @@ async function join(name) {
   stage.phase("joining");
   view.status("status.joining");
   view.show("joining");
-  const prompt = setTimeout(() => thisCall === call && stage.prompt(true), PROMPT_MS);
+  let opened = false;
+  setTimeout(async () => {
+    if ((await thisMedia.isAsking()) && !opened && thisCall === call) {
+      stage.prompt(true);
+    }
+  }, PROMPT_MS);
   media.onOpened = () => {
-    clearTimeout(prompt);
+    opened = true;
     if (thisCall === call) {
       stage.prompt(false);
       showProblems();

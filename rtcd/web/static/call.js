@@ -53,6 +53,8 @@ export class Call {
   #membership = null;
   #initiator = false;
   #ended = false;
+  /** @type {Promise<void>} resolves when the server knows that we have gone */
+  #leaving = Promise.resolve();
   #rejoining = false;
   /** @type {import("./messages.js").PeerMessage[] | null} messages that came before there is a peer connection to take them */
   #early = [];
@@ -127,8 +129,9 @@ export class Call {
    */
   async hangUp() {
     if (!this.#ended) {
-      await this.#end("left");
+      this.#end("left");
     }
+    await this.#leaving;
   }
 
   /** The page is going away: the same with whatever the browser still lets through. */
@@ -400,11 +403,15 @@ export class Call {
   }
 
   /** @param {Phase} phase */
-  async #end(phase) {
+  #end(phase) {
     this.#ended = true;
     this.#closePeer();
     this.#media.close();
+    this.#leaving = this.#leave();
     this.#setPhase(phase);
+  }
+
+  async #leave() {
     const membership = this.#membership;
     if (membership) {
       await this.#server.leave(membership);

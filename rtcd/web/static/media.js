@@ -111,6 +111,12 @@ export class LocalMedia {
     });
   }
 
+  /** Whether a question about devices may be waiting for the user's answer. */
+  async isAsking() {
+    const kinds = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.wants(kind));
+    return isSecure() && (await Promise.all(kinds.map(permission))).some((state) => state !== "granted");
+  }
+
   /** Let go of all devices, also of those that a prompt still open may bring. */
   close() {
     this.#closed = true;

@@ -53,7 +53,6 @@ export class Stage {
     const qr = /** @type {HTMLImageElement} */ (element("qr"));
     qr.hidden = true;
     qr.src = qrUrl;
-    qr.alt = this.#texts.get("invite.qr");
   }
 
   /**

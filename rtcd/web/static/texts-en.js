@@ -59,7 +59,7 @@ export default {
   "full.retry": "Try again",
   "trouble.ice": "No relay (TURN) server could be had from the server. The call may still work, but not through strict firewalls.",
   "trouble.path": "No way for sound and pictures has been found yet. A firewall on one of the two sides may be in the way; still trying.",
-  "trouble.signaling": "The connection to the server broke and is being restored. The call itself goes on.",
+  "trouble.signaling": "The connection to the server broke and is being restored. A call in progress goes on meanwhile.",
   "device.NotAllowedError.both": "Camera and microphone are blocked for this page. The other side cannot see or hear you. To allow them, click the camera symbol or the lock next to the address, then press the buttons below.",
   "device.NotAllowedError.audio": "The microphone is blocked for this page. The other side cannot hear you. To allow it, click the symbol or the lock next to the address, then press “Mute” below.",
   "device.NotAllowedError.video": "The camera is blocked for this page. The other side cannot see you. To allow it, click the symbol or the lock next to the address, then press “Camera off” below.",

@@ -59,7 +59,7 @@ export default {
   "full.retry": "重试",
   "trouble.ice": "未能从服务器获得中继（TURN）服务器。通话仍可能成功，但无法穿过严格的防火墙。",
   "trouble.path": "暂未找到音视频的传输路径，可能被其中一方的防火墙阻挡；仍在尝试。",
-  "trouble.signaling": "与服务器的连接中断，正在恢复。通话本身不受影响。",
+  "trouble.signaling": "与服务器的连接中断，正在恢复。进行中的通话不受影响。",
   "device.NotAllowedError.both": "此页面的摄像头和麦克风已被禁止，对方看不到也听不到您。要允许使用，请点击地址栏旁的摄像头或锁形图标，然后再按下方按钮。",
   "device.NotAllowedError.audio": "此页面的麦克风已被禁止，对方听不到您。要允许使用，请点击地址栏旁的图标，然后再按下方的“静音”。",
   "device.NotAllowedError.video": "此页面的摄像头已被禁止，对方看不到您。要允许使用，请点击地址栏旁的图标，然后再按下方的“关摄像头”。",
