@@ -73,9 +73,9 @@ class IRelayPlane(Interface):
         """Send ``data`` to the client of ``five_tuple`` from the address that it asked. Never raises; drops are counted."""
 
     def open(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Open a relay socket on ``allocation.relay_host``, at an even port if ``allocation.even_port``, and return the relayed transport address it is bound to.
+        """Open a relay socket on ``allocation.relay_host`` and return the relayed transport address it is bound to.
 
-        Raises OSError when no port can be had; nothing is left behind then.
+        At an even port if ``allocation.even_port``. Raises OSError when no port can be had; nothing is left behind then.
         """
 
     def permit(allocation, peer_host, expires_at, named):  # type: ignore[no-untyped-def] # zope interfaces take no self

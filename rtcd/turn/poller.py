@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 MAX_READY = 64
 """Sockets served in one round."""
-MAX_ROUNDS = 4
+MAX_ROUNDS = 16
 """Rounds in one turn of the reactor, so that timers and streams get theirs."""
 READS_PER_ROUND = 64
 """Packets read in one round, shared among the ready sockets."""
