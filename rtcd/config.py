@@ -68,7 +68,6 @@ def parse(text: str, schemas: Mapping[str, type[Any]], base: Path = Path(".")) -
     """
     ini = configparser.RawConfigParser(
         delimiters=("=",), comment_prefixes=("#", ";"), inline_comment_prefixes=None, default_section="\0",
-        empty_lines_in_values=False,
     )
     try:
         ini.read_string(text)
@@ -80,8 +79,9 @@ def parse(text: str, schemas: Mapping[str, type[Any]], base: Path = Path(".")) -
     except configparser.MissingSectionHeaderError as error:
         raise ConfigError("", "", f"line {error.lineno} stands before any [section]; put it under one") from None
     except configparser.ParsingError as error:
-        line, what = error.errors[0]
-        raise ConfigError("", "", f"line {line} is neither [section] nor key = value: {what}") from None
+        line = error.errors[0][0]
+        what = text.split("\n")[line - 1].strip()
+        raise ConfigError("", "", f"line {line} is neither [section] nor key = value: {what[:60]!r}") from None
     found = {}
     for section in ini.sections():
         if section not in schemas:

@@ -1,0 +1,201 @@
+"""Who may import whom. Every module of the package is either core, which holds rules, or shell, which holds the world.
+
+A new file has to be put into one of the two tables below.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SHELL = {
+    "": {"context", "daemon", "interfaces", "log", "plugin", "sample", "schemas", "state", "systemd", "tap", "welcome"},
+    "doorway": {"authority", "certificates", "chain", "connections", "door", "http", "listeners", "redirect", "settings",
+                "switch", "tree"},
+    "ice": {"resource", "service", "settings"},
+    "rooms": {"memory", "settings"},
+    "signaling": {"resource", "service", "settings", "websocket"},
+    "stun": set(),
+    "turn": {"events", "listeners", "poller", "relay", "routes", "service"},
+    "web": {"assets", "pages", "resources", "service", "settings"},
+}
+"""Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
+
+CORE = {
+    "": {"bucket", "config", "metrics"},
+    "doorway": {"directory", "origin", "sniff"},
+    "ice": {"credentials"},
+    "rooms": {"room"},
+    "signaling": {"messages", "switchboard"},
+    "stun": {"attributes", "channeldata", "integrity", "message"},
+    "turn": {"addresses", "allocate", "allocation", "auth", "held", "listening", "nonce", "peers", "request",
+             "server", "settings"},
+    "web": {"parameters"},
+}
+"""Modules of rules: no Twisted, no socket, no clock, no log, no randomness that is not passed in."""
+
+OUTSIDE = ("twisted", "zope", "autobahn", "OpenSSL", "cryptography", "socket", "select", "selectors", "ssl", "asyncio",
+           "threading", "subprocess", "time", "logging", "random", "secrets", "os", "signal", "ifaddr", "segno")
+"""What no core module imports."""
+
+LIBRARY = {"signaling.messages": {"msgspec"}}
+"""Cores that are allowed a library of rules."""
+
+CORE_FRIENDS = {
+    "turn": {"stun", "config", "bucket", "metrics"},
+    "signaling": {"rooms"},
+}
+"""Which other cores, besides those of its own package, a core may import."""
+
+SHARED = {"", "doorway", "rooms"}
+"""Packages whose shells the shells of services may import: the doorway and the rooms are part of the Context."""
+
+ONLY = {
+    "autobahn": {"signaling.websocket", "signaling.resource"},
+    "OpenSSL": {"doorway.certificates", "turn.dtls"},
+    "txredisapi": {"rooms.redis"},
+}
+"""Libraries that stay in their room."""
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module below rtcd by its name without it, such as ``turn.server``."""
+    found = {}
+    for path in sorted((ROOT / "rtcd").rglob("*.py")):
+        if path.name != "__init__.py":
+            found[".".join(path.relative_to(ROOT / "rtcd").with_suffix("").parts)] = ast.parse(path.read_text())
+    return found
+
+
+def imports(tree: ast.AST, *, running: bool = True) -> Iterator[str]:
+    """Full names of what a module imports; with ``running`` those for the type checker alone are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if running and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+        else:
+            yield from imports(node, running=running)
+
+
+def package_of(name: str) -> str:
+    """``turn`` of ``turn.server``, nothing of ``config``."""
+    return name.rpartition(".")[0]
+
+
+def ours(name: str, known: dict[str, ast.Module]) -> str | None:
+    """The module of ours that an imported name is or is in."""
+    if not name.startswith("rtcd."):
+        return None
+    bare = name.removeprefix("rtcd.")
+    return bare if bare in known else package_of(bare) if package_of(bare) in known else None
+
+
+def is_core(name: str) -> bool:
+    """Whether a module is in the table of cores."""
+    return name.rpartition(".")[2] in CORE.get(package_of(name), ())
+
+
+class ImportTests(SynchronousTestCase):
+    """Read from the sources, without importing them."""
+
+    def setUp(self) -> None:
+        """All modules, parsed."""
+        self.modules = modules()
+
+    def cores(self) -> list[str]:
+        """The core modules."""
+        return [name for name in self.modules if is_core(name)]
+
+    def test_every_module_is_core_or_shell(self) -> None:
+        """A new one is put into one of the tables, a removed one is taken out."""
+        for table in (CORE, SHELL):
+            for package, names in table.items():
+                for one in names - {"listeners"}:
+                    self.assertIn(f"{package}.{one}".lstrip("."), self.modules)
+        for name in self.modules:
+            package, short = package_of(name), name.rpartition(".")[2]
+            core, shell = short in CORE.get(package, ()), short in SHELL.get(package, ())
+            self.assertTrue(core != shell, f"{name}: put it into CORE or SHELL")
+
+    def test_cores_know_nothing_of_the_world(self) -> None:
+        """Standard library of values, and no more."""
+        for name in self.cores():
+            for found in imports(self.modules[name]):
+                top = found.partition(".")[0]
+                self.assertNotIn(top, OUTSIDE, f"{name} imports {found}")
+                allowed = top in sys.stdlib_module_names or top == "rtcd" or top in LIBRARY.get(name, ())
+                self.assertTrue(allowed, f"{name} imports {found}")
+
+    def test_cores_import_cores_in_one_direction(self) -> None:
+        """Their own package's, and those of the packages below them; the plain ones at the top are for all."""
+        for name in self.cores():
+            package = package_of(name)
+            for found in filter(None, (ours(one, self.modules) for one in imports(self.modules[name]))):
+                self.assertTrue(is_core(found), f"{name} imports {found}, which is no core")
+                allowed = package_of(found) in {package, ""} | CORE_FRIENDS.get(package, set())
+                self.assertTrue(allowed, f"{name} imports {found}")
+
+    def test_services_do_not_import_each_others_shells(self) -> None:
+        """They meet in the Context."""
+        for name in self.modules:
+            package = package_of(name)
+            if is_core(name) or package == "":
+                continue
+            for found in filter(None, (ours(one, self.modules) for one in imports(self.modules[name]))):
+                allowed = is_core(found) or package_of(found) in {package, *SHARED}
+                self.assertTrue(allowed, f"{name} imports {found}")
+
+    def test_a_library_stays_in_its_room(self) -> None:
+        """Replacing it touches one file."""
+        for name, tree in self.modules.items():
+            for found in imports(tree):
+                rooms = ONLY.get(found.partition(".")[0])
+                self.assertTrue(rooms is None or name in rooms, f"{name} imports {found}")
+
+    def test_nobody_imports_tap(self) -> None:
+        """It is the end of all arrows."""
+        for name, tree in self.modules.items():
+            self.assertNotIn("tap", [ours(one, self.modules) for one in imports(tree, running=False)], name)
+
+    def test_the_reactor_is_imported_in_tap_and_inside_a_function_only(self) -> None:
+        """Everybody else is given one."""
+        for name, tree in self.modules.items():
+            found = [one for one in imports(tree, running=False) if one == "twisted.internet.reactor"]
+            self.assertTrue(not found or name == "tap", name)
+        top = [name for node in self.modules["tap"].body if not isinstance(node, ast.FunctionDef) for name in imports(node)]
+        self.assertNotIn("twisted.internet.reactor", top)
+
+    def test_nobody_asks_the_system_for_the_time(self) -> None:
+        """The time is the clock's that one was given."""
+        for name, tree in self.modules.items():
+            calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+            self.assertFalse(calls & {"time.time", "time", "datetime.now", "datetime.datetime.now", "time.monotonic"}, name)
+
+    def test_unit_tests_have_no_reactor(self) -> None:
+        """A rule whose test needs one is in the wrong module."""
+        for path in sorted((ROOT / "tests" / "unit").glob("*.py")):
+            found = list(imports(ast.parse(path.read_text())))
+            self.assertEqual([one for one in found if one.startswith("twisted.internet.reactor")], [], path.name)
+
+    def test_importing_a_core_installs_no_reactor(self) -> None:
+        """Seen from the outside, each core on its own, in a fresh interpreter."""
+        program = (
+            "import importlib, sys\n"
+            "before = set(sys.modules)\n"
+            "for name in sys.argv[1:]:\n"
+            "    importlib.import_module('rtcd.' + name)\n"
+            "    loaded = {one.partition('.')[0] for one in set(sys.modules) - before} & {'twisted', 'zope', 'OpenSSL'}\n"
+            "    assert not loaded, (name, sorted(loaded))\n")
+        done = subprocess.run([sys.executable, "-c", program, *self.cores()], cwd=ROOT, capture_output=True, text=True,
+                              timeout=60, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
