@@ -15,6 +15,7 @@ from rtcd.doorway.directory import Listener
 from rtcd.stun.attributes import LIFETIME, NONCE, REALM, USERNAME, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, Address
 from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.service import Settings, TurnService, makeService
 from tests.fakes_turn import UDP, code_of, make_context
 
@@ -195,6 +196,34 @@ class Serving(ServiceTestCase):
     def test_external_address_and_relay_address_are_the_operators(self) -> None:
         self.start(external_ip=("203.0.113.9/127.0.0.2",), relay_ip=("127.0.0.2",))
         self.assertEqual(self.allocate()[0], "203.0.113.9")
+
+    def test_daemons_with_one_nonce_secret_take_each_others_nonces(self) -> None:
+        five_tuple = FiveTuple("udp", ("192.0.2.7", 1), ("192.0.2.1", 3478))
+        nonces = []
+        for secret in ("shared", "shared", "", ""):
+            service = self.start(nonce_secret=secret)
+            server = service._server
+            if server is not None:
+                nonces.append(server.authenticator.nonces.issue(five_tuple, 1000.0))
+            service.stopService()
+        self.assertEqual(nonces[0], nonces[1])
+        self.assertEqual(len(set(nonces)), 3)
+
+    def test_sockets_have_the_buffer_that_the_operator_wants(self) -> None:
+        for wanted in (16384, 65536):
+            service = self.start(socket_buffer=wanted)
+            plane = service._plane
+            sizes = [] if plane is None else [
+                one.sock.getsockopt(socket.SOL_SOCKET, option) for one in plane._listeners.values()
+                for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
+            self.assertEqual(sizes, [2 * wanted] * 2)  # Linux doubles what is asked for
+            service.stopService()
+
+    def test_fingerprint_goes_on_everything_if_the_operator_wants(self) -> None:
+        service = self.start(fingerprint=True)
+        answer = self.ask(encode(Method.BINDING, Class.REQUEST, bytes(12)))
+        self.assertTrue(answer is not None and answer.fingerprint_at)
+        self.assertTrue(service._plane is not None and service._plane.fingerprint)
 
     def test_own_listeners_are_refused_as_peers_whenever_they_open(self) -> None:
         self.start(allow_loopback_peers=True)
