@@ -11,6 +11,9 @@ import segno
 
 from rtcd.doorway.directory import Directory, Listener
 
+_LANS = tuple(map(ipaddress.ip_network, ("192.168.0.0/16", "10.0.0.0/8")))
+"""Where homes and offices are, the likeliest first; the bridges of containers are in 172.16.0.0/12."""
+
 
 def welcome(directory: Directory, public_origin: str | None, addresses: Iterable[str] | None = None) -> str:
     """The text to print; ``addresses`` are this machine's, found by itself if they are not given."""
@@ -60,8 +63,13 @@ def rank(addresses: Iterable[str]) -> list[str]:
     """LAN addresses first, then public ones, IPv4 before IPv6; ``localhost`` stands for the loopback ones at the end."""
     given = [ipaddress.ip_address(one) for one in addresses]
     outer = sorted({one for one in given if not one.is_loopback},
-                   key=lambda one: (one.version, not one.is_private, int(one)))
+                   key=lambda one: (one.version, _distance(one), int(one)))
     return [*map(str, outer), "localhost"]
+
+
+def _distance(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    near = next((index for index, one in enumerate(_LANS) if address.version == 4 and address in one), len(_LANS))
+    return near if address.is_private else len(_LANS) + 1
 
 
 def _link(host: str, port: int) -> str:

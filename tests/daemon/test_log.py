@@ -1,0 +1,123 @@
+"""The log observer: level, format, file."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.python.log import LogPublisher as LegacyPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from rtcd.config import ConfigError
+from rtcd.log import MAX_LINE_CHARS, Log, LogSettings
+
+
+class LogTests(SynchronousTestCase):
+    """One observer, written to through a real publisher."""
+
+    def setUp(self) -> None:
+        """A folder for the file."""
+        self.path = Path(self.mktemp())
+
+    def logger(self, log: Log) -> Logger:
+        """Somebody who logs."""
+        return Logger(namespace="rtcd.test", observer=LogPublisher(log))
+
+    def written(self, act: Any, **settings: Any) -> str:
+        """What stands in the file afterwards."""
+        log = Log(LogSettings(file=str(self.path), **settings))
+        act(self.logger(log))
+        self.addCleanup(log.use, LogSettings())
+        return self.path.read_text()
+
+    def test_it_is_an_observer(self) -> None:
+        """As twistd wants it."""
+        self.assertTrue(verifyObject(ILogObserver, Log(LogSettings())))
+
+    def test_a_line_has_time_place_level_and_text(self) -> None:
+        """Each event is one line, whatever is in it."""
+        text = self.written(lambda log: log.info("{room} was\nopened", room="lounge"))
+        self.assertRegex(text, r"^\d{4}-\d\d-\d\dT\S+ \[rtcd.test#info\] lounge was opened\n$")
+
+    def test_less_important_events_are_left_out(self) -> None:
+        """Below the level."""
+        def act(log: Logger) -> None:
+            for name in ("debug", "info", "warn", "error", "critical"):
+                getattr(log, name)(f"this is {name}")
+
+        for level, lines in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2), ("critical", 1)):
+            self.path = Path(self.mktemp())
+            self.assertEqual(self.written(act, level=level).count("\n"), lines, level)
+
+    def test_json_keeps_the_fields_apart(self) -> None:
+        """One object a line."""
+        text = self.written(lambda log: log.info("{room} was\nopened", room="lounge"), format="json")
+        self.assertEqual(text.count("\n"), 1)
+        event = json.loads(text)
+        self.assertEqual((event["room"], event["log_namespace"]), ("lounge", "rtcd.test"))
+
+    def test_a_long_line_is_cut(self) -> None:
+        """Text from the network may be in it."""
+        text = self.written(lambda log: log.info("{it}", it="x" * 2 * MAX_LINE_CHARS))
+        self.assertLessEqual(len(text), MAX_LINE_CHARS + 1)
+
+    def test_a_failure_keeps_its_traceback(self) -> None:
+        """It is our bug, and to be reported."""
+        def act(log: Logger) -> None:
+            try:
+                raise RuntimeError("ours")
+            except RuntimeError:
+                log.failure("it broke")
+
+        text = self.written(act)
+        self.assertIn("Traceback", text)
+        self.assertGreater(text.count("\n"), 2)
+
+    def test_text_that_is_no_utf_8_is_no_fault(self) -> None:
+        """A lone surrogate comes from a file name."""
+        self.assertIn("\\udc80", self.written(lambda log: log.info("{it}", it="\udc80")))
+
+    def test_the_file_is_opened_again(self) -> None:
+        """When the settings are taken over again, as at a reload."""
+        log = Log(LogSettings(file=str(self.path)))
+        self.addCleanup(log.use, LogSettings())
+        self.path.rename(f"{self.path}.1")
+        log.use(LogSettings(file=str(self.path)))
+        self.logger(log).info("afterwards")
+        self.assertIn("afterwards", self.path.read_text())
+
+    def test_a_file_that_cannot_be_opened_leaves_the_old_one(self) -> None:
+        """The operator is told, and the log goes on."""
+        log = Log(LogSettings(file=str(self.path)))
+        self.addCleanup(log.use, LogSettings())
+        fault = self.assertRaises(ConfigError, log.use, LogSettings(file=str(self.path / "below")))
+        self.assertTrue(str(fault).startswith("[log] file: "))
+        self.logger(log).info("still here")
+        self.assertIn("still here", self.path.read_text())
+
+    def test_a_reload_does_not_write_into_what_twistd_made_of_standard_output(self) -> None:
+        """That would log what is logged, without end."""
+        real, fake = io.StringIO(), io.StringIO()
+        self.patch(sys, "__stdout__", real)
+        self.patch(sys, "stdout", fake)
+        log = Log(LogSettings())
+        log.use(LogSettings(level="debug"))
+        self.logger(log).debug("hello")
+        self.assertEqual(("hello" in real.getvalue(), fake.getvalue()), (True, ""))
+
+    def test_twisteds_words_about_each_port_are_debug(self) -> None:
+        """Other old-style lines are shown."""
+        def act(log: Logger) -> None:
+            for text in ("DoorSite starting on 8443", "(TCP Port 8443 Closed)", "something else"):
+                old = LegacyPublisher(log.observer, log.observer)
+                old.msg(text)
+            log.info("the show is starting on Monday")
+
+        self.assertEqual(self.written(act).count("\n"), 2)
+        self.path = Path(self.mktemp())
+        self.assertEqual(self.written(act, level="debug").count("\n"), 4)
