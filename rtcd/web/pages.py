@@ -26,6 +26,9 @@ STATIC = Path(__file__).parent / "static"
 PARAMETERS = "<!--rtcd:parameters-->"
 BASE = "{{base}}"
 
+MAX_QR_CHARS = 1000
+"""A longer link makes a code that no camera reads."""
+
 _SAFE = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
@@ -95,7 +98,7 @@ class Page(Resource):
 
 
 class QrCode(Resource):
-    """``GET /qr.svg?room=NAME``: the room's link, for the camera of a phone."""
+    """``GET /qr.svg?room=NAME``: the room's link with the other arguments, for the camera of a phone."""
 
     isLeaf = True
 
@@ -107,9 +110,11 @@ class QrCode(Resource):
         """An SVG, black on white with a quiet zone."""
         args = arguments(request.args)
         name = args.pop("room", "")
-        if not NAME.fullmatch(name) or len(name) > 256:
+        if not NAME.fullmatch(name):
             return _plain(request, 404, "No such room name.")
-        link = room_link(self.rooms.site(request).origin, name, {})
+        link = room_link(self.rooms.site(request).origin, name, args)
+        if len(link) > MAX_QR_CHARS:
+            return _plain(request, 404, "The link is too long for a QR code.")
         drawing = io.BytesIO()
         segno.make(link, error="m", micro=False).save(
             drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { normalise, ownUrl, peerConfiguration, roomOfPath, roomPath, shareLink, usableIceServers } from "../../rtcd/web/static/parameters.js";
+import { normalise, ownUrl, peerConfiguration, qrPath, roomOfPath, roomPath, shareLink, usableIceServers } from "../../rtcd/web/static/parameters.js";
 
 const PAGE = { protocol: "https:", host: "call.example:8443", origin: "https://call.example:8443", search: "?it=relay" };
 
@@ -63,4 +63,9 @@ test("an empty object gives a page that still works", () => {
   assert.equal(parameters.wssUrl, "wss://call.example:8443/ws");
   assert.deepEqual(parameters.mediaConstraints, { audio: true, video: true });
   assert.equal(parameters.iceServerRequestUrl, "");
+});
+
+test("the QR code carries the arguments of the link", () => {
+  assert.equal(qrPath("", "a-b_c", ""), "/qr.svg?room=a-b_c");
+  assert.equal(qrPath("/calls", "room1", "?it=relay&room=other"), "/calls/qr.svg?it=relay&room=room1");
 });

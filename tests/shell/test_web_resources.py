@@ -225,7 +225,9 @@ class PageTests(SynchronousTestCase):
         answer = self.server.request("GET", "/qr.svg?room=room1")
         self.assertEqual((answer.code, answer.header("content-type")), (200, "image/svg+xml"))
         self.assertIn(b"<svg", answer.body)
+        self.assertNotEqual(self.server.request("GET", "/qr.svg?room=room1&it=relay").body, answer.body)
         self.assertEqual(self.server.request("GET", "/qr.svg?room=%3C").code, 404)
+        self.assertEqual(self.server.request("GET", "/qr.svg?room=room1&x=" + "y" * 1000).code, 404)
         self.assertEqual(self.server.request("GET", "/qr.svg").code, 404)
 
     def test_former_hosts_redirect_to_the_public_url(self) -> None:

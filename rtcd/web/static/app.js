@@ -7,7 +7,7 @@ import { Call } from "./call.js";
 import { FrameWatch } from "./frames.js";
 import { isSecure, LocalMedia } from "./media.js";
 import { isNumberName, isRoomName, randomRoomName, RecentRooms } from "./names.js";
-import { readParameters, roomOfPath, roomPath, shareLink } from "./parameters.js";
+import { qrPath, readParameters, roomOfPath, roomPath, shareLink } from "./parameters.js";
 import { Stage } from "./stage.js";
 import { chooseLanguage, Texts } from "./texts.js";
 import { element, View } from "./view.js";
@@ -93,7 +93,7 @@ async function join(name) {
   clearNotices();
   stage.clearRemote();
   const link = shareLink(parameters, name, location);
-  stage.invite(link, `${parameters.base}/qr.svg?room=${encodeURIComponent(name)}`);
+  stage.invite(link, qrPath(parameters.base, name, location.search));
   media = new LocalMedia(parameters.mediaConstraints);
   const thisMedia = media;
   const thisCall = new Call({ room: name, query: location.search, parameters, media }, listenerOf(() => thisCall === call));
@@ -438,6 +438,9 @@ async function begin() {
   connectButtons();
   connectKeys();
   connectBrowser();
+  if (parameters.headerMessage) {
+    view.notice("header", "plain", { text: parameters.headerMessage });
+  }
   parameters.errorMessages.forEach((text, index) => view.notice(`server-error-${index}`, "error", { text }));
   parameters.warningMessages.forEach((text, index) => view.notice(`server-warning-${index}`, "warning", { text }));
   enter();

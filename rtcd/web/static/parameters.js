@@ -11,6 +11,7 @@
  * @property {string | null} roomId
  * @property {string | null} roomLink
  * @property {boolean} full whether the room of this page had no free seat when the page was served
+ * @property {string} headerMessage a line of the operator's, or empty
  * @property {string[]} errorMessages
  * @property {string[]} warningMessages
  * @property {boolean} isLoopback
@@ -48,6 +49,7 @@ export function normalise(given, location) {
     roomId: given.roomId ?? null,
     roomLink: given.roomLink ?? null,
     full: given.full === true,
+    headerMessage: given.headerMessage ?? "",
     errorMessages: given.errorMessages ?? [],
     warningMessages: given.warningMessages ?? [],
     isLoopback: given.isLoopback === true,
@@ -113,6 +115,19 @@ export function shareLink(parameters, room, location) {
  */
 export function roomPath(base, room, search) {
   return `${base}/r/${encodeURIComponent(room)}${search}`;
+}
+
+/**
+ * The picture of a room's link, with the arguments that the link carries.
+ * @param {string} base
+ * @param {string} room
+ * @param {string} search the page's query string, with "?"
+ * @returns {string}
+ */
+export function qrPath(base, room, search) {
+  const args = new URLSearchParams(search);
+  args.set("room", room);
+  return `${base}/qr.svg?${args}`;
 }
 
 /**

@@ -149,7 +149,7 @@ export class View {
   /**
    * Show a notice until it is dismissed or withdrawn; the same id replaces itself.
    * @param {string} id
-   * @param {"error" | "warning"} gravity
+   * @param {"error" | "warning" | "plain"} gravity
    * @param {{key?: string, text?: string, values?: Record<string, string>}} what a text of ours, or the server's own words
    */
   notice(id, gravity, { key, text, values }) {
