@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rtcd.daemon import DaemonSettings
-from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.interfaces import IServicePlugin
 from rtcd.log import LogSettings
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.tls.settings import TlsSettings
 
 SHARED: dict[str, type[Any]] = {
     "daemon": DaemonSettings,

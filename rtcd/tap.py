@@ -22,7 +22,6 @@ from rtcd.config import ConfigError, changes, parse
 from rtcd.context import Context
 from rtcd.daemon import Daemon, Reloads, state_directory
 from rtcd.doorway.door import Doorway
-from rtcd.doorway.settings import TlsSettings
 from rtcd.ice.credentials import Credentials
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.interfaces import IServicePlugin
@@ -34,6 +33,7 @@ from rtcd.rooms.settings import RoomsSettings
 from rtcd.schemas import SHARED, Schemas
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
+from rtcd.tls.settings import TlsSettings
 from rtcd.welcome import welcome
 
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]

@@ -6,10 +6,10 @@ import io
 import ipaddress
 from collections.abc import Iterable
 
-import ifaddr
 import segno
 
 from rtcd.doorway.directory import Directory, Listener
+from rtcd.machine import own_addresses
 
 _LANS = tuple(map(ipaddress.ip_network, ("192.168.0.0/16", "10.0.0.0/8")))
 """Where homes and offices are, the likeliest first; the bridges of containers are in 172.16.0.0/12."""
@@ -46,17 +46,6 @@ def ports(directory: Directory) -> list[str]:
         span = str(one.port) if one.last_port is None else f"{one.port}-{one.last_port}"
         found.setdefault((protocol, span), _purpose(one))
     return [f"{protocol} {span:<13}{purpose}" for (protocol, span), purpose in found.items()]
-
-
-def own_addresses() -> list[str]:
-    """Every address of this machine's interfaces, link-local ones left out."""
-    found = []
-    for adapter in ifaddr.get_adapters():
-        for one in adapter.ips:
-            text = one.ip if isinstance(one.ip, str) else one.ip[0]
-            if not ipaddress.ip_address(text).is_link_local:
-                found.append(text)
-    return found
 
 
 def rank(addresses: Iterable[str]) -> list[str]:

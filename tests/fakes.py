@@ -19,9 +19,10 @@ from zope.interface import directlyProvides, providedBy
 
 from rtcd.doorway.door import Doorway
 from rtcd.doorway.http import DoorSite
-from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
+from rtcd.tls.settings import TlsSettings
 
 CLIENT = IPv4Address("TCP", "192.0.2.7", 40000)
 SERVER = IPv4Address("TCP", "192.0.2.1", 8443)

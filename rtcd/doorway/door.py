@@ -15,18 +15,19 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
-from rtcd.doorway.certificates import Certificates
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.http import DoorSite
 from rtcd.doorway.listeners import open_listeners
 from rtcd.doorway.origin import Authority, parse_authority, parse_public_url, unmapped
 from rtcd.doorway.redirect import CA_PATH, AuthorityFile, Redirect
-from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.switch import HTTP_ALPN, OuterFactory, PlainFactory, TlsFactory
 from rtcd.doorway.tree import Tree
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
+from rtcd.tls.certificates import Certificates
+from rtcd.tls.settings import TlsSettings
 
 SERVICE = "web"
 """The name of our listeners in the directory."""

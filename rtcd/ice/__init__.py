@@ -1,1 +1,1 @@
-
+"""Time-limited TURN credentials: issued, handed out by HTTP, checked."""

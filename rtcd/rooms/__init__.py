@@ -1,1 +1,1 @@
-
+"""Rooms: their rules, and the store that keeps them."""

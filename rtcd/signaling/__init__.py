@@ -1,1 +1,1 @@
-
+"""Collider's protocol: a WebSocket and its HTTP half, acting on the rooms."""

@@ -8,10 +8,10 @@ from twisted.logger import Logger
 
 from rtcd.bucket import Buckets
 from rtcd.metrics import Counter, Metrics
+from rtcd.plane.relay import DROPS
 from rtcd.stun.attributes import Address
 from rtcd.stun.message import Method
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.relay import DROPS
 
 MAX_SHOWN_NAME = 64
 """Characters of a name that a stranger made up, in the log."""

@@ -1,6 +1,6 @@
 """`TurnService`: opens the sockets, joins server and relay plane, keeps the one timer, takes reloads over.
 
-The rules are in rtcd.turn.server, the packets in rtcd.turn.relay, the keys of the ini in rtcd.turn.settings.
+The rules are in rtcd.turn.server, the packets in rtcd.plane.relay, the keys of the ini in rtcd.turn.settings.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from twisted.logger import Logger
 from rtcd.bucket import Buckets
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
+from rtcd.machine import own_addresses
+from rtcd.plane.poller import Poller
+from rtcd.plane.relay import PythonRelayPlane
 from rtcd.stun.attributes import Address, family_of
 from rtcd.turn.addresses import Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple
@@ -28,11 +31,8 @@ from rtcd.turn.events import Events
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.peers import PeerPolicy, parse_ranges
-from rtcd.turn.poller import Poller
-from rtcd.turn.relay import PythonRelayPlane
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
-from rtcd.welcome import own_addresses
 
 if TYPE_CHECKING:
     from rtcd.context import Context

@@ -1,1 +1,1 @@
-
+"""AppRTC's room server by HTTP, and the call page."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.directory import Directory, Listener
-from rtcd.welcome import own_addresses, ports, rank, welcome
+from rtcd.machine import own_addresses
+from rtcd.welcome import ports, rank, welcome
 
 ADDRESSES = ["127.0.0.1", "2620:fe::9", "9.9.9.9", "172.17.0.1", "10.0.0.5", "192.168.1.20", "fd00::5", "::1"]
 

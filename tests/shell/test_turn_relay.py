@@ -13,13 +13,13 @@ from zope.interface.verify import verifyObject
 
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Counter
+from rtcd.plane.poller import Poller
+from rtcd.plane.relay import DROPS, PythonRelayPlane
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode
 from rtcd.turn.addresses import Ports
 from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
-from rtcd.turn.poller import Poller
-from rtcd.turn.relay import DROPS, PythonRelayPlane
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
 

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError, section_from
 from rtcd.doorway.origin import Authority, parse_authority, parse_public_url, unmapped
-from rtcd.doorway.settings import DoorwaySettings, TlsSettings
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.tls.settings import TlsSettings
 
 GOOD = {
     "example.org": Authority("example.org", None),

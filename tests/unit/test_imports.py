@@ -16,14 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).resolve().parents[2]
 
 SHELL = {
-    "": {"context", "daemon", "interfaces", "log", "plugin", "sample", "schemas", "state", "systemd", "tap", "welcome"},
-    "doorway": {"authority", "certificates", "chain", "connections", "door", "http", "listeners", "redirect", "settings",
-                "switch", "tree"},
+    "": {"context", "daemon", "interfaces", "log", "machine", "plugin", "sample", "schemas", "state", "systemd", "tap",
+         "welcome"},
+    "doorway": {"connections", "door", "http", "listeners", "redirect", "settings", "switch", "tree"},
     "ice": {"resource", "service", "settings"},
     "rooms": {"memory", "settings"},
     "signaling": {"resource", "service", "settings", "websocket"},
+    "plane": {"poller", "relay", "routes"},
     "stun": set(),
-    "turn": {"events", "listeners", "poller", "relay", "routes", "service"},
+    "tls": {"authority", "certificates", "chain", "settings"},
+    "turn": {"events", "listeners", "service"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
@@ -54,12 +56,13 @@ CORE_FRIENDS = {
 }
 """Which other cores, besides those of its own package, a core may import."""
 
-SHARED = {"", "doorway", "rooms"}
-"""Packages whose shells the shells of services may import: the doorway and the rooms are part of the Context."""
+SHARED = {"", "doorway", "plane", "rooms", "tls"}
+"""Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
+of the Context; the plane is what the TURN service moves packets with."""
 
 ONLY = {
     "autobahn": {"signaling.websocket", "signaling.resource"},
-    "OpenSSL": {"doorway.certificates", "turn.dtls"},
+    "OpenSSL": {"tls.certificates", "turn.dtls"},
     "txredisapi": {"rooms.redis"},
 }
 """Libraries that stay in their room."""

@@ -16,12 +16,12 @@ from zope.interface import implementer
 
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Counter
+from rtcd.plane.poller import Poller
+from rtcd.plane.routes import Relay, Route, SocketAddress
 from rtcd.stun.attributes import Address, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.poller import Poller
-from rtcd.turn.routes import Relay, Route, SocketAddress
 
 DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed")
 """Why a datagram is dropped here. ``no-protocol``: from a client, and neither STUN nor ChannelData."""

@@ -14,11 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from rtcd.config import ConfigError
-from rtcd.doorway.authority import DAY_S, Pair, issue, make_authority, names_of
-from rtcd.doorway.certificates import POLL_S, Certificates
-from rtcd.doorway.settings import TlsSettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
+from rtcd.tls.authority import DAY_S, Pair, issue, make_authority, names_of
+from rtcd.tls.certificates import POLL_S, Certificates
+from rtcd.tls.settings import TlsSettings
 
 NOW = 1_790_000_000.0
 

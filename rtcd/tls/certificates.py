@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import ifaddr
 from OpenSSL import SSL
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -22,11 +21,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from rtcd.config import ConfigError
-from rtcd.doorway.authority import DAY_S, fits, issue, make_authority, names_of, read_pair, wanted_names
-from rtcd.doorway.chain import Chain, load_chain
-from rtcd.doorway.settings import TlsSettings
+from rtcd.machine import own_addresses
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
+from rtcd.tls.authority import DAY_S, fits, issue, make_authority, names_of, read_pair, wanted_names
+from rtcd.tls.chain import Chain, load_chain
+from rtcd.tls.settings import TlsSettings
 
 POLL_S = 10.0
 """How often the operator's certificate files are looked at."""
@@ -39,12 +39,6 @@ _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _MTime = tuple[int, int, int]
 
 Names = Callable[[], Iterable[str]]
-
-
-def interface_addresses() -> list[str]:
-    """Every address of this machine's interfaces, without scopes; link-local IPv6 is no use in a URL."""
-    found = [ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips]
-    return [one for one in found if not one.lower().startswith("fe80:")]
 
 
 def host_name() -> str:
@@ -72,7 +66,7 @@ class Certificates(Service):
         *,
         alpn: Callable[[], list[bytes]],
         extra_names: Iterable[str] = (),
-        machine_names: Callable[[], tuple[str, list[str]]] = lambda: (host_name(), interface_addresses()),
+        machine_names: Callable[[], tuple[str, list[str]]] = lambda: (host_name(), own_addresses()),
     ) -> None:
         self._reactor = reactor
         self._settings = settings

@@ -1,7 +1,7 @@
 """`Relay`: one allocation's relay socket, and the routes between its client and its peers.
 
 Packets with a channel are forwarded by dictionaries alone; from other permitted peers come Data indications.
-Part of the Python relay plane, rtcd.turn.relay, which lends its buffer and its counters.
+Part of the Python relay plane, rtcd.plane.relay, which lends its buffer and its counters.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rtcd.plane.poller import Read
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Method, encode
 from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, Traffic
-from rtcd.turn.poller import Read
 
 if TYPE_CHECKING:
-    from rtcd.turn.relay import Listener, PythonRelayPlane
+    from rtcd.plane.relay import Listener, PythonRelayPlane
 
 SocketAddress = tuple[Any, ...]
 """An address as the socket module has it: two values for IPv4, four for IPv6."""

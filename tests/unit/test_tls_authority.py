@@ -7,7 +7,7 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.doorway.authority import (
+from rtcd.tls.authority import (
     DAY_S,
     MAX_NAMES,
     RENEW_DAYS,
