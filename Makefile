@@ -20,11 +20,13 @@ run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
 test: $(VENV)/.test programs
-	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests
-	@if [ ! -d tests/js ]; then :; elif command -v node >/dev/null; then \
-		files=$$(find tests/js -name '*test*.js' -o -name '*test*.mjs'); \
-		if [ -n "$$files" ]; then node --test $$files; fi; \
-	else echo "node is not installed: tests/js is skipped"; [ "$$RTCD_REQUIRE_INTEROP" != 1 ]; fi
+	@failed=0; \
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests || failed=1; \
+	files=$$(find tests/js \( -name '*test*.js' -o -name '*test*.mjs' \) 2>/dev/null); \
+	if [ -z "$$files" ]; then :; \
+	elif command -v node >/dev/null; then node --test $$files || failed=1; \
+	else echo "node is not installed: tests/js is skipped"; [ "$$RTCD_REQUIRE_INTEROP" != 1 ] || failed=1; fi; \
+	exit $$failed
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

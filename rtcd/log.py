@@ -95,6 +95,11 @@ def use(settings: LogSettings, *, background: bool = False) -> Log:
     return _current[0]
 
 
+def in_use() -> bool:
+    """Whether the log goes here at all; ``twistd --logfile`` has one of its own."""
+    return bool(_current)
+
+
 def observer() -> ILogObserver:
     """What twistd asks for: the process's log."""
     return _current[0] if _current else use(LogSettings())

@@ -162,6 +162,8 @@ def _take_reloads(
     """What of the shared sections changes while the daemon runs."""
 
     def take_log(old: LogSettings, new: LogSettings) -> list[str]:
+        if not log.in_use():
+            return []
         log.use(new)
         return list(changes(old, new))
 
