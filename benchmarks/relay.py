@@ -42,11 +42,13 @@ def main() -> None:
     trees = {"rtcd": CHECKOUT, **{f"rtcd {tree.name}": tree.resolve() for tree in given.tree}}
     hosts = {name: f"127.0.0.{number}" for number, name in enumerate((PEER, *trees), 11)}
     results = Results()
-    for number in range(given.rounds):
-        one_round(results, number, hosts, trees, given.seconds, wanted)
-        print(f"round {number + 1} of {given.rounds} done", flush=True)
-    report(results, list(hosts))
-    conclusion()
+    try:
+        for number in range(given.rounds):
+            one_round(results, number, hosts, trees, given.seconds, wanted)
+            print(f"round {number + 1} of {given.rounds} done", flush=True)
+    finally:
+        report(results, list(hosts))
+        conclusion()
 
 
 def one_round(

@@ -21,7 +21,7 @@ SERVER_CPU = 0
 
 QUIET = 0.15
 """CPUs that the rest of the machine may use while something is measured."""
-QUIET_WAIT_S = 30
+QUIET_WAIT_S = 60
 ATTEMPTS = 4
 
 repeated: list[str] = []

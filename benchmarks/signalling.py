@@ -78,15 +78,17 @@ def main() -> None:
             return rtcd_signalling(
                 PLAIN, TLS, certificate, tree=trees[name], cpu=SERVER_CPU, name=name, ping=case.ping, require=case.join)
 
-        for number in range(given.rounds):
-            for index, case in enumerate(chosen):
-                for name in in_turn(names, number + index):
-                    if name == PEER and not case.peer:
-                        continue
-                    results.add(case.title, name, run(functools.partial(start, name, case), name, case, given.seconds))
-            print(f"round {number + 1} of {given.rounds} done", flush=True)
-    report(results, chosen, names)
-    conclusion()
+        try:
+            for number in range(given.rounds):
+                for index, case in enumerate(chosen):
+                    for name in in_turn(names, number + index):
+                        if name == PEER and not case.peer:
+                            continue
+                        results.add(case.title, name, run(functools.partial(start, name, case), name, case, given.seconds))
+                print(f"round {number + 1} of {given.rounds} done", flush=True)
+        finally:
+            report(results, chosen, names)
+            conclusion()
 
 
 def run(start: Callable[[], Server], name: str, case: Case, seconds: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ class DoorwaySettings:
     """Where the daemon listens for browsers, and how much it takes from them."""
 
     https: tuple[str, ...] = option(
-        ("tcp:8443",), "Endpoints for HTTPS, WSS and TURNS together. A bare tcp:PORT takes IPv6 and IPv4."
+        ("tcp:8443",), "Endpoints for HTTPS and WSS together. A bare tcp:PORT takes IPv6 and IPv4."
     )
     http: tuple[str, ...] = option(("tcp:8080",), "Endpoints that only redirect to HTTPS. Empty for none.")
     plain: tuple[str, ...] = option(
