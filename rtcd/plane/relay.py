@@ -149,7 +149,7 @@ class PythonRelayPlane:
         self._relays[allocation].permit(peer_host, expires_at, named, self._clock.seconds())
 
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
-        self._relays[allocation].bind(channel, peer, expires_at)
+        self._relays[allocation].bind(channel, peer, expires_at, self._clock.seconds())
 
     def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
         self._relays[allocation].send(peer, data)

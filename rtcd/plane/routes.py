@@ -16,7 +16,7 @@ from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, Traffic
+from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, Traffic
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import Listener, PythonRelayPlane
@@ -45,13 +45,11 @@ class Route:
 class Permit:
     """A permitted peer host."""
 
-    __slots__ = ("named", "routes", "until")
+    __slots__ = ("named", "until")
 
     def __init__(self) -> None:
         self.until = 0.0
         self.named = ""
-        self.routes: list[Route] = []
-        """The channels to peers on this host, which end when the permission does."""
 
 
 class Relay:
@@ -67,6 +65,8 @@ class Relay:
         self.channels: dict[int, Route] = {}
         self.peers: dict[SocketAddress, Route] = {}
         self.permits: dict[str, Permit] = {}
+        self.routes: dict[str, dict[int, Route]] = {}
+        """The values of `channels` by the host of their peer: they end when its permission does."""
         self._done = Traffic()
         """What was moved outside of the channels that are there now."""
 
@@ -130,25 +130,29 @@ class Relay:
                 for ended in [name for name, one in self.permits.items() if now >= one.until]:
                     del self.permits[ended]
             permit = self.permits[host] = Permit()
-            permit.routes = [route for route in self.channels.values() if route.host == host]
         permit.until, permit.named = expires_at, named
-        for route in permit.routes:
-            route.until = min(route.channel_until, expires_at)
+        routes = self.routes.get(host)
+        if routes is not None:
+            for route in routes.values():
+                route.until = min(route.channel_until, expires_at)
 
-    def bind(self, channel: int, peer: Address, expires_at: float) -> None:
+    def bind(self, channel: int, peer: Address, expires_at: float, now: float) -> None:
         """See IRelayPlane."""
         host, target = peer[0], socket_address(peer)
-        permit = self.permits.setdefault(host, Permit())
+        permit = self.permits.get(host)
         route = self.channels.get(channel)
         if route is None or route.peer != target:
             for old in (route, self.peers.get(target)):
                 if old is not None:
                     self._unbind(old)
+            if len(self.channels) >= MAX_CHANNELS:
+                for ended in [one for one in self.channels.values() if now >= one.channel_until]:
+                    self._unbind(ended)
             route = self.channels[channel] = self.peers[target] = Route(channel, host, target, self.sock.sendto)
-            permit.routes.append(route)
+            self.routes.setdefault(host, {})[channel] = route
             self._listener.clients.setdefault(self._client, self.channels)
         route.channel_until = expires_at
-        route.until = min(expires_at, permit.until)
+        route.until = min(expires_at, permit.until) if permit is not None else 0.0
 
     def send(self, peer: Address, data: bytes) -> None:
         """See IRelayPlane."""
@@ -170,9 +174,10 @@ class Relay:
     def _unbind(self, route: Route) -> None:
         del self.channels[route.channel]
         del self.peers[route.peer]
-        permit = self.permits.get(route.host)
-        if permit is not None:
-            permit.routes.remove(route)
+        routes = self.routes[route.host]
+        del routes[route.channel]
+        if not routes:
+            del self.routes[route.host]
         self._count(route.sent_packets, route.sent_bytes, route.received_packets, route.received_bytes)
 
     def _count(

@@ -102,10 +102,11 @@ def permissions_fit(server: TurnServer, request: Request) -> Error | None:
 
 
 def permissions_are_installed(server: TurnServer, request: Request) -> Error | None:
-    """All of them, now that none can fail."""
+    """All of them, now that none can fail; a host once, however often it is named."""
     allocation = request.allocation
     expires_at = request.now + server.rules.permission_lifetime
-    for (named, _), (host, _) in zip(request.named, request.peers, strict=True):
+    hosts = {host: named for (named, _), (host, _) in zip(request.named, request.peers, strict=True)}
+    for host, named in hosts.items():
         allocation.permit(host, expires_at)
         server.plane.permit(allocation, host, expires_at, named)
     return None

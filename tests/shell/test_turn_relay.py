@@ -19,7 +19,7 @@ from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode
 from rtcd.turn.addresses import Ports
-from rtcd.turn.allocation import MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
+from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
 
@@ -204,6 +204,29 @@ class Ends(PlaneTestCase):
             self.clock.advance(1)
             self.plane.permit(allocation, f"8.8.{index >> 8}.{index & 255}", self.clock.seconds() + 300, "8.8.8.8")
         self.assertLessEqual(len(self.plane._relays[allocation].permits), MAX_PERMISSIONS)
+
+    def test_ended_channels_do_not_pile_up(self) -> None:
+        """Numbers run out at 4096; the plane holds no more bindings than the rules allow."""
+        allocation = self.allocate()
+        relay = self.plane._relays[allocation]
+        for index in range(3 * MAX_CHANNELS):
+            self.clock.advance(1)
+            self.plane.bind(allocation, 0x4000 + index, ("8.8.8.8", 1 + index), self.clock.seconds() + 600)
+            self.assertLessEqual(len(relay.channels), MAX_CHANNELS)
+        self.assertEqual(len(relay.peers), len(relay.channels))
+        self.assertEqual(sum(map(len, relay.routes.values())), len(relay.channels))
+
+    def test_channels_follow_the_permission_of_their_own_host_alone(self) -> None:
+        """What a permission costs does not grow with the channels to others."""
+        allocation = self.bound(expires_at=600.0, permitted_until=300.0)
+        relay = self.plane._relays[allocation]
+        self.plane.bind(allocation, 0x4001, ("8.8.8.8", 1), 600.0)
+        self.assertEqual({host: list(routes) for host, routes in relay.routes.items()},
+                         {self.host: [0x4000], "8.8.8.8": [0x4001]})
+        self.plane.permit(allocation, "8.8.8.8", 400.0, "8.8.8.8")
+        self.assertEqual((relay.channels[0x4000].until, relay.channels[0x4001].until), (300.0, 400.0))
+        self.plane.bind(allocation, 0x4001, (self.host, 1), 700.0)
+        self.assertEqual((list(relay.routes), relay.channels[0x4001].until), ([self.host], 300.0))
 
     def test_a_closed_relay_lets_go_of_everything(self) -> None:
         allocation = self.bound()

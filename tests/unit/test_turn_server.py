@@ -299,6 +299,11 @@ class Permissions(SynchronousTestCase):
         self.assertEqual(self.world.plane.calls, [
             ("permit", "8.8.8.8", self.world.now + 300, "8.8.8.8"), ("permit", "8.8.4.4", self.world.now + 300, "8.8.4.4")])
 
+    def test_a_host_that_is_named_many_times_is_permitted_once(self) -> None:
+        """One datagram must not keep the reactor busy a thousand times over."""
+        self.assertEqual(self.client.permit(*((PEER[0], port) for port in range(1000)), ("8.8.4.4", 1)), 0)
+        self.assertEqual([call[1] for call in self.world.plane.calls if call[0] == "permit"], [PEER[0], "8.8.4.4"])
+
     def test_one_bad_peer_and_none_is_permitted(self) -> None:
         self.assertEqual(self.client.permit(PEER, ("127.0.0.1", 1)), 403)
         self.assertEqual(self.client.permit(PEER, PEER6), 443)
