@@ -7,6 +7,7 @@ whole batch of sockets is served for one turn of the reactor, each for a bounded
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
@@ -19,10 +20,12 @@ MAX_READY = 64
 MAX_ROUNDS = 16
 """Rounds in one turn of the reactor, so that timers and streams get theirs."""
 READS_PER_ROUND = 64
-"""Packets read in one round, shared among the ready sockets."""
+"""Packets read in one round, shared among the ready sockets that have no share of their own."""
+MAX_TURN_S = 0.005
+"""One turn of the reactor lasts this long and the round that is being served, whatever its packets cost."""
 
-Read = Callable[[float, int], None]
-"""``read(now, most)`` reads at most so many packets and returns early when there are none left."""
+Read = Callable[[float, int], bool]
+"""``read(now, most)`` reads at most so many packets, and tells whether there may be more: False when it found none."""
 
 
 @implementer(IReadDescriptor)
@@ -31,21 +34,32 @@ class Poller:
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorFDSet, clock: IReactorTime) -> None:
-        """In Twisted both are the one reactor."""
+    def __init__(
+        self, reactor: IReactorFDSet, clock: IReactorTime, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """In Twisted the first two are the one reactor. ``monotonic()``: seconds that never step, for `MAX_TURN_S`."""
         self._reactor = reactor
         self._clock = clock
         self._epoll = select.epoll()
+        self._monotonic = monotonic
+        self._until = 0.0
         self._reads: dict[int, Read] = {}
+        self._own: dict[int, int] = {}
 
-    def add(self, descriptor: int, read: Read) -> None:
-        """Serve this descriptor from now on."""
+    def add(self, descriptor: int, read: Read, share: int = 0) -> None:
+        """Serve this descriptor from now on. Raises OSError, and then does not.
+
+        ``share``: packets of its own in every round, however many others are busy; 0 for what they leave one another.
+        """
         self._epoll.register(descriptor, select.EPOLLIN)
         self._reads[descriptor] = read
+        if share:
+            self._own[descriptor] = share
 
     def remove(self, descriptor: int) -> None:
         """Serve it no longer; the caller closes it next, by which the epoll forgets it."""
         self._reads.pop(descriptor, None)
+        self._own.pop(descriptor, None)
 
     def start(self) -> None:
         """Let the reactor wake us."""
@@ -55,6 +69,7 @@ class Poller:
         """Let go of the reactor and the epoll."""
         self._reactor.removeReader(self)
         self._reads.clear()
+        self._own.clear()
         self._epoll.close()
 
     def fileno(self) -> int:
@@ -66,21 +81,31 @@ class Poller:
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends; the service closes the sockets."""
 
+    def over(self) -> bool:
+        """Whether this turn of the reactor has lasted long enough; a `Read` whose packets are dear asks in between."""
+        return self._monotonic() >= self._until
+
     def doRead(self) -> None:
-        reads = self._reads
+        reads, own = self._reads, self._own
+        self._until = self._monotonic() + MAX_TURN_S
         for _ in range(MAX_ROUNDS):
-            ready = self._epoll.poll(0, MAX_READY)
+            ready = [descriptor for descriptor, _event in self._epoll.poll(0, MAX_READY)]
             if not ready:
                 return
+            more = len(ready) >= MAX_READY
+            if more:
+                ready += own.keys() - ready
             now = self._clock.seconds()
-            most = READS_PER_ROUND // len(ready)
-            for descriptor, _event in ready:
+            sharing = sum(descriptor not in own for descriptor in ready)
+            most = READS_PER_ROUND // sharing if sharing else 0
+            for descriptor in ready:
                 read = reads.get(descriptor)
                 if read is None:
                     continue
                 try:
-                    read(now, most)
+                    more = read(now, own.get(descriptor, most)) or more
                 except Exception:
+                    more = True
                     self._log.failure("a datagram could not be handled")
-            if self._epoll.closed:
+            if not more or self._epoll.closed or self.over():
                 return

@@ -29,6 +29,9 @@ DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed
 BUFFER_BYTES = HEADER_BYTES + 0xFFFF
 """No UDP payload is longer, so none is ever cut; in front there is room for a ChannelData header."""
 
+LISTENER_READS = 64
+"""Packets of all clients of a listener in one round, as many as busy relays have in it together."""
+
 Receive = Callable[[bytes, FiveTuple], None]
 
 
@@ -43,15 +46,15 @@ class Listener:
         self.clients: dict[SocketAddress, dict[int, Route]] = {}
         """The channels of each client."""
 
-    def read(self, now: float, most: int) -> None:
-        """Forward or pass up at most so many datagrams."""
+    def read(self, now: float, most: int) -> bool:
+        """Forward or pass up at most so many datagrams; True unless there are no more."""
         plane, clients = self._plane, self.clients
         receive, buffer, view, unpack = self.sock.recvfrom_into, plane.buffer, plane.view, HEADER.unpack_from
         for _ in range(most):
             try:
                 size, source = receive(buffer)
             except BlockingIOError:
-                return
+                return False
             except OSError:
                 plane.receive_failed.value += 1
                 continue
@@ -79,8 +82,11 @@ class Listener:
                         route.sent_bytes += length
             elif channel < 0x0400 and "%" not in source[0]:
                 plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
+                if plane.over():
+                    return True
             else:
                 plane.no_protocol.value += 1
+        return True
 
 
 @implementer(IRelayPlane)
@@ -95,6 +101,7 @@ class PythonRelayPlane:
         ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
         ``fingerprint``: put FINGERPRINT on Data indications."""
         self._poller = poller
+        self.over = poller.over
         self._clock = clock
         self._new_ports = ports
         self._ports: dict[str, Ports] = {}
@@ -174,7 +181,7 @@ class PythonRelayPlane:
     def _serve(self, sock: socket.socket) -> Address:
         listener = Listener(self, sock)
         self._listeners[listener.address] = listener
-        self._poller.add(sock.fileno(), listener.read)
+        self._poller.add(sock.fileno(), listener.read, LISTENER_READS)
         return listener.address
 
     def _relay_socket(self, host: str, even: bool) -> socket.socket:

@@ -77,12 +77,12 @@ class Relay:
         receive, pack = self.sock.recvfrom_into, HEADER.pack_into
         buffer, view, body = plane.buffer, plane.view, plane.view[HEADER_BYTES:]
 
-        def read(now: float, most: int) -> None:
+        def read(now: float, most: int) -> bool:
             for _ in range(most):
                 try:
                     size, source = receive(body)
                 except BlockingIOError:
-                    return
+                    return False
                 except OSError:
                     plane.receive_failed.value += 1
                     continue
@@ -98,6 +98,7 @@ class Relay:
                         route.received_bytes += size
                 else:
                     self._indicate(bytes(body[:size]), source, now)
+            return True
 
         return read
 

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Counter
-from rtcd.plane.poller import Poller
+from rtcd.plane.poller import MAX_TURN_S, Poller
 from rtcd.plane.relay import DROPS, PythonRelayPlane
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
@@ -246,6 +246,21 @@ class Passing(PlaneTestCase):
     def test_stun_goes_up_with_its_five_tuple(self) -> None:
         self.up(BINDING)
         self.assertEqual(self.received, [(BINDING, FiveTuple("udp", self.address(self.client), self.server))])
+
+    def test_requests_that_are_dear_end_the_turn_of_the_reactor(self) -> None:
+        monotonic = Clock()
+        self.poller._monotonic = monotonic.seconds
+
+        def receive(data: bytes, five_tuple: FiveTuple) -> None:
+            self.received.append((data, five_tuple))
+            monotonic.advance(MAX_TURN_S / 2)
+
+        self.plane.receive = receive
+        for _ in range(5):
+            self.client.sendto(BINDING, self.server)
+        for served in (2, 4, 5):
+            self.poller.doRead()
+            self.assertEqual(len(self.received), served)
 
     def test_responses_leave_from_the_address_that_was_asked(self) -> None:
         self.up(BINDING)
