@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 
 from rtcd import __version__
@@ -64,8 +64,9 @@ class Daemon(MultiService):
     def __init__(
         self, reactor: Any, file: str, read: Read, settings: Mapping[str, Any], rooms: IRoomStore,
         notify: NotifyService, reloads: Reloads, *, welcome: Callable[[], str] | None = None,
-        listeners: Callable[[], Iterable[Listener]] = tuple,
+        listeners: Callable[[], Iterable[Listener]] = tuple, shut: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
+        """``shut`` stops taking connections in: the first thing that is done at the end."""
         super().__init__()
         self._reactor = reactor
         self._file = file
@@ -76,6 +77,7 @@ class Daemon(MultiService):
         self._reloads = reloads
         self._welcome = welcome
         self._listeners = listeners
+        self._shut = shut
         self._handlers: dict[int, Any] = {}
 
     def privilegedStartService(self) -> None:
@@ -100,12 +102,13 @@ class Daemon(MultiService):
 
     async def _stop(self) -> None:
         self.running = False
-        for number, before in self._handlers.items():
-            signal.signal(number, before)
-        self._handlers.clear()
+        await self._shut()
         for service in reversed(list(self)):
             await self._stopped(service)
         await self._rooms.close()
+        for number, before in self._handlers.items():
+            signal.signal(number, before)
+        self._handlers.clear()
 
     async def _stopped(self, service: IService) -> None:
         try:
@@ -115,6 +118,8 @@ class Daemon(MultiService):
 
     def reload(self) -> None:
         """Read the configuration again and say what changed, what is in force, and what needs a restart."""
+        if not self.running:
+            return
         self._notify.reloading()
         try:
             self._take(self._read())
@@ -157,7 +162,11 @@ class Daemon(MultiService):
     def _handle_term(self) -> None:
         """To be told to end is no fault: exit code 0, where Twisted's own handler would die of the signal."""
         if self.running:
-            self._handle(signal.SIGTERM, self._reactor.stop)
+            self._handle(signal.SIGTERM, self._end)
+
+    def _end(self) -> None:
+        if self.running:  # told twice, it ends once
+            self._reactor.stop()
 
 
 def _shown(listener: Listener) -> str:

@@ -120,7 +120,7 @@ def build(
     root = Daemon(
         reactor, file, read, settings, rooms, notify, reloads,
         welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None,
-        listeners=doorway.directory.listeners)
+        listeners=doorway.directory.listeners, shut=doorway.shut)
     children = [_made(found[name], context, settings[name]) for name in chosen]
     if doorway.needed:
         doorway.setServiceParent(root)
@@ -134,7 +134,7 @@ def read(file: str, found: Mapping[str, IServicePlugin]) -> dict[str, Any]:
     """Read the ini: section to settings, the shared ones always there. Raises `ConfigError`."""
     path = Path(file)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError("", "", f"cannot be read ({reason}); name the file with --config") from None

@@ -15,11 +15,12 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
+from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.http import DoorSite
 from rtcd.doorway.listeners import open_listeners
-from rtcd.doorway.origin import Authority, parse_authority, parse_public_url, unmapped
+from rtcd.doorway.origin import Authority, client_host, parse_authority, parse_public_url, unmapped
 from rtcd.doorway.redirect import CA_PATH, AuthorityFile, Redirect
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.switch import HTTP_ALPN, OuterFactory, PlainFactory, TlsFactory
@@ -114,6 +115,12 @@ class Doorway(MultiService):
         """The host of `origin`, ready for a URL: an IPv6 address is in brackets."""
         return self._seen(request)[1].bracketed
 
+    def client_host(self, request: Any) -> str:
+        """The host that a request comes from; behind a proxy on this machine, the one that the proxy names."""
+        peer = getattr(request.getClientAddress(), "host", "")
+        forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for")
+        return client_host(peer, request.isSecure(), ", ".join(forwarded or ()))
+
     def reload(self) -> bool:
         """Read the certificate again (SIGHUP), for new connections; False if the old one had to stay."""
         return self.certificates.reload()
@@ -123,6 +130,8 @@ class Doorway(MultiService):
         super().privilegedStartService()
         if self._ports:
             return
+        if not (self._settings.https or self._settings.plain):
+            raise ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
         if self._settings.https:
             self.certificates.load()
         self._connections.reopen()
@@ -143,9 +152,16 @@ class Doorway(MultiService):
         """Close the listeners, then the open connections; fires when all are closed."""
         return Deferred.fromCoroutine(self._stop())
 
-    async def _stop(self) -> None:
+    def shut(self) -> Deferred[None]:
+        """Take no more connections in; those that are open go on. Fires when the listeners are closed."""
+        return Deferred.fromCoroutine(self._shut())
+
+    async def _shut(self) -> None:
         for closed in self._close_ports():
             await closed
+
+    async def _stop(self) -> None:
+        await self._shut()
         await self._connections.close_all()
         await maybeDeferred(super().stopService)
 

@@ -110,6 +110,23 @@ class EndTests(DaemonTestCase):
         self.assertIsNone(client.receive())
         self.assertEqual((daemon.wait(), daemon.errors()), (0, ""))
 
+    def test_a_deaf_client_and_one_that_comes_back_do_not_hold_it_up(self) -> None:
+        """A page joins again as soon as it is told bye; by then the doors are shut."""
+        daemon = self.run_daemon(WEB).started()
+        port = daemon.port()
+        deaf, client = WebSocket(port), WebSocket(port)
+        for one in (deaf, client):
+            self.addCleanup(one.close)
+            joined = self.post(f"https://127.0.0.1:{port}/join/lounge")["params"]["client_id"]
+            one.send(cmd="register", roomid="lounge", clientid=joined)
+        client.send(cmd="send", msg="hello")
+        self.assertEqual(deaf.receive(), {"msg": "hello", "error": ""})
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(json.loads(client.receive()["msg"]), {"type": "bye"})
+        self.assertRaises(OSError, WebSocket, port)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual((daemon.wait(), daemon.errors()), (0, ""))
+
     def test_an_interrupt_ends_it_too(self) -> None:
         """As Ctrl-C does; whoever started it can tell."""
         self.assertEqual(self.run_daemon(WEB + TURN).started().stop(signal.SIGINT), -signal.SIGINT)
