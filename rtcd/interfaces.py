@@ -44,7 +44,7 @@ class IRoomStore(Interface):
         """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
 
     def detach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """The socket is closed: nothing more goes to it. Does nothing if another has taken its place since."""
+        """The socket is closed: nothing more goes to it. Returns False if it was not the client's socket any more."""
 
     async def close():  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Tell every client whose socket is in this process that the daemon ends, and let go of everything."""

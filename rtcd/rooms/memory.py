@@ -26,6 +26,7 @@ from rtcd.rooms.room import (
     Room,
     Socket,
     StoreFull,
+    StoreUnavailable,
     close,
     expire,
     next_deadline,
@@ -52,6 +53,8 @@ class MemoryRooms:
         self._heap: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
         self._call: IDelayedCall | None = None
+        self._queued: Counter[str] = Counter()
+        self._queued_total = 0
         self._closed = False
         self.use(settings)
         metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
@@ -64,19 +67,27 @@ class MemoryRooms:
         self.limits: Limits = settings.limits
         self._max_rooms = settings.max_rooms
         self._max_seats = settings.max_clients_per_address
+        self._max_queued = settings.max_queue_bytes_per_address
+        self._max_queued_total = settings.max_queue_bytes_total
+        for name, room in self._rooms.items():
+            self._wake(name, next_deadline(room, self.limits))
 
     async def update(self, room: str, change: Change[T], socket: Socket | None = None) -> T:
-        """See `IRoomStore.update`. Raises StoreFull."""
+        """See `IRoomStore.update`. Raises StoreFull, and StoreUnavailable once it is closed."""
+        if self._closed:
+            raise StoreUnavailable("the daemon is ending; try again in a few seconds")
         return self._apply(room, change, socket)
 
     async def census(self, address: str) -> Census:
         """See `IRoomStore.census`."""
         return Census(len(self._rooms), self._seats[address])
 
-    def detach(self, room: str, client: str, socket: Socket) -> None:
+    def detach(self, room: str, client: str, socket: Socket) -> bool:
         """See `IRoomStore.detach`."""
-        if self._sockets.get((room, client)) is socket:
-            del self._sockets[room, client]
+        if self._sockets.get((room, client)) is not socket:
+            return False
+        del self._sockets[room, client]
+        return True
 
     async def close(self) -> None:
         """See `IRoomStore.close`."""
@@ -108,14 +119,14 @@ class MemoryRooms:
         if before is None and len(self._rooms) >= self._max_rooms:
             self._refused.value += 1
             raise StoreFull(f"there are {self._max_rooms} rooms already")
+        queued = self._more_queued(before, after)
         for address, seats in gained.items():
             if seats > 0 and address and self._seats[address] + seats > self._max_seats:
                 self._refused.value += 1
                 raise StoreFull(f"the clients of one address may hold {self._max_seats} seats")
-        for address, seats in gained.items():
-            self._seats[address] += seats
-            if not self._seats[address]:
-                del self._seats[address]
+        _add(self._seats, gained)
+        _add(self._queued, queued)
+        self._queued_total += sum(queued.values())
         if before is None:
             self._opened.value += 1
         if after.empty:
@@ -123,6 +134,19 @@ class MemoryRooms:
         else:
             self._rooms[name] = after
             self._wake(name, next_deadline(after, self.limits))
+
+    def _more_queued(self, before: Room | None, after: Room) -> Counter[str]:
+        """How many bytes more wait in a room now, by address. Raises StoreFull if that is too much."""
+        more: Counter[str] = Counter()
+        if before is None or before.clients is not after.clients:
+            more.update(after.queued_bytes())
+            more.subtract(before.queued_bytes() if before else {})
+        for address, size in more.items():
+            if size > 0 and (self._queued[address] + size > self._max_queued
+                             or self._queued_total + size > self._max_queued_total):
+                self._refused.value += 1
+                raise StoreFull("too many messages are waiting for clients that are not there")
+        return more
 
     def _perform(self, name: str, effect: Deliver | Close) -> None:
         socket = self._sockets.get((name, effect.client))
@@ -170,3 +194,11 @@ class MemoryRooms:
             if name in self._rooms and name not in self._due:
                 self._wake(name, next_deadline(self._rooms[name], self.limits))
         self._arm()
+
+
+def _add(counts: Counter[str], more: Counter[str]) -> None:
+    """Add counts that may be negative; what is nothing is forgotten."""
+    for key, number in more.items():
+        counts[key] += number
+        if not counts[key]:
+            del counts[key]

@@ -99,6 +99,14 @@ class Room:
         """Every seated client but this one."""
         return tuple(one for one in self.clients if one.id != client_id)
 
+    def queued_bytes(self) -> dict[str, int]:
+        """What waits in this room, in bytes of memory by the address of the sender."""
+        sums: dict[str, int] = {}
+        for one in self.clients:
+            if one.held or one.queue:
+                sums[one.address] = sums.get(one.address, 0) + sum(map(text_bytes, (*one.held, *one.queue)))
+        return sums
+
     def taken(self) -> tuple[Client, ...]:
         """The clients that hold a seat: an end of a loopback call that came before its caller holds none."""
         return tuple(one for one in self.clients if self.loopback or one.id not in LOOPBACK_CLIENTS)
@@ -339,12 +347,13 @@ def _settle(room: Room, due: Callable[[Departed], bool]) -> tuple[Room, tuple[Ef
 
 
 def _fits(queue: tuple[str, ...], text: str, limits: Limits) -> bool:
-    size = sum(map(_bytes, queue)) + _bytes(text)
+    size = sum(map(text_bytes, queue)) + text_bytes(text)
     return len(queue) < limits.max_messages and size <= limits.max_queue_bytes
 
 
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+def text_bytes(text: str) -> int:
+    """What a text takes in memory at most: one wide character makes every one of them four bytes wide."""
+    return len(text) if text.isascii() else 4 * len(text)
 
 
 def _replaced(room: Room, client: Client) -> Room:

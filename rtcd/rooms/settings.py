@@ -28,7 +28,10 @@ class RoomsSettings:
         200, "How many seats the clients of one address may hold; behind one office address there can be many people.",
         minimum=1)
     max_messages: int = option(1024, "How many messages may wait for a client that is not there yet.", minimum=1)
-    max_queue_bytes: int = option(1048576, "How many bytes these may have in all.", minimum=1024)
+    max_queue_bytes: int = option(1048576, "How many bytes one client's waiting messages may have.", minimum=1024)
+    max_queue_bytes_per_address: int = option(
+        16777216, "The same for all clients of one address.", minimum=1024)
+    max_queue_bytes_total: int = option(134217728, "The same for all clients.", minimum=1024)
 
     @property
     def limits(self) -> Limits:

@@ -53,7 +53,7 @@ def parse(data: bytes) -> Frame:
     """Read one text frame. Raises ValueError with the text to send before closing."""
     try:
         command = _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"websocket.JSON.Receive error: {error}") from None
     if command.cmd == "send":
         if not command.msg:

@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from rtcd.bucket import network
 from rtcd.rooms.room import MAX_NAME_CHARS, StoreFull, StoreUnavailable
 from rtcd.signaling import switchboard
 from rtcd.signaling.websocket import SignalingFactory, is_upgrade
@@ -76,8 +75,12 @@ class PostResource(Resource):
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, factory: SignalingFactory, errors: Errors, status: StatusResource) -> None:
+    def __init__(
+        self, factory: SignalingFactory, errors: Errors, status: StatusResource, address: Callable[[Request], str]
+    ) -> None:
+        """``address`` tells the network that a request comes from."""
         super().__init__()
+        self._address = address
         self._factory = factory
         self._errors = errors
         self._status = status
@@ -115,11 +118,11 @@ class PostResource(Resource):
             text = data.decode()
         except UnicodeDecodeError:
             return 500, b"The message is not UTF-8\n"
-        if not settings.require_join and not self._factory.registrations.allow(
-                network(request.getClientAddress().host), self._factory.reactor.seconds()):
+        address = self._address(request)
+        if not settings.require_join and not self._factory.registrations.allow(address, self._factory.reactor.seconds()):
             return 500, b"Too many messages from this address; try again later\n"
         refused = await self._factory.rooms.update(room, lambda one, now: switchboard.post(
-            one, now, limits, client, text, require_join=settings.require_join))
+            one, now, limits, client, text, address, require_join=settings.require_join))
         return (500, f"{refused.text}\n".encode()) if refused else (200, b"OK\n")
 
     async def _delete(self, room: str, client: str) -> tuple[int, bytes]:

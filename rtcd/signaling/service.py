@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 
+from rtcd.bucket import network
 from rtcd.config import changes
 from rtcd.context import Context
 from rtcd.signaling.resource import Errors, PostResource, StatusResource, UpgradeResource
@@ -28,7 +29,8 @@ class SignalingService(Service):
         prefix = settings.post_path.rstrip("/")
         context.doorway.add_child(settings.path, UpgradeResource(self.factory))
         context.doorway.add_child("/status", status)
-        context.doorway.add_child(settings.post_path, PostResource(self.factory, errors, status))
+        context.doorway.add_child(settings.post_path, PostResource(
+            self.factory, errors, status, lambda request: network(context.doorway.client_host(request))))
         context.doorway.directory.publish("wss", settings.path)
         context.doorway.directory.publish("wss-post", prefix)
         context.on_reload("signaling", self._reload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rtcd.config import option
@@ -17,7 +18,7 @@ class Settings:
         "Collider has it.")
     require_join: bool = option(
         True, "Only clients that POST /join has handed out may register. no: be a Collider for another room server.")
-    max_message_bytes: int = option(65536, "Longest message of a client, in bytes.", minimum=1024, maximum=33554432)
+    max_message_bytes: int = option(65536, "Longest message of a client, in bytes.", minimum=1024, maximum=262144)
     max_backlog_bytes: int = option(
         1048576, "How much may wait for a client that does not read before its connection is dropped.", minimum=65536)
     register_timeout: float = option(
@@ -31,7 +32,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for key, path in (("path", self.path), ("post-path", self.post_path)):
-            if not path.startswith("/") or "//" in path or "?" in path:
+            if not re.fullmatch(r"/|(/[A-Za-z0-9._~-]+)+/?", path):
                 raise ValueError(f"{key}: {path!r} is no absolute path; write it like /ws")
         if self.path.rstrip("/") == self.post_path.rstrip("/"):
             raise ValueError("path: is the same as post-path; choose another")

@@ -79,7 +79,7 @@ def send(room: Room, now: float, limits: Limits, client_id: str, text: str) -> A
 
 
 def post(
-    room: Room, now: float, limits: Limits, client_id: str, text: str, *, require_join: bool = True
+    room: Room, now: float, limits: Limits, client_id: str, text: str, address: str = "", *, require_join: bool = True
 ) -> Answer:
     """Pass on a message by HTTP, for a client whose socket is not open (yet)."""
     if require_join or room.client(client_id) or room.gone(client_id):
@@ -87,7 +87,7 @@ def post(
         return replace(answer, result=NOT_JOINED) if answer.result is NOT_REGISTERED else answer
     if len(room.clients) >= rooms.CAPACITY:
         return Outcome(room, NO_ROOM)
-    newcomer = Client(client_id, deadline=now + limits.register_timeout_s)
+    newcomer = Client(client_id, address, deadline=now + limits.register_timeout_s)
     return send(replace(room, clients=(*room.clients, newcomer)), now, limits, client_id, text)
 
 

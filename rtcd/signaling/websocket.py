@@ -13,13 +13,14 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket import protocol as autobahn_protocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from rtcd.bucket import Buckets, network
+from rtcd.doorway.origin import client_host
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms.room import StoreFull, StoreUnavailable
@@ -31,6 +32,9 @@ MAX_WAITING_FRAMES = 64
 
 CLOSE_TIMEOUT_S = 2.0
 """How long a client may take to answer our close frame."""
+
+CUT_S = 4.0
+"""When the daemon ends, a connection that is not over by then is cut."""
 
 NORMAL_CLOSURE = 1000
 
@@ -60,14 +64,17 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Refuse what Collider refuses: a missing or null Origin. Any other goes; phone apps claim other sites."""
+        if self.factory.closing:
+            raise ConnectionDeny(503, "The daemon is ending")
+        peer = getattr(self.transport.getPeer(), "host", "")
+        secure = ISSLTransport.providedBy(self.transport)
+        self._address = network(client_host(peer, secure, request.headers.get("x-forwarded-for", "")))
         if request.origin in (None, "", "null"):
             self.factory.refused.value += 1
             raise ConnectionDeny(403, "Origin is missing")
 
     def onOpen(self) -> None:
         """The handshake is done: from here on frames come."""
-        peer = self.transport.getPeer()
-        self._address = network(getattr(peer, "host", ""))
         self.factory.sockets.add(self)
         self._deadline = self.factory.reactor.callLater(self.factory.settings.register_timeout, self._too_late)
         if hasattr(self.transport, "setTcpNoDelay"):
@@ -115,24 +122,20 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         self.factory.discard(self)
         if self.room:
             store, room, client, limits = self.factory.rooms, self.room, self.client, self.factory.rooms.limits
-            store.detach(room, client, self)
-            self._start(store.update(room, lambda one, now: switchboard.lost(one, now, limits, client)))
+            if store.detach(room, client, self):
+                self._start(store.update(room, lambda one, now: switchboard.lost(one, now, limits, client)))
 
     def deliver(self, text: str) -> None:
         """Send a peer's message (`rtcd.rooms.room.Socket`)."""
         if self._ended:
             return
-        frame = messages.message(text)
-        if self._paused:
-            self._backlog_bytes += len(frame)
-            if self._backlog_bytes > self.factory.settings.max_backlog_bytes:
-                self.factory.dropped.value += 1
-                self._log.debug("a client does not read: {reason}", reason="backlog full", room=self.room)
-                self._ended = True
-                self.dropConnection(abort=True)
-                return
         self.factory.delivered.value += 1
-        self.sendMessage(frame)
+        self._say(messages.message(text))
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer, unless the client does not read its answers."""
+        if self._room_for(len(payload)):
+            self.sendPong(payload)
 
     def close(self) -> None:
         """Close, after what was delivered (`rtcd.rooms.room.Socket`)."""
@@ -147,7 +150,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             return
         self.factory.refused.value += 1
         self._log.debug("refused: {reason}", reason=text, room=self.room)
-        self.sendMessage(messages.error(text))
+        self._say(messages.error(text))
         self.close()
 
     def pauseProducing(self) -> None:
@@ -161,6 +164,24 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
 
     def stopProducing(self) -> None:
         """The connection is gone; onClose follows."""
+
+    def _say(self, frame: bytes) -> None:
+        if self._room_for(len(frame)):
+            self.sendMessage(frame)
+
+    def _room_for(self, size: int) -> bool:
+        """Whether so many bytes more may wait for the client; one that lets too much pile up is dropped."""
+        if not self._paused:
+            return True
+        self._backlog_bytes += size
+        if self._backlog_bytes <= self.factory.settings.max_backlog_bytes:
+            return True
+        if self.state != self.STATE_CLOSED:
+            self.factory.dropped.value += 1
+            self._log.debug("a client does not read: {reason}", reason="backlog full", room=self.room)
+            self._ended = True
+            self.dropConnection(abort=True)
+        return False
 
     async def _work(self) -> None:
         try:
@@ -179,7 +200,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             return
         if isinstance(frame, messages.Unknown):
             self.factory.refused.value += 1
-            self.sendMessage(messages.error(frame.text))
+            self._say(messages.error(frame.text))
         elif isinstance(frame, messages.Register):
             await self._register(frame)
         elif not self.room:
@@ -216,9 +237,9 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         try:
             refused = await self.factory.rooms.update(
                 self.room, lambda one, now: switchboard.send(one, now, limits, client, text))
-        except StoreUnavailable as fault:
+        except (StoreFull, StoreUnavailable) as fault:
             refused = switchboard.Refused(str(fault))
-        if refused is not None and refused is not switchboard.NOT_REGISTERED:
+        if refused is not None:
             self.refuse(refused.text)
 
     def _too_late(self) -> None:
@@ -252,22 +273,27 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
         self.rooms: Any = rooms
         self.sockets: set[SignalingProtocol] = set()
         self.total = 0
+        self.closing = False
+        self._cut: IDelayedCall | None = None
         self._emptied: Deferred[None] | None = None
         self.refused = metrics.counter("signaling", "refused", "Handshakes, frames and registrations refused.")
         self.delivered = metrics.counter("signaling", "messages", "Messages handed to a client.")
         self.dropped = metrics.counter("signaling", "dropped", "Connections dropped because the client did not read.")
         metrics.gauge("signaling", "sockets", "Open WebSockets.", lambda: len(self.sockets))
+        self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
         """Go by these settings from now on (a reload); open connections keep their ping interval."""
         self.settings = settings
-        self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)
+        if self.registrations.rate != settings.register_rate:
+            self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)
         self.setProtocolOptions(
             maxMessagePayloadSize=0, maxFramePayloadSize=0, failByDrop=False, webStatus=False,
             openHandshakeTimeout=10, closeHandshakeTimeout=CLOSE_TIMEOUT_S, tcpNoDelay=True,
             allowNullOrigin=True,  # onConnect refuses it, with the original's status
             autoPingInterval=settings.ping_interval, autoPingTimeout=settings.ping_timeout,
+            autoPingRestartOnAnyTraffic=False,  # one that only sends may have stopped reading
         )
 
     @property
@@ -279,19 +305,29 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
         """A connection is over."""
         self.sockets.discard(socket)
         if not self.sockets and self._emptied is not None:
+            if self._cut is not None:
+                self._cut.cancel()
+                self._cut = None
             emptied, self._emptied = self._emptied, None
             emptied.callback(None)
 
     def close_all(self) -> Deferred[None]:
-        """Close every connection; fires when the last one is over, which Autobahn's close timeout bounds."""
+        """Close every connection and let none in; fires when the last one is over, by force after `CUT_S`."""
+        self.closing = True
         done: Deferred[None] = Deferred()
         if not self.sockets:
             done.callback(None)
             return done
         self._emptied = done
+        self._cut = self.reactor.callLater(CUT_S, self._cut_all)
         for socket in list(self.sockets):
             socket.close()
         return done
+
+    def _cut_all(self) -> None:
+        self._cut = None
+        for socket in list(self.sockets):
+            socket.dropConnection(abort=True)
 
 
 def is_upgrade(request: Request) -> bool:

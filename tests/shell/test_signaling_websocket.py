@@ -86,9 +86,11 @@ class FrameTests(Case):
         self.undisturbed()
 
     def test_bad_json_wrong_types_and_binary_frames(self) -> None:
-        """All are one error."""
+        """All are one error, nesting beyond reason too."""
+        deep = b'{"cmd":"send","x":' + b"[" * 9000 + b"]" * 9000 + b"}"
         for first, payload in (
-            (0x81, b"nonsense"), (0x81, b'{"cmd":1}'), (0x81, b"null"), (0x81, b"["), (0x82, b'{"cmd":"send","msg":"x"}'),
+            (0x81, b"nonsense"), (0x81, b'{"cmd":1}'), (0x81, b"null"), (0x81, b"["), (0x81, deep),
+            (0x82, b'{"cmd":"send","msg":"x"}'),
         ):
             socket = self.stranger()
             socket.send_frame(first, payload)
@@ -243,6 +245,29 @@ class LimitTests(Case):
         self.assertEqual(self.server.metrics.counter("signaling", "dropped", "").value, 1)
         self.assertFalse(self.first.ws.closed)
 
+    def test_a_client_that_asks_and_does_not_read_is_dropped(self) -> None:
+        """Our errors and pongs count like messages."""
+        for first, payload in ((0x81, b'{"cmd":"dance"}'), (0x89, b"x" * 100)):
+            self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
+            (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.second.id)
+            socket.pauseProducing()
+            for _ in range(1500):
+                self.second.ws.send_frame(first, payload)
+            self.assertTrue(self.second.ws.closed)
+            self.assertEqual(self.server.metrics.counter("signaling", "dropped", "").value, 1)
+
+    def test_a_client_that_only_sends_is_pinged_all_the_same(self) -> None:
+        """Traffic from it does not prove that it reads."""
+        self.start(Settings())
+        for _ in range(12):
+            self.server.wait(1)
+            self.second.ws.send('{"cmd":"send","msg":"x"}')
+            for opcode, payload in self.first.ws.frames():
+                if opcode == 9:
+                    self.first.ws.send_frame(0x8A, payload)
+        self.assertTrue(self.second.ws.closed)
+        self.assertFalse(self.first.ws.closed)
+
     def test_a_client_that_catches_up_has_lost_nothing(self) -> None:
         """Paused is not dropped."""
         self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
@@ -360,12 +385,49 @@ class ColliderTests(SynchronousTestCase):
         self.assertEqual(server.request("POST", "/room9/x", b"m").code, 200)
 
 
+    def test_posting_first_does_not_get_around_the_seats_of_an_address(self) -> None:
+        """A client made by POST is counted like one made by register."""
+        server = Server(self, pages=False, rooms=RoomsSettings(max_clients_per_address=2),
+                        signaling=Settings(require_join=False, post_path="/", ping_interval=0))
+        codes = [server.request("POST", f"/room{number}/x", b"m").code for number in range(3)]
+        self.assertEqual(codes, [200, 200, 500])
+
+    def test_the_end_of_an_old_socket_leaves_the_new_one_of_its_client_alone(self) -> None:
+        """DELETE, register again elsewhere, and only then does the first connection go."""
+        old, new, other = (WebSocket(self.server, Page.handshake) for _ in range(3))
+        old.send('{"cmd":"register","roomid":"r","clientid":"1"}')
+        self.server.request("DELETE", "/r/1")
+        new.send('{"cmd":"register","roomid":"r","clientid":"1"}')
+        other.send('{"cmd":"register","roomid":"r","clientid":"2"}')
+        old.vanish()
+        self.server.wait(20)
+        other.send('{"cmd":"send","msg":"still there"}')
+        self.assertEqual((new.messages(), other.messages()), (["still there"], []))
+
+
+class StopTests(Case):
+    """The end of the daemon."""
+
+    def test_nobody_comes_in_while_it_ends(self) -> None:
+        """A page that is told bye joins again at once: it is refused, and the end does not wait for it."""
+        self.start()
+        done = self.server.signaling.stopService()
+        self.second.ws.close()
+        answer = self.server.request("POST", "/join/room1")
+        self.assertEqual((answer.code, answer.header("retry-after")), (503, "10"))
+        self.assertEqual(self.stranger().code, 503)
+        self.assertNoResult(done)
+        self.server.wait(5)
+        self.successResultOf(done)
+
+
 class SettingsTests(SynchronousTestCase):
     """Values that cannot work."""
 
     def test_paths_must_be_paths_and_differ(self) -> None:
         """The text begins with the key."""
-        for key, values in (("path", {"path": "ws"}), ("post-path", {"post_path": "//x"}), ("path", {"path": "/sig"})):
+        for key, values in (("path", {"path": "ws"}), ("post-path", {"post_path": "//x"}), ("path", {"path": "/sig"}),
+                            ("path", {"path": "/w s"})):
             error = self.assertRaises(ValueError, Settings, **values)
             self.assertTrue(str(error).startswith(f"{key}: "))
 

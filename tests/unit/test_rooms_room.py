@@ -112,8 +112,8 @@ class MessageTests(SynchronousTestCase):
             room = rooms.message(room, 0, LIMITS, "a", "x").room
         outcome = rooms.message(room, 0, LIMITS, "a", "x")
         self.assertEqual((outcome.result, outcome.room), ("ERROR", room))
-        self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 51).result, "ERROR")
-        self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 50).result, "SUCCESS")
+        self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 26).result, "ERROR")
+        self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 25).result, "SUCCESS")
 
     def test_a_full_queue_is_an_error(self) -> None:
         """Overflow is never silent."""
