@@ -80,3 +80,17 @@ def _host(text: str) -> str:
     if len(text) > MAX_HOST_CHARS or not _NAME.fullmatch(text):
         raise ValueError("is no host name")
     return text.lower()
+
+
+def client_host(peer: str, secure: bool, forwarded: str) -> str:
+    """Whom limits by address are to count: ``peer``, or whom a proxy on this machine has named.
+
+    ``peer`` is where the connection comes from, empty for a unix socket; ``forwarded`` what ``X-Forwarded-For`` says.
+    Only a connection without TLS from this machine itself can be a proxy's, and only its last entry is the proxy's own.
+    """
+    if secure or not (peer == "" or ipaddress.ip_address(unmapped(peer)).is_loopback):
+        return peer
+    try:
+        return str(ipaddress.ip_address(forwarded.rpartition(",")[2].strip().strip("[]")))
+    except ValueError:
+        return peer

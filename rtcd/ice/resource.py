@@ -29,12 +29,14 @@ class IceServers:
         self.context = context
         self.issued = context.metrics.counter("ice", "issued", "Credentials handed out.")
         self.refused = context.metrics.counter("ice", "refused", "Requests refused by key or rate.")
+        self.buckets = Buckets(settings.rate, settings.rate * 10)
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
         """Go by these settings from now on (a reload)."""
         self.settings = settings
-        self.buckets = Buckets(settings.rate, settings.rate * 10)
+        if self.buckets.rate != settings.rate:
+            self.buckets = Buckets(settings.rate, settings.rate * 10)
 
     def urls(self, request: Request) -> tuple[list[str], list[str]]:
         """TURN and STUN URLs in the order in which clients should try them."""
@@ -61,7 +63,7 @@ class IceServers:
             if not hmac.compare_digest(given, self.settings.api_key.encode()):
                 self.refused.value += 1
                 return 403, {"error": "The key is missing or wrong."}
-        if not self.buckets.allow(network(request.getClientAddress().host), now):
+        if not self.buckets.allow(network(self.context.doorway.client_host(request)), now):
             self.refused.value += 1
             request.setHeader(b"retry-after", b"10")
             return 429, {"error": "Too many requests from this address; try again in a few seconds."}
@@ -87,6 +89,12 @@ class IceConfig(Resource):
     def __init__(self, servers: IceServers) -> None:
         super().__init__()
         self.servers = servers
+
+    def render_HEAD(self, request: Request) -> bytes:
+        """POST only, as every client knows it."""
+        request.setResponseCode(405)
+        request.setHeader(b"allow", b"POST")
+        return b""
 
     def render_OPTIONS(self, request: Request) -> bytes:
         """A browser asks before a cross-origin request."""

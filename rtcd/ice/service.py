@@ -28,16 +28,20 @@ class IceService(Service):
 
     def startService(self) -> None:
         """Start, if there is a server to name that will accept what we issue. Raises `ConfigError`."""
+        self._check(self._settings)
+        super().startService()
+
+    def _check(self, settings: Settings) -> None:
         own = any(self._context.doorway.directory.listeners("turn"))
-        if not own and not self._settings.servers:
+        if not own and not settings.servers:
             raise ConfigError("ice", "servers", "no TURN server runs here and none is named; add a [turn] section or "
                               "name the servers")
         if not own and self._context.credentials.generated:
             raise ConfigError("credentials", "secret", "the TURN servers of [ice] servers run elsewhere and cannot know "
                               "the secret made here; set the one that they have")
-        super().startService()
 
     def _reload(self, old: Settings, new: Settings) -> list[str]:
+        self._check(new)
         self._servers.use(new)
         return list(changes(old, new))
 

@@ -29,6 +29,11 @@ class Settings:
         5.0, "Requests a second from one address (ten times as many at once); 0: no limit.", minimum=0)
 
     def __post_init__(self) -> None:
+        if self.host is not None and not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", self.host):
+            raise ValueError(f"host: {self.host!r} is no host name or address; an IPv6 address goes in brackets")
+        for one in self.allowed_origins:
+            if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", one):
+                raise ValueError(f"allowed-origins: {one!r} is no origin; write it like https://cloud.example.org")
         for one in self.servers:
             if not _SERVER.fullmatch(one):
                 raise ValueError(f"servers: {one!r} is no STUN or TURN URL; write it like "

@@ -5,6 +5,7 @@ Parameters stand in the page as JSON that no browser runs, so the content securi
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from pathlib import Path
@@ -26,8 +27,10 @@ STATIC = Path(__file__).parent / "static"
 PARAMETERS = "<!--rtcd:parameters-->"
 BASE = "{{base}}"
 
-MAX_QR_CHARS = 1000
-"""A longer link makes a code that no camera reads."""
+MAX_QR_CHARS = 300
+"""A longer link makes a code that no camera reads, and takes its time to draw."""
+
+CACHED_QR_CODES = 256
 
 _SAFE = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
@@ -107,7 +110,7 @@ class QrCode(Resource):
         self.rooms = rooms
 
     def render_GET(self, request: Request) -> bytes:
-        """An SVG, black on white with a quiet zone."""
+        """The code as an SVG."""
         args = arguments(request.args)
         name = args.pop("room", "")
         if not NAME.fullmatch(name):
@@ -115,19 +118,27 @@ class QrCode(Resource):
         link = room_link(self.rooms.site(request).origin, name, args)
         if len(link) > MAX_QR_CHARS:
             return _plain(request, 404, "The link is too long for a QR code.")
-        drawing = io.BytesIO()
-        segno.make(link, error="m", micro=False).save(
-            drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False)
+        if not self.rooms.allow(request):
+            request.setHeader(b"retry-after", b"10")
+            return _plain(request, 429, "Too many requests from this address; try again in a few seconds.")
         request.setHeader(b"content-type", b"image/svg+xml")
         request.setHeader(b"cache-control", b"no-store")
-        return drawing.getvalue()
+        return qr_code(link)
+
+
+@functools.lru_cache(CACHED_QR_CODES)
+def qr_code(link: str) -> bytes:
+    """An SVG, black on white with a quiet zone."""
+    drawing = io.BytesIO()
+    segno.make(link, error="m", micro=False).save(
+        drawing, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False)
+    return drawing.getvalue()
 
 
 def _policy(site: Site) -> str:
     signaling = "/".join(site.wss_url.split("/")[:3])
-    posting, ice = ("/".join(url.split("/")[:3]) for url in (site.wss_post_url, site.ice_url))
-    elsewhere = sorted({one for one in (signaling, posting, ice) if one and one != site.origin})
-    elsewhere += [f"wss://{one}" for one in site.allowed_signaling] + [f"https://{one}" for one in site.allowed_signaling]
+    ice = "/".join(site.ice_url.split("/")[:3])
+    elsewhere = [one for one in (signaling, ice) if one and one != site.origin]
     elsewhere += ["/".join(one.split("/")[:3]) for one in site.allowed_ice]
     return "; ".join((
         "default-src 'self'", " ".join(("connect-src 'self'", *elsewhere)), "img-src 'self' data: blob:",

@@ -31,7 +31,6 @@ class Site:
     """URL of the ICE credentials, or empty when there are none."""
     header_message: str | None = None
     bypass_join_confirmation: bool = False
-    allowed_signaling: tuple[str, ...] = ()
     allowed_ice: tuple[str, ...] = ()
 
 
@@ -66,7 +65,8 @@ def parameters(
     pc_config: dict[str, Any] = {"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
     if args.get("it"):
         pc_config["iceTransports"] = args["it"]
-    wss_url, wss_post_url = _signaling(args, site, warnings)
+    if args.get("wshpp"):
+        warnings.append('A link cannot choose a signalling server ("wshpp") here; the own one is used.')
     found: dict[str, Any] = {
         "error_messages": [],
         "warning_messages": warnings,
@@ -78,8 +78,8 @@ def parameters(
         "ice_server_url": _ice_url(args, site, warnings),
         "ice_server_transports": args.get("tt", ""),
         "include_loopback_js": "",
-        "wss_url": wss_url,
-        "wss_post_url": wss_post_url,
+        "wss_url": site.wss_url,
+        "wss_post_url": site.wss_post_url,
         "bypass_join_confirmation": _text(site.bypass_join_confirmation),
         "version_info": "null",
         "header_message": site.header_message,
@@ -172,17 +172,6 @@ def _pc_constraints(args: Mapping[str, str], loopback: bool) -> dict[str, Any]:
     return {"optional": optional}
 
 
-def _signaling(args: Mapping[str, str], site: Site, warnings: list[str]) -> tuple[str, str]:
-    other = args.get("wshpp", "")
-    if not other:
-        return site.wss_url, site.wss_post_url
-    if other not in site.allowed_signaling:
-        warnings.append('The signalling server of the link ("wshpp") is not allowed here; the own one is used.')
-        return site.wss_url, site.wss_post_url
-    secure = "" if args.get("wstls") == "false" else "s"
-    return f"ws{secure}://{other}/ws", f"http{secure}://{other}"
-
-
 def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str]) -> str:
     base = site.ice_url
     if "ts" in args:
@@ -193,7 +182,7 @@ def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str]) -> str:
         else:
             warnings.append('The ICE server provider of the link ("ts") is not allowed here; the own one is used.')
     if base and args.get("apikey"):
-        return f"{base}?{urlencode({'key': args['apikey']})}"
+        return f"{base}{'&' if '?' in base else '?'}{urlencode({'key': args['apikey']})}"
     return base
 
 

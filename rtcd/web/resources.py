@@ -7,6 +7,7 @@ Bodies are raw bytes whatever their type says: phone apps label JSON as text and
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Coroutine
@@ -46,16 +47,22 @@ class Rooms:
         self.store: Any = context.rooms
         self.joins = context.metrics.counter("web", "joins", "Seats given.")
         self.refused = context.metrics.counter("web", "refused", "Joins and messages refused.")
+        self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
         """Go by these settings from now on (a reload)."""
         self.settings = settings
-        self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
+        if self.buckets.rate != settings.join_rate:
+            self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
 
     def allow(self, request: Request) -> bool:
         """Whether this address may try another room now."""
-        return self.buckets.allow(network(request.getClientAddress().host), self.context.reactor.seconds())
+        return self.buckets.allow(self.address(request), self.context.reactor.seconds())
+
+    def address(self, request: Request) -> str:
+        """The network of the client, which limits count."""
+        return network(self.context.doorway.client_host(request))
 
     def site(self, request: Request) -> Site:
         """Where we are for the client of this request."""
@@ -64,12 +71,11 @@ class Rooms:
         wss, post, ice = (door.directory.path(name) for name in ("wss", "wss-post", "iceconfig"))
         return Site(
             origin,
-            settings.wss_url or ("ws" + origin.removeprefix("http") + (wss or "")),
-            settings.wss_post_url or origin + (post or ""),
+            "ws" + origin.removeprefix("http") + (wss or ""),
+            origin + (post or ""),
             settings.ice_server_url or (origin + ice if ice else ""),
             settings.header_message,
             settings.bypass_join_confirmation,
-            settings.allowed_signaling,
             settings.allowed_ice,
         )
 
@@ -97,6 +103,10 @@ class Action(Resource):
             names = []
         if len(names) != self.names or not all(map(NAME.fullmatch, names)):
             return self._write(request, 404, {"result": "ERROR", "error": "There is nothing at this address."})
+        if request.method == b"HEAD" and b"GET" not in self.methods:
+            request.setHeader(b"allow", b", ".join(self.methods))
+            request.setResponseCode(405)
+            return b""
         if request.method not in self.methods:
             request.setHeader(b"allow", b", ".join(self.methods))
             return self._write(request, 405, {"result": "ERROR", "error": "Use POST."})
@@ -140,7 +150,7 @@ class Join(Action):
             request.setHeader(b"retry-after", b"10")
             return 429, _error("Too many joins from this address; try again in a few seconds.")
         args = arguments(request.args)
-        client, address = secrets.token_hex(CLIENT_ID_BYTES), network(request.getClientAddress().host)
+        client, address = secrets.token_hex(CLIENT_ID_BYTES), self.rooms.address(request)
         loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
         joined: Joined = await self.rooms.store.update(
             name, lambda one, now: rooms.join(one, now, limits, client, address, loopback=loopback))
@@ -174,6 +184,9 @@ class Message(Action):
             name, lambda one, now: rooms.message(one, now, limits, client, text))
         if result != "SUCCESS":
             self.rooms.refused.value += 1
+            if not self.rooms.allow(request):  # guessing at rooms and clients is slow
+                request.setHeader(b"retry-after", b"10")
+                return 429, {"result": "ERROR"}
         return 200, {"result": result}
 
 
@@ -207,7 +220,7 @@ class Analytics(Action):
     async def act(self, request: Request, *names: str) -> Answer:
         """Say whether the event is well formed."""
         try:
-            event = json.loads(_body(request, MAX_EVENT_BYTES))
+            event = json.loads(_body(request, MAX_EVENT_BYTES), parse_constant=_no_number)
         except (ValueError, RecursionError):
             event = None
         if not _is_event(event):
@@ -220,14 +233,18 @@ def _is_event(found: Any) -> bool:
     if not isinstance(found, dict) or found.get("type") != "event" or not _number(found.get("request_time_ms")):
         return False
     event = found.get("event")
-    if not isinstance(event, dict) or not isinstance(event.get("event_type"), (int, str)):
+    if not isinstance(event, dict) or not _number(event.get("event_type")):
         return False
     flow = event.get("flow_id")
     return _number(event.get("event_time_ms")) and (flow is None or _number(flow))
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _error(text: str) -> dict[str, Any]:

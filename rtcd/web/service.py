@@ -40,13 +40,18 @@ class WebService(Service):
         context.on_reload("web", self._reload)
 
     def startService(self) -> None:
-        """Start, if clients can be told of a signalling server. Raises `ConfigError`."""
-        if self._settings.wss_url is None and self._context.doorway.directory.path("wss") is None:
-            raise ConfigError("web", "wss-url", "no signalling runs here and none is named; add a [signaling] section "
-                              "or set wss-url and wss-post-url")
+        """Start, if what it stands on is there. Raises `ConfigError`."""
+        self._check(self._settings)
+        if self._context.doorway.directory.path("wss") is None:
+            raise ConfigError("web", "", "its calls need signalling, which is off; add a [signaling] section")
         super().startService()
 
+    def _check(self, settings: Settings) -> None:
+        if settings.redirect_hosts and self._context.doorway.public_origin is None:
+            raise ConfigError("web", "redirect-hosts", "there is nowhere to redirect to; set [doorway] public-url")
+
     def _reload(self, old: Settings, new: Settings) -> list[str]:
+        self._check(new)
         self.rooms.use(new)
         return list(changes(old, new))
 

@@ -51,14 +51,6 @@ class AloneTests(DaemonTestCase):
         self.assertEqual(sockets[0].receive(), {"msg": "posted", "error": ""})
         self.assertEqual(daemon.stop(), 0)
 
-    def test_web_alone_sends_clients_to_signalling_elsewhere(self) -> None:
-        """It says so in what it answers."""
-        daemon = self.run_daemon(
-            f"{DOORWAY}[web]\nwss-url = wss://far.example.org/ws\nwss-post-url = https://far.example.org\n").started()
-        parameters = self.post(f"https://127.0.0.1:{daemon.port()}/join/lounge")["params"]
-        self.assertEqual(parameters["wss_url"], "wss://far.example.org/ws")
-        self.assertEqual(daemon.stop(), 0)
-
     def test_an_empty_section_is_enough(self) -> None:
         """And a section that is not there is a service that is not."""
         daemon = self.run_daemon(f"{DOORWAY}[web]\n[signaling]\n").started()

@@ -108,10 +108,22 @@ class ServiceTests(SynchronousTestCase):
         made = Credentials(("x",), 60, generated=True)
         self.assertIn("[credentials] secret", self.start(Settings(servers=("turn:r:3478",)), made))
 
+    def test_a_reload_is_held_to_the_same(self) -> None:
+        """What could not start is not taken over."""
+        server = Server(self, ice=Settings(servers=("turn:r:3478",)))
+        server.doorway.directory = Directory()
+        error = self.assertRaises(ConfigError, server.reloads.apply, "ice", Settings(servers=("turn:r:3478",)), Settings())
+        self.assertIn("[ice] servers", str(error))
+        answer = server.json("POST", "/v1alpha/iceconfig")
+        self.assertEqual(answer["iceServers"][0]["urls"], ["turn:r:3478"])
+
     def test_values_that_cannot_work_are_named(self) -> None:
         """The text begins with the key, and a secret is not in it."""
         for url in ("http://r", "turn:", "turn:r?transport=sctp", "stun:r?transport=udp", "r:3478"):
             self.assertTrue(str(self.assertRaises(ValueError, Settings, servers=(url,))).startswith("servers: "))
+        for host in ("a b", "2001:db8::1", "https://x"):
+            self.assertTrue(str(self.assertRaises(ValueError, Settings, host=host)).startswith("host: "))
+        self.assertRaises(ValueError, Settings, allowed_origins=("garbage",))
         error = str(self.assertRaises(ValueError, CredentialsSettings, secret=("walter",)))
         self.assertTrue(error.startswith("secret: "))
         self.assertNotIn("walter", error)

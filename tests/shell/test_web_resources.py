@@ -6,9 +6,11 @@ import json
 import re
 from typing import Any
 
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError
+from rtcd.doorway.directory import Directory
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.rooms.room import StoreUnavailable
 from rtcd.rooms.settings import RoomsSettings
@@ -50,6 +52,9 @@ class JoinTests(SynchronousTestCase):
                              ("POST", "/r/room1"), ("POST", "/"), ("GET", "/v1alpha/iceconfig"), ("GET", "/a/")):
             answer = self.server.request(method, path)
             self.assertEqual(answer.code, 405, path)
+        for path in ("/join/room1", "/v1alpha/iceconfig"):
+            answer = self.server.request("HEAD", path)
+            self.assertEqual((answer.code, answer.body), (405, b""))
 
     def test_a_percent_encoded_name_is_the_same_room(self) -> None:
         """Case counts, encoding does not."""
@@ -104,6 +109,7 @@ class MessageTests(SynchronousTestCase):
         own = f"/message/room1/{self.page.id}"
         answer = self.server.request("POST", own, b"x", {"Content-Length": "10000000"})
         self.assertEqual((answer.code, answer.closed), (413, True))
+        self.assertEqual(json.loads(answer.body)["result"], "ERROR")
         chunk = b"%x\r\n%b\r\n" % (300000, b"x" * 300000)
         answer = self.server.request("POST", own, chunk, {"Transfer-Encoding": "chunked", "Content-Length": ""})
         self.assertIn(answer.code, (400, 413))
@@ -140,6 +146,47 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(codes, [200] * 10 + [429] * 2)
         server.wait(1)
         self.assertEqual(server.request("POST", "/join/again").code, 200)
+
+    def test_guessing_at_rooms_by_message_has_a_rate_too(self) -> None:
+        """What a message is answered tells whether a room is there."""
+        server = Server(self, web=Settings(join_rate=1))
+        codes = [server.request("POST", f"/message/room{number}/x", b"m").code for number in range(12)]
+        self.assertEqual(codes, [200] * 10 + [429] * 2)
+
+    def test_waiting_messages_are_bounded_for_an_address_and_in_all(self) -> None:
+        """Many rooms of one stranger cannot fill the memory; what they take is given back."""
+        server = Server(self, rooms=RoomsSettings(max_queue_bytes_per_address=5000, max_queue_bytes_total=8000))
+        ids = [server.json("POST", f"/join/room{number}")["params"]["client_id"] for number in range(3)]
+        results = [server.request("POST", f"/message/room{number}/{ids[number]}", b"m" * 2000) for number in range(3)]
+        self.assertEqual([one.code for one in results], [200, 200, 503])
+        self.assertEqual(json.loads(results[2].body)["result"], "ERROR")
+        server.request("POST", f"/leave/room0/{ids[0]}")
+        self.assertEqual(server.request("POST", f"/message/room2/{ids[2]}", b"m" * 2000).code, 200)
+
+    def test_a_code_that_takes_long_to_draw_has_a_rate(self) -> None:
+        """And the same link is drawn once."""
+        server = Server(self, web=Settings(join_rate=1))
+        codes = [server.request("GET", f"/qr.svg?room=room{number}").code for number in range(12)]
+        self.assertEqual(codes, [200] * 10 + [429] * 2)
+
+    def test_the_clients_of_a_proxy_on_this_machine_are_told_apart(self) -> None:
+        """By what the proxy has added last; over TLS or from elsewhere nobody is believed."""
+        server = Server(self, rooms=RoomsSettings(max_clients_per_address=1))
+        local, far = IPv4Address("TCP", "127.0.0.1", 1), IPv4Address("TCP", "192.0.2.9", 1)
+
+        def join(room: str, forwarded: str, client: object, *, secure: bool = False) -> int:
+            return server.request("POST", f"/join/{room}", headers={"X-Forwarded-For": forwarded},
+                                  client=client, secure=secure).code
+
+        self.assertEqual(join("room1", "198.51.100.1", local), 200)
+        self.assertEqual(join("room2", "198.51.100.1, 198.51.100.2", local), 200)
+        self.assertEqual(join("room3", "1.1.1.1, 198.51.100.2", local), 503)
+        self.assertEqual(join("room4", "198.51.100.4", far), 200)
+        self.assertEqual(join("room5", "198.51.100.5", far), 503)
+        self.assertEqual(join("room6", "198.51.100.6", local, secure=True), 200)
+        self.assertEqual(join("room7", "198.51.100.7", local, secure=True), 503)
+        self.assertEqual(join("room8", "198.51.100.8", UNIXAddress("/x")), 200)
+        self.assertEqual(join("room9", "garbage", UNIXAddress("/x")), 200)
 
     def test_a_store_that_is_away_is_a_clear_answer(self) -> None:
         """503 with Retry-After for pages and apps."""
@@ -257,7 +304,10 @@ class AnalyticsTests(SynchronousTestCase):
         self.assertEqual(server.json("POST", "/a/", json.dumps(good).encode())["result"], "SUCCESS")
         for bad in (b"", b"[", b"[]", b'{"type":"event"}', json.dumps(good | {"type": "x"}).encode(),
                     json.dumps(good | {"request_time_ms": "1"}).encode(), json.dumps(good | {"event": {}}).encode(),
-                    json.dumps(good | {"event": {"event_type": 3, "event_time_ms": "2"}}).encode(), b"[" * 20000):
+                    json.dumps(good | {"event": {"event_type": 3, "event_time_ms": "2"}}).encode(), b"[" * 20000,
+                    json.dumps(good | {"event": {"event_type": "3", "event_time_ms": 2}}).encode(),
+                    json.dumps(good | {"request_time_ms": float("nan")}).encode(),
+                    json.dumps(good).replace(": 1,", ": 1e999,").encode()):
             self.assertEqual(server.json("POST", "/a/", bad)["result"], "INVALID_REQUEST", bad[:60])
 
 
@@ -267,16 +317,17 @@ class ServiceTests(SynchronousTestCase):
     def test_a_page_without_signalling_does_not_start(self) -> None:
         """The operator is told what to add."""
         server = Server(self)
-        server.doorway.directory.publish("wss", "/ws")
-        from rtcd.doorway.directory import Directory
-
         server.doorway.directory = Directory()
         self.patch(server.doorway, "add_child", lambda *_: None)
-        service = WebService(server.context, Settings())
-        error = self.assertRaises(ConfigError, service.startService)
-        self.assertIn("[web] wss-url", str(error))
-        elsewhere = Settings(wss_url="wss://h:8089/ws", wss_post_url="https://h:8089")
-        WebService(server.context, elsewhere).startService()
+        error = self.assertRaises(ConfigError, WebService(server.context, Settings()).startService)
+        self.assertIn("[web]: its calls need signalling", str(error))
+
+    def test_a_redirect_needs_somewhere_to_go(self) -> None:
+        """At the start and at a reload, which keeps the old settings."""
+        server = Server(self)
+        new = Settings(redirect_hosts=("old.example",))
+        self.assertIn("[web] redirect-hosts", str(self.assertRaises(
+            ConfigError, server.reloads.apply, "web", Settings(), new)))
 
     def test_settings_are_taken_over_at_once(self) -> None:
         """SIGHUP."""
@@ -288,11 +339,8 @@ class ServiceTests(SynchronousTestCase):
     def test_values_that_cannot_work_are_named(self) -> None:
         """The text begins with the key."""
         for key, values in (
-            ("wss-url", {"wss_url": "wss://h/ws"}),
-            ("wss-url", {"wss_url": "http://h/ws", "wss_post_url": "https://h"}),
-            ("wss-post-url", {"wss_url": "wss://h/ws", "wss_post_url": "h"}),
             ("ice-server-url", {"ice_server_url": "h"}),
-            ("allowed-signaling", {"allowed_signaling": ("a b",)}),
+            ("redirect-hosts", {"redirect_hosts": ("https://old",)}),
             ("allowed-ice", {"allowed_ice": ("ice.example",)}),
         ):
             error = self.assertRaises(ValueError, Settings, **values)
