@@ -21,6 +21,9 @@ T = TypeVar("T")
 MAX_SECRET_FILE_BYTES = 65536
 """A file named by a ``*-file`` key holds a few lines, never more than this."""
 
+MAX_DIGITS = 18
+"""A whole number has no more."""
+
 _YES = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 
@@ -180,7 +183,8 @@ def _convert(raw: str, kind: Any) -> Any:
             raise ValueError("is not yes or no")
         return _YES[text.lower()]
     if kind is int:
-        if not (text.isascii() and text.lstrip("-").isdigit()):
+        digits = text.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
             raise ValueError("is not a whole number")
         return int(text)
     if kind is float:

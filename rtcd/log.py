@@ -73,6 +73,8 @@ class Log:
         else:
             target = FileLogObserver(file, _line)
         level = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
+        if settings.level != "debug":  # it warns of every client that vanishes, with its address
+            level.setLogLevelForNamespace("autobahn", LogLevel.error)
         self._target = FilteringLogObserver(target, [level, _quiet] if settings.level != "debug" else [level])
 
     def __call__(self, event: LogEvent) -> None:

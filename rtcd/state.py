@@ -26,6 +26,8 @@ class StateDirectory:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
+        if "\0" in str(path):
+            raise ConfigError("daemon", "state-directory", "holds a NUL character; write a plain path")
         try:
             self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
             self._narrow(self._path, _DIRECTORY_MODE)

@@ -6,13 +6,15 @@ by its lowest transport, and closed through its layer: what talks to that transp
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import ipaddress
+from collections import Counter, OrderedDict
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from rtcd.bucket import network
+from rtcd.doorway.origin import unmapped
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 
@@ -39,6 +41,8 @@ class Connections:
         self._clock = clock
         self._settings = settings
         self._open: dict[Any, Layer] = {}
+        self._sources: dict[Any, str] = {}
+        self._open_per_address: Counter[str] = Counter()
         self._undecided: OrderedDict[Any, tuple[str, float]] = OrderedDict()
         self._per_address: dict[str, int] = {}
         self._timer: IDelayedCall | None = None
@@ -56,6 +60,10 @@ class Connections:
         if len(self._open) >= self._settings.max_connections or self._closing is not None:
             self._refused["total"].value += 1
             return False
+        if host and not _is_loopback(host) and (
+                self._open_per_address[network(host)] >= self._settings.max_connections_per_address):
+            self._refused["address"].value += 1
+            return False
         if undecided and host and self._per_address.get(network(host), 0) >= self._settings.max_undecided_per_address:
             self._refused["address"].value += 1
             return False
@@ -65,6 +73,9 @@ class Connections:
         """A connection is open, or another layer is now on its transport."""
         if transport not in self._open:
             self._opened.value += 1
+            source = network(getattr(transport.getPeer(), "host", ""))
+            self._sources[transport] = source
+            self._open_per_address[source] += 1
         self._open[transport] = layer
 
     def undecided(self, transport: Any, host: str) -> None:
@@ -95,6 +106,11 @@ class Connections:
         """The connection is closed."""
         self.decided(transport)
         self._open.pop(transport, None)
+        source = self._sources.pop(transport, None)
+        if source is not None:
+            self._open_per_address[source] -= 1
+            if not self._open_per_address[source]:
+                del self._open_per_address[source]
         self._finish()
 
     def close_all(self) -> Deferred[None]:
@@ -145,3 +161,11 @@ class Connections:
                 self._timer.cancel()
                 self._timer = None
             self._closing.callback(None)
+
+
+def _is_loopback(host: str) -> bool:
+    """From this machine itself, as the connections of a proxy are: those are many people's."""
+    try:
+        return ipaddress.ip_address(unmapped(host)).is_loopback
+    except ValueError:
+        return False

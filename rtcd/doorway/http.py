@@ -22,6 +22,9 @@ MAX_HEADERS = 100
 MAX_HEADER_BYTES = 16384
 """Request line and headers together."""
 
+REFUSED = b'{"result":"ERROR","error":"The request is larger than this server takes."}'
+"""Body of an answer to a request that was not read to its end, for clients that read the body whatever the status."""
+
 SECURITY_HEADERS = {
     b"X-Content-Type-Options": b"nosniff",
     b"Referrer-Policy": b"no-referrer",
@@ -104,10 +107,15 @@ class DoorChannel(http.HTTPChannel):
         """Answer with an error, read nothing more and close."""
         self._deaf = True
         self.site.count(code)
-        lines = [b"HTTP/1.1 %d %s" % (code, reason), b"Server: rtcd", b"Connection: close", b"Content-Length: 0"]
+        lines = [b"HTTP/1.1 %d %s" % (code, reason), b"Server: rtcd", b"Connection: close"]
+        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(REFUSED)]
         lines += [b"%s: %s" % header for header in SECURITY_HEADERS.items()]
-        self.transport.write(b"\r\n".join([*lines, b"", b""]))
+        self.transport.write(b"\r\n".join([*lines, b"", REFUSED]))
         self.loseConnection()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line longer than a header may be."""
+        self.refuse(431, b"Request Header Fields Too Large")
 
     def timeoutConnection(self) -> None:
         """Nothing, or too little, came in time. The layer below cuts a peer that does not let itself be closed."""

@@ -57,7 +57,7 @@ def _listen(reactor: Any, key: str, text: str, endpoint: str, factory: IProtocol
     outcome: list[Any] = []
     try:
         serverFromString(reactor, endpoint).listen(factory).addBoth(outcome.append)
-    except (ValueError, TypeError, KeyError) as fault:
+    except (ValueError, TypeError, KeyError, OSError) as fault:
         raise ConfigError("doorway", key, f"{text!r} is no endpoint ({fault}); write it like tcp:8443") from None
     if not outcome:
         raise ConfigError("doorway", key, f"{text!r} does not open at once; only tcp, unix and systemd endpoints do")

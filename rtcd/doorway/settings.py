@@ -33,6 +33,9 @@ class DoorwaySettings:
         10.0, "Seconds for the TLS handshake and the first bytes that tell the protocol.", minimum=1, maximum=300
     )
     max_connections: int = option(16384, "Open connections at once; one more is refused.", minimum=1)
+    max_connections_per_address: int = option(
+        1024, "The same for one IPv4 address or IPv6 /56; a browser in a call has about eight.", minimum=1
+    )
     max_undecided: int = option(
         1024, "Connections at once whose protocol is not known yet; one more drops the oldest of them.", minimum=1
     )

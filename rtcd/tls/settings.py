@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from rtcd.config import option
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +33,15 @@ class TlsSettings:
         if bool(self.cert) != bool(self.key):
             missing, given = ("key", "cert") if self.cert else ("cert", "key")
             raise ValueError(f"{missing}: {given} is set without it; name both files, or none of them")
+        for one in self.names:
+            if not _NAME.fullmatch(one) and not _is_address(one):
+                raise ValueError(f"names: {one!r} is no host name or address; write it without scheme and port, and a name "
+                                 "in other letters as xn--…")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

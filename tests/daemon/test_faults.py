@@ -36,6 +36,13 @@ CASES = (
     ("state in a file", f"{WEB}[daemon]\nstate-directory = rtcd.ini\n", "[daemon] state-directory: rtcd.ini: "),
     ("log in a folder that is not there", f"{WEB}[log]\nfile = no/where\n", "[log] file: no/where cannot be opened"),
     ("found by one service only at its start", f"{WEB}[ice]\n", "[ice] servers: no TURN server runs here"),
+    ("page without signalling", WEB.replace("[signaling]", ""), "[web]: its calls need signalling"),
+    ("nowhere to redirect to", WEB.replace("[web]", "[web]\nredirect-hosts = old.example"), "[web] redirect-hosts: "),
+    ("no listener at all", WEB.replace("tcp:0:interface=127.0.0.1", ""), "[doorway] https: there is no listener"),
+    ("two services at one path", f"{WEB}".replace("[signaling]", "[signaling]\npath = /join"), "/join is served by another"),
+    ("a name that is none", f"{WEB}[tls]\nnames = https://x.example\n", "[tls] names: 'https://x.example'"),
+    ("a number of many digits", f"{WEB}[rooms]\nmax-rooms = {'9' * 5000}\n", "[rooms] max-rooms: "),
+    ("an endpoint's file is missing", WEB.replace("tcp:0:", "ssl:0:privateKey=/nowhere:"), "[doorway] https: "),
     ("systemd handed nothing over", WEB.replace("tcp:0:interface=127.0.0.1", "systemd:domain=INET:name=https"),
      "[doorway] https: "),
 )

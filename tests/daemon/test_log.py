@@ -110,6 +110,15 @@ class LogTests(SynchronousTestCase):
         self.logger(log).debug("hello")
         self.assertEqual(("hello" in real.getvalue(), fake.getvalue()), (True, ""))
 
+    def test_autobahns_words_about_each_client_are_debug(self) -> None:
+        """It warns, with the address, of everyone who vanishes."""
+        def act(log: Logger) -> None:
+            Logger(namespace="autobahn.websocket.protocol", observer=log.observer).warn("192.0.2.1 timed out")
+
+        self.assertEqual(self.written(act), "")
+        self.path = Path(self.mktemp())
+        self.assertIn("timed out", self.written(act, level="debug"))
+
     def test_twisteds_words_about_each_port_are_debug(self) -> None:
         """Other old-style lines are shown."""
         def act(log: Logger) -> None:

@@ -97,6 +97,23 @@ class BoundsTests(DoorwayTestCase):
         self.assertTrue(link.server_transport.disconnecting)
 
 
+class AddressTests(DoorwayTestCase):
+    """Open connections of one address."""
+
+    settings = DoorwaySettings(plain=("tcp:8081:interface=127.0.0.1",), max_connections_per_address=2)
+
+    def test_one_address_has_so_many_connections(self) -> None:
+        """Decided ones too, by each door; a proxy on this machine speaks for many people and is not counted."""
+        links = [self.dial(HTTP), self.dial(HTTP)]
+        self.assertRaises(ConnectionRefusedError, self.dial, HTTP)
+        self.dial(HTTP, host="192.0.2.99")
+        for _ in range(4):
+            self.dial(PLAIN, host="127.0.0.1")
+        links[0].hang_up()
+        self.dial(HTTP)
+        self.assertEqual(self.count("refused_connections_total", reason="address"), 1)
+
+
 class StopTests(DoorwayTestCase):
     """The end: listeners, then connections, then the Deferred."""
 
