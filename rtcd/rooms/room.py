@@ -218,6 +218,8 @@ def join(
 def message(room: Room, now: float, limits: Limits, client_id: str, text: str) -> Outcome[str]:
     """Take a message by HTTP: kept for the next one to join while its sender is alone, else passed on.
 
+    One who has said bye is on its way out and counts as gone: a page answers the bye with the offer for the next one,
+    and Android's bye comes before its /leave.
     The result is ``SUCCESS``, ``UNKNOWN_ROOM``, ``UNKNOWN_CLIENT`` or ``ERROR`` (the queue is full).
     """
     if not room.clients:
@@ -225,7 +227,7 @@ def message(room: Room, now: float, limits: Limits, client_id: str, text: str) -
     sender = room.client(client_id)
     if sender is None:
         return Outcome(room, "UNKNOWN_CLIENT")
-    if len(room.clients) > 1:
+    if any(not one.told for one in room.others(client_id)):
         outcome = hand_over(room, now, limits, sender, text)
         return Outcome(outcome.room, "SUCCESS" if outcome.result else "ERROR", outcome.effects)
     if not _fits(sender.held, text, limits):

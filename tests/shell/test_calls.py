@@ -113,6 +113,22 @@ class CallTests(SynchronousTestCase):
         third.start()
         self.assertEqual(read(third.params["messages"]), [OFFER])
 
+    def test_an_offer_between_the_bye_and_the_leave_of_a_phone_is_kept(self) -> None:
+        """Android starts bye, /leave and DELETE at once; the page offers anew as soon as it hears the bye."""
+        phone, page = self.connected(Android, Page)
+        phone.send({"type": "bye"})
+        self.assertEqual([one["type"] for one in read(page.ws.messages())], ["bye"])
+        self.assertEqual(page.post(OFFER), "SUCCESS")
+        self.assertEqual(phone.ws.messages(), [])
+        phone.leave()
+        phone.delete()
+        self.assertEqual(page.post(candidate(1)), "SUCCESS")
+        third = IPhone(self.server, "room1")
+        third.start()
+        self.assertEqual(read(third.params["messages"]), [OFFER, candidate(1)])
+        self.server.wait(30)
+        self.assertEqual(page.ws.messages(), [])
+
     def test_a_page_that_is_unloaded_is_gone_at_once(self) -> None:
         """Only the leave and the end of the socket get through."""
         first, second = self.connected(Page, Page)

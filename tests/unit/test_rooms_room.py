@@ -105,6 +105,14 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual((outcome.result, outcome.effects), ("SUCCESS", ()))
         self.assertEqual(outcome.room.clients[0].queue, ("x",))
 
+    def test_what_answers_a_bye_is_kept_for_the_next_to_join(self) -> None:
+        """Android's bye comes before its /leave: the page's new offer must not go to the one that is leaving."""
+        room = rooms.hand_over(room_of("phone", "page"), 0, LIMITS, Client("phone", registered=True), BYE).room
+        outcome = rooms.message(room, 0, LIMITS, "page", "offer")
+        self.assertEqual((outcome.result, outcome.effects), ("SUCCESS", ()))
+        room = rooms.leave(outcome.room, 0, LIMITS, "phone").room
+        self.assertEqual(rooms.join(room, 0, LIMITS, "next").result.messages, ("offer",))
+
     def test_held_messages_are_bounded_in_count_and_bytes(self) -> None:
         """One more than the limit is an ERROR, and nothing of it is kept."""
         room = room_of("a")
