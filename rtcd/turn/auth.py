@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME
+from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME, Malformed
 from rtcd.stun.integrity import long_term_key, opaque_string, verify, verify_sha256
 from rtcd.stun.message import Message
 from rtcd.turn.allocation import Allocation, FiveTuple
@@ -46,8 +46,9 @@ class Grant(NamedTuple):
     """The request is from this user."""
 
     username: str
+    """A static user's in canonical spelling (RFC 8265 §4.2), a time-limited one as it came."""
     user: str
-    """Whom quotas charge."""
+    """Whom quotas charge, canonical."""
     key: bytes
     """For the integrity of the answer."""
     sha256: bool
@@ -100,16 +101,25 @@ class Authenticator:
 
     def check(self, message: Message, five_tuple: FiveTuple, now: float, known: Allocation | None) -> Grant | Refusal:
         """Who sent this request. ``known`` is the allocation on its five-tuple: its own key goes on being right,
-        even when the credential has expired since. Raises Malformed for broken attributes of a signed request."""
+        even when the credential has expired since. Raises Malformed for a broken name or realm of a signed request; a broken
+        nonce is merely not ours, and the answer brings a good one."""
         if not message.integrity_at and not message.integrity_sha256_at:
             return Refusal(401)
-        username, realm, nonce = message.get(USERNAME), message.get(REALM), message.get(NONCE)
+        username, realm = message.get(USERNAME), message.get(REALM)
+        try:
+            nonce = message.get(NONCE)
+        except Malformed:
+            nonce = ""
         if username is None or realm is None or nonce is None:
             return Refusal(400)
         if not self.nonces.fresh(nonce, five_tuple, now):
             return Refusal(438)
-        if known is not None and username == known.username and realm == self.realm and _signed(message, known.key):
-            return Grant(username, known.user, known.key, bool(message.integrity_sha256_at))
+        canonical = opaque_string(username)
+        if known is not None and known.username in (username, canonical) and realm == self.realm and _signed(
+                message, known.key):
+            return Grant(known.username, known.user, known.key, bool(message.integrity_sha256_at))
+        if canonical in self.users:
+            username = canonical
         user, keys = self._look_up(username, now)
         for key in keys:
             if _signed(message, key) and realm == self.realm:
@@ -119,13 +129,14 @@ class Authenticator:
         return Refusal(401, username)
 
     def _look_up(self, username: str, now: float) -> tuple[str, tuple[bytes, ...]]:
-        """Whom to charge and which keys would be right. A static user comes before a time-limited name."""
-        key = self.users.get(opaque_string(username))
+        """Whom to charge and which keys would be right. A static user, in canonical spelling, comes before a
+        time-limited name, whose HMAC is over the text as it came; but one user is charged however it is spelled."""
+        key = self.users.get(username)
         verdict = self._names.verify(username, now) if key is None else None
         if verdict is None:
             return username, (key,) if key is not None else ()
         keys = tuple(long_term_key(username, self.realm, password) for password in verdict.passwords)
-        return verdict.user or username, keys
+        return opaque_string(verdict.user or username), keys
 
 
 def _signed(message: Message, key: bytes) -> bool:

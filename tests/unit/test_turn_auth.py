@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.ice.credentials import Credentials
@@ -109,6 +111,17 @@ class Challenges(SynchronousTestCase):
         self.assertEqual((code_of(answer), answer.get(REALM)), (438, REALM_NAME))
         self.assertEqual(self.client.code(Method.ALLOCATE, UDP, nonce=answer.get(NONCE)), 0)
 
+    def test_a_nonce_that_breaks_its_form_is_answered_with_a_fresh_one_too(self) -> None:
+        """Stale for whoever looks at it: a client of another server at this address must find its way (RFC 8489 §9.2.4)."""
+        for raw in (b"x" * 128, b"x" * 1000, b"\xff" * NONCE_CHARACTERS):
+            nonce = b"\x00\x15" + len(raw).to_bytes(2, "big") + raw
+            request = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [
+                UDP, USERNAME.encode("u"), REALM.encode(REALM_NAME), nonce])
+            answer = self.client.answer(sign(request, self.client.key()))
+            self.assertEqual((code_of(answer), answer.get(REALM)), (438, REALM_NAME))
+            self.assertTrue(self.world.nonces.fresh(answer.get(NONCE) or "", self.client.five_tuple, self.world.now))
+            self.assertEqual(self._partly(USERNAME.encode("u"), nonce), 400)
+
     def test_a_stale_nonce_costs_one_round_and_no_allocation(self) -> None:
         nonce = self.world.nonces.issue(self.client.five_tuple, self.world.now)
         self.client.allocate(nonce=nonce)
@@ -162,6 +175,33 @@ class Challenges(SynchronousTestCase):
         self.world.authenticator.users = parse_users([f"{name}:mine"], REALM_NAME)
         self.client.username, self.client.password = name, "mine"
         self.client.allocate()
+
+    def test_a_user_is_one_user_however_it_is_spelled(self) -> None:
+        """OpaqueString (RFC 8265 §4.2): otherwise each of 17 kinds of spaces is a quota of its own."""
+        self.world.authenticator.users = parse_users(["ann lee:p", "caf\u00e9:p"], REALM_NAME)
+        spaces = [one for one in map(chr, range(0x10000)) if unicodedata.category(one) == "Zs"]
+        for port, name in enumerate([f"ann{space}lee" for space in spaces]):
+            client = self.world.client(port + 1)
+            client.username = name
+            client.allocate()
+        self.assertEqual({(one.username, one.user) for one in self.world.server.allocations}, {("ann lee", "ann lee")})
+        self.assertEqual(self.world.server.allocations.of_user("ann lee"), len(spaces))
+        self.client.username = "caf\u00e9"
+        self.client.allocate()
+        self.client.username = "cafe\u0301"
+        self.assertEqual((self.client.refresh(600), self.client.permit(PEER)), (0, 0))
+        self.world.authenticator.users = {}
+        self.assertEqual(self.client.refresh(600), 0)
+
+    def test_time_limited_names_of_one_user_share_its_quota_however_they_are_spelled(self) -> None:
+        """Their HMAC is over the text as it came."""
+        for port, name in enumerate(("ann\u00a0lee", "ann\u2003lee", "ann lee")):
+            client = self.world.client(port + 1)
+            credential = self.world.credentials.issue(name, self.world.now)
+            client.username, client.password = credential.username, credential.password
+            client.allocate()
+            self.assertEqual(client.refresh(600), 0)
+        self.assertEqual(self.world.server.allocations.of_user("ann lee"), 3)
 
     def test_an_expired_name_opens_nothing_but_keeps_what_it_has(self) -> None:
         credential = self.world.credentials.issue("w", self.world.now)
