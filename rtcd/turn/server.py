@@ -19,6 +19,7 @@ from rtcd.stun.attributes import (
     MAPPED_ADDRESS,
     NONCE,
     REALM,
+    REQUESTED_TRANSPORT,
     SOFTWARE,
     TABLE,
     UNKNOWN_ATTRIBUTES,
@@ -47,6 +48,8 @@ UNDERSTOOD = frozenset(number for number, row in TABLE.items() if row.name in (
 """The comprehension-required attributes that are not answered with 420."""
 MAX_UNKNOWN = 32
 """A 420 names at most so many attributes, so that it stays smaller than its request."""
+MAX_AMPLIFICATION = 3
+"""An answer to a datagram of nobody known is at most so many times as long."""
 CACHED_NETWORKS = 4096
 
 
@@ -161,7 +164,8 @@ class TurnServer:
         return self._answer(message, Class.SUCCESS, request.attributes, grant)
 
     def _refuse(self, message: Message, five_tuple: FiveTuple, now: float, refusal: Refusal) -> bytes | None:
-        """The answer to a request that could not be authenticated."""
+        """The answer to a request that could not be authenticated. None if it would be a multiple of a datagram that
+        may be forged, unless it is the first one of every honest client: an Allocate with all that it must have."""
         if refusal.username:
             self.observer.auth_failed(five_tuple, refusal.username, now)
         if not self._may_answer(five_tuple, now):
@@ -170,7 +174,13 @@ class TurnServer:
         if refusal.code != 400:
             nonce = self.authenticator.nonces.issue(five_tuple, now)
             attributes = (REALM.encode(self.authenticator.realm), NONCE.encode(nonce))
-        return self._error(message, None, Error(refusal.code, attributes))
+        answer = self._answer(message, Class.ERROR, [ERROR_ATTRIBUTES[refusal.code], *attributes], None)
+        if five_tuple.transport == "udp" and len(answer) > MAX_AMPLIFICATION * len(message.raw) and not (
+                message.method is Method.ALLOCATE and REQUESTED_TRANSPORT in message):
+            self.observer.dropped("amplifies")
+            return None
+        self.observer.answered(message.method, refusal.code)
+        return answer
 
     def _may_answer(self, five_tuple: FiveTuple, now: float) -> bool:
         """Datagrams may come from a forged address: whoever it belongs to gets only so many answers."""

@@ -79,7 +79,7 @@ class ServiceTestCase(SynchronousTestCase):
         self, method: Method, *attributes: bytes, user: str = "u", password: str = "p", realm: str = "rtcd"
     ) -> Message:
         """The answer to an authenticated request; its nonce is fetched first."""
-        challenge = self.ask(encode(method, Class.REQUEST, next(self._ids).to_bytes(12, "big")))
+        challenge = self.ask(encode(Method.ALLOCATE, Class.REQUEST, next(self._ids).to_bytes(12, "big"), [UDP]))
         nonce = challenge.get(NONCE) if challenge is not None else None
         data = encode(method, Class.REQUEST, next(self._ids).to_bytes(12, "big"), [
             *attributes, USERNAME.encode(user), REALM.encode(realm), NONCE.encode(nonce or "")])

@@ -7,14 +7,14 @@ import unicodedata
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.ice.credentials import Credentials
-from rtcd.stun.attributes import NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS
+from rtcd.stun.attributes import MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS
 from rtcd.stun.integrity import long_term_key, sign, verify, verify_sha256
 from rtcd.stun.message import Class, Method, encode
 from rtcd.turn import auth
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import parse_users
 from rtcd.turn.nonce import NONCE_CHARACTERS, Nonces
-from tests.fakes_turn import PEER, REALM_NAME, UDP, World, code_of
+from tests.fakes_turn import PEER, REALM_NAME, SERVER, UDP, Client, World, code_of
 
 A = FiveTuple("udp", ("192.0.2.7", 1), ("192.0.2.1", 3478))
 
@@ -94,6 +94,25 @@ class Challenges(SynchronousTestCase):
         self.assertFalse(answer.integrity_at)
         self.assertLessEqual(len(answer.raw), 3 * len(request))
 
+    def test_a_datagram_that_the_answer_would_multiply_gets_none(self) -> None:
+        """Nobody's address must be worth forging for it; the first Allocate of a real client is answered whatever."""
+        bare = [encode(method, Class.REQUEST, bytes(12)) for method in (Method.ALLOCATE, Method.REFRESH, Method.CONNECT)]
+        self.assertEqual([self.client.raw(one) for one in bare], [None] * 3)
+        self.assertEqual(self.world.observer.drops, ["amplifies"] * 3)
+        self.assertEqual(self.world.observer.answers, [])
+        self.world.authenticator.realm = "r" * 100
+        self.assertEqual(code_of(self.client.answer(self._unsigned())), 401)
+        self.world.authenticator.realm = REALM_NAME
+        stream = Client(self.world, FiveTuple("tcp", ("192.0.2.7", 1), SERVER))
+        self.assertEqual(code_of(stream.answer(bare[1])), 401)
+
+    def test_no_answer_without_a_password_is_more_than_three_times_its_request(self) -> None:
+        for method in (Method.ALLOCATE, Method.REFRESH, Method.CREATE_PERMISSION, Method.CHANNEL_BIND, Method.BINDING):
+            for attributes in ([], [MESSAGE_INTEGRITY.encode(bytes(20))], [b"\0\x03\0\0"], [b"\x7f\1\0\0"] * 5,
+                               [b"\x80\0\0\0"] * 9, [USERNAME.encode("u"), MESSAGE_INTEGRITY.encode(bytes(20))]):
+                request = encode(method, Class.REQUEST, bytes(12), attributes)
+                self.assertLessEqual(len(self.client.raw(request) or b""), 3 * len(request), (method, attributes))
+
     def test_integrity_without_name_realm_or_nonce_is_a_bad_request(self) -> None:
         name, realm = USERNAME.encode("u"), REALM.encode(REALM_NAME)
         nonce = NONCE.encode(self.world.nonces.issue(self.client.five_tuple, self.world.now))
@@ -158,7 +177,7 @@ class Challenges(SynchronousTestCase):
         self.assertEqual(len(keys), 2)
 
     def test_the_challenge_comes_before_unknown_attributes(self) -> None:
-        request = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [b"\x7f\x01\0\0"])
+        request = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP, b"\x7f\x01\0\0"])
         self.assertEqual(code_of(self.client.answer(request)), 401)
         self.assertEqual(self.client.code(Method.ALLOCATE, UDP, b"\x7f\x01\0\0"), 420)
 
@@ -265,7 +284,7 @@ class Rate(SynchronousTestCase):
         world = World(rate=2)
         client, other = world.client(), world.client(host="192.0.2.8")
         binding = encode(Method.BINDING, Class.REQUEST, bytes(12))
-        challenge = encode(Method.ALLOCATE, Class.REQUEST, bytes(12))
+        challenge = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP])
         self.assertIsNotNone(client.raw(binding))
         self.assertIsNotNone(client.raw(challenge))
         self.assertIsNone(client.raw(binding))

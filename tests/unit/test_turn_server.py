@@ -220,7 +220,7 @@ class Allocate(SynchronousTestCase):
     def test_the_software_is_told_to_users_only_if_the_operator_wants(self) -> None:
         client = World(Rules(software="x")).client()
         self.assertEqual(client.allocate().get(a.SOFTWARE), "x")
-        software = client.answer(encode(Method.ALLOCATE, Class.REQUEST, ID)).get(a.SOFTWARE)
+        software = client.answer(encode(Method.ALLOCATE, Class.REQUEST, ID, [UDP])).get(a.SOFTWARE)
         self.assertIsNone(software)
 
 
