@@ -1,7 +1,8 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
-Not offered here yet: TCP relays (442), mobility tickets (405), RESERVATION-TOKEN and DONT-FRAGMENT (420, by the check
-for unknown attributes), the next port for later (508), a second relay of the other family (ADDRESS-ERROR-CODE 440).
+Not offered here yet: TCP relays (442), mobility tickets (405), DONT-FRAGMENT (420, by the check for unknown
+attributes), the next port for later (508 for EVEN-PORT that asks for it and for every RESERVATION-TOKEN), a second relay
+of the other family (ADDRESS-ERROR-CODE 440).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rtcd.stun.attributes import (
     MOBILITY_TICKET,
     REQUESTED_ADDRESS_FAMILY,
     REQUESTED_TRANSPORT,
+    RESERVATION_TOKEN,
     XOR_MAPPED_ADDRESS,
     XOR_RELAYED_ADDRESS,
     Family,
@@ -59,13 +61,19 @@ def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error |
     return None
 
 
-def even_port_is_possible(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """EVEN-PORT asks for an even port, which can be had; the one above is reserved for nobody (RFC 8656 §7.2)."""
-    reserve = request.message.get(EVEN_PORT)
-    if reserve:
-        return Error(508)
-    request.even_port = reserve is not None
+def even_port_is_well_formed(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """EVEN-PORT asks for an even port, which can be had."""
+    request.even_port = request.message.get(EVEN_PORT) is not None
     return None
+
+
+def reservation_is_ours(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """RESERVATION-TOKEN goes with neither EVEN-PORT nor a family, and none is ours: 508 (RFC 8656 §7.2 steps 5 to 7)."""
+    message = request.message
+    if message.get(RESERVATION_TOKEN) is None:
+        return None
+    together = EVEN_PORT in message or REQUESTED_ADDRESS_FAMILY in message or ADDITIONAL_ADDRESS_FAMILY in message
+    return Error(400 if together else 508)
 
 
 def granted_lifetime(server: TurnServer, asked: int | None) -> int:
@@ -95,6 +103,12 @@ def family_is_served(server: TurnServer, request: AllocateRequest) -> Error | No
     return None
 
 
+def even_port_suits_the_families(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """400 for two families and the port above an even one at once."""
+    message = request.message
+    return Error(400) if message.get(EVEN_PORT) and ADDITIONAL_ADDRESS_FAMILY in message else None
+
+
 def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     """One more for this user, this client network and the server as a whole."""
     rules, table = server.rules, server.allocations
@@ -106,6 +120,11 @@ def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     if rules.address_quota and table.of_network(request.network) >= rules.address_quota:
         return Error(486)
     return None
+
+
+def no_port_is_reserved(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """508 for the port above an even one: none is reserved here."""
+    return Error(508) if request.message.get(EVEN_PORT) else None
 
 
 def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -131,6 +150,6 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
 
 
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
-    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_possible, family_is_served,
-    quotas_allow, relay_opens,
+    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
+    reservation_is_ours, family_is_served, even_port_suits_the_families, quotas_allow, no_port_is_reserved, relay_opens,
 )

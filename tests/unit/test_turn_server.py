@@ -124,8 +124,7 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(self._code(UDP, a.MOBILITY_TICKET.encode(b"")), 405)
 
     def test_what_is_not_offered_is_an_unknown_attribute(self) -> None:
-        for unknown in (a.DONT_FRAGMENT.encode(b""), a.RESERVATION_TOKEN.encode(bytes(8)),
-                        a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""), a.RESPONSE_PORT.encode(1),
+        for unknown in (a.DONT_FRAGMENT.encode(b""), a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""), a.RESPONSE_PORT.encode(1),
                         a.PASSWORD_ALGORITHM.encode(1), a.USERHASH.encode(bytes(32)), a.ACCESS_TOKEN.encode(b"x")):
             client = World().client()
             answer = client.ask(Method.ALLOCATE, UDP, unknown)
@@ -144,6 +143,25 @@ class Allocate(SynchronousTestCase):
         self.assertEqual([one.even_port for one in self.world.server.allocations], [True])
         self.assertEqual(self._code(UDP, a.EVEN_PORT.encode(True)), 508)
         self.assertEqual(self._code(UDP, b"\0\x18\0\0"), 400)
+
+    def test_a_next_port_is_refused_behind_what_is_wrong_with_the_families(self) -> None:
+        """RFC 8656 §7.2: 400 before 440, 440 before 486, 486 before 508."""
+        both = a.ADDITIONAL_ADDRESS_FAMILY.encode(2)
+        even = a.EVEN_PORT.encode(True)
+        self.assertEqual(self._code(UDP, even, both), 400)
+        self.assertEqual(self._code(UDP, even, lengthen(REQUESTED_ADDRESS_FAMILY)), 400)
+        self.assertEqual(self._code(UDP, even, REQUESTED_ADDRESS_FAMILY.encode(3)), 440)
+        full = World(Rules(total_quota=1))
+        full.client().allocate()
+        self.assertEqual(full.client(2).code(Method.ALLOCATE, UDP, even), 486)
+
+    def test_a_reservation_is_well_formed_and_alone_and_nobody_has_one(self) -> None:
+        token = a.RESERVATION_TOKEN.encode(bytes(8))
+        self.assertEqual(self._code(UDP, token), 508)
+        for broken in (b"\0\x22\0\x07abcdefg\0", b"\0\x22\0\0"):
+            self.assertEqual(self._code(UDP, broken), 400)
+        for other in (a.EVEN_PORT.encode(False), a.EVEN_PORT.encode(True), V4, a.ADDITIONAL_ADDRESS_FAMILY.encode(2)):
+            self.assertEqual(self._code(UDP, token, other), 400)
 
     def test_families_are_served_or_refused(self) -> None:
         self.assertEqual(self.client.allocate(V6).get(a.XOR_RELAYED_ADDRESS), (SERVER6[0], 50000))
