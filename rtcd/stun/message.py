@@ -125,7 +125,7 @@ def decode(data: bytes) -> Message:
 def _read_attributes(message: Message, data: bytes, end: int) -> None:
     attributes, first, unpack = message.attributes, message._first, _TLV.unpack_from
     position = HEADER_BYTES
-    sealed = False
+    sealed, ignored = False, 0
     while position < end:
         number, size = unpack(data, position)
         start = position + 4
@@ -137,22 +137,24 @@ def _read_attributes(message: Message, data: bytes, end: int) -> None:
                 raise ValueError("FINGERPRINT is wrong")
             message.fingerprint_at = position
             break
-        if number == _SHA256:
-            message.integrity_sha256_at = message.integrity_sha256_at or position
+        if number == _SHA256 and not message.integrity_sha256_at:
+            message.integrity_sha256_at = position
             sealed = True
         elif sealed:
-            pass
+            ignored += 1
+            if ignored > MAX_ATTRIBUTES:
+                raise ValueError(f"a message has more than {MAX_ATTRIBUTES} attributes behind its integrity")
         elif number == _INTEGRITY:
             message.integrity_at = position
             sealed = True
         else:
+            if len(attributes) >= MAX_ATTRIBUTES:
+                raise ValueError(f"a message has more than {MAX_ATTRIBUTES} attributes")
             value = data[start:stop]
             attributes.append((number, value))
             if number not in first:
                 first[number] = value
         position = stop + (-size & 3)
-    if len(attributes) > MAX_ATTRIBUTES:
-        raise ValueError(f"a message has more than {MAX_ATTRIBUTES} attributes")
 
 
 def encode(method: Method, class_: Class, transaction_id: bytes, attributes: Iterable[bytes] = ()) -> bytes:

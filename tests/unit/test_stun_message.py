@@ -109,6 +109,16 @@ class Frames(SynchronousTestCase):
         self.assertEqual(len(decode(encode(Method.BINDING, Class.REQUEST, ID, attributes)).attributes), MAX_ATTRIBUTES)
         self.assertRaises(ValueError, decode, encode(Method.BINDING, Class.REQUEST, ID, [*attributes, SOFTWARE.encode("")]))
 
+    def test_too_many_attributes_are_refused_before_the_rest_is_read(self) -> None:
+        """What follows costs nothing, not even a look at its frame."""
+        data = encode(Method.BINDING, Class.REQUEST, ID, [SOFTWARE.encode("")] * (MAX_ATTRIBUTES + 1)
+                      + [b"\x80\x22\xff\xff"])
+        self.assertIn("more than", str(self.assertRaises(ValueError, decode, data)))
+        sealed = sign(encode(Method.BINDING, Class.REQUEST, ID), b"k")
+        added = sealed[20:] + SOFTWARE.encode("") * (MAX_ATTRIBUTES + 1) + b"\x80\x22\xff\xff"
+        data = sealed[:2] + len(added).to_bytes(2, "big") + sealed[4:20] + added
+        self.assertIn("more than", str(self.assertRaises(ValueError, decode, data)))
+
     def test_a_message_that_is_too_long_is_not_made(self) -> None:
         most = DATA.encode(bytes(MAX_MESSAGE_BYTES - 24))
         self.assertEqual(len(encode(Method.SEND, Class.INDICATION, ID, [most])), MAX_MESSAGE_BYTES)

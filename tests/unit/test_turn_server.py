@@ -124,8 +124,9 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(self._code(UDP, a.MOBILITY_TICKET.encode(b"")), 405)
 
     def test_what_is_not_offered_is_an_unknown_attribute(self) -> None:
-        for unknown in (a.DONT_FRAGMENT.encode(b""), a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""), a.RESPONSE_PORT.encode(1),
-                        a.PASSWORD_ALGORITHM.encode(1), a.USERHASH.encode(bytes(32)), a.ACCESS_TOKEN.encode(b"x")):
+        for unknown in (a.DONT_FRAGMENT.encode(b""), a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""),
+                        a.RESPONSE_PORT.encode(1), a.PASSWORD_ALGORITHM.encode(1),
+                        a.USERHASH.encode(bytes(32)), a.ACCESS_TOKEN.encode(b"x")):
             client = World().client()
             answer = client.ask(Method.ALLOCATE, UDP, unknown)
             self.assertEqual(code_of(answer), 420)
