@@ -29,6 +29,10 @@ DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed
 BUFFER_BYTES = HEADER_BYTES + 0xFFFF
 """No UDP payload is longer, so none is ever cut; in front there is room for a ChannelData header."""
 
+IP_MTU_DISCOVER = 10
+IP_PMTUDISC_DONT = 0
+"""Of <linux/in.h>; Python does not name them."""
+
 LISTENER_READS = 64
 """Packets of all clients of a listener in one round, as many as busy relays have in it together."""
 
@@ -133,6 +137,7 @@ class PythonRelayPlane:
                 raise OSError(errno.EPROTOTYPE, "is no UDP socket")
             sock.setblocking(False)
             sock.set_inheritable(False)
+            _let_routers_fragment(sock)
         except BaseException:
             sock.close()
             raise
@@ -148,7 +153,12 @@ class PythonRelayPlane:
         listener = self._listeners[allocation.five_tuple.server]
         sock = self._relay_socket(allocation.relay_host, allocation.even_port)
         relay = Relay(self, allocation, sock, listener)
-        self._poller.add(sock.fileno(), relay.reader())
+        try:
+            self._poller.add(sock.fileno(), relay.reader())
+        except BaseException:
+            sock.close()
+            self._ports[allocation.relay_host].give_back(relay.address[1], self._clock.seconds())
+            raise
         self._relays[allocation] = relay
         return relay.address
 
@@ -180,8 +190,12 @@ class PythonRelayPlane:
 
     def _serve(self, sock: socket.socket) -> Address:
         listener = Listener(self, sock)
+        try:
+            self._poller.add(sock.fileno(), listener.read, LISTENER_READS)
+        except BaseException:
+            sock.close()
+            raise
         self._listeners[listener.address] = listener
-        self._poller.add(sock.fileno(), listener.read, LISTENER_READS)
         return listener.address
 
     def _relay_socket(self, host: str, even: bool) -> socket.socket:
@@ -208,6 +222,7 @@ class PythonRelayPlane:
         try:
             if version6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            _let_routers_fragment(sock)
             if self._socket_buffer_bytes:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._socket_buffer_bytes)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._socket_buffer_bytes)
@@ -216,6 +231,12 @@ class PythonRelayPlane:
             sock.close()
             raise
         return sock
+
+
+def _let_routers_fragment(sock: socket.socket) -> None:
+    """DF clear on IPv4 (RFC 8656 §14): nobody asked for DONT-FRAGMENT, and no client would hear of the ICMP."""
+    if sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
 
 
 def _nobody(data: bytes, five_tuple: FiveTuple) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 import socket
 from typing import Any
@@ -14,7 +16,7 @@ from zope.interface.verify import verifyObject
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import MAX_TURN_S, Poller
-from rtcd.plane.relay import DROPS, PythonRelayPlane
+from rtcd.plane.relay import DROPS, IP_MTU_DISCOVER, PythonRelayPlane
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode
@@ -294,6 +296,32 @@ class Passing(PlaneTestCase):
         self.assertEqual(self.plane._relays, {})
         taken.close()
         self.assertEqual(self.allocate().relayed, (self.host, port))
+
+    def test_a_socket_that_cannot_be_watched_is_closed_and_its_port_given_back(self) -> None:
+        """fs.epoll.max_user_watches runs out: that is an OSError for this one, and no port or descriptor is lost."""
+        port = self.address(self.open_socket())[1]
+        self.plane._new_ports = lambda: Ports(range(port + 1, port + 3), secrets.randbelow)
+        open_before = len(os.listdir("/proc/self/fd"))
+
+        def refuse(*args: object) -> None:
+            raise OSError(errno.ENOSPC, "no more watches")
+
+        fault = self.patch(self.poller, "add", refuse)
+        for _ in range(4):
+            self.assertEqual(self.assertRaises(OSError, self.allocate).errno, errno.ENOSPC)
+        self.assertRaises(OSError, self.plane.listen, self.host, 0)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), open_before)
+        self.assertEqual((len(self.plane._listeners), self.plane._relays), (1, {}))
+        fault.restore()
+        self.assertIn(self.allocate().relayed[1], (port + 1, port + 2))
+
+    def test_routers_may_fragment_what_we_send(self) -> None:
+        """DF clear both ways, of inherited sockets too (RFC 8656 §14)."""
+        inherited = self.open_socket()
+        self.plane.adopt(inherited.detach())
+        self.allocate()
+        sockets = [one.sock for one in self.plane._listeners.values()] + [one.sock for one in self.plane._relays.values()]
+        self.assertEqual([one.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) for one in sockets], [0, 0, 0])
 
     def test_an_inherited_socket_is_served(self) -> None:
         inherited = self.open_socket()
