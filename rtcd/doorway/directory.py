@@ -31,15 +31,19 @@ class Directory:
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
         self._paths: dict[str, str] = {}
+        self.version = 0
+        """Another number whenever the listeners have changed, for who keeps something made of them."""
 
     def opened(self, listener: Listener) -> None:
         """A socket was opened, or a range is in use."""
         self._listeners.append(listener)
+        self.version += 1
 
     def closed(self, listener: Listener) -> None:
         """Undo `opened`; does nothing if it was not open."""
         if listener in self._listeners:
             self._listeners.remove(listener)
+            self.version += 1
 
     def listeners(self, service: str | None = None) -> Iterator[Listener]:
         """All listeners, or those of one service, in the order in which they opened."""

@@ -81,6 +81,10 @@ class RelayAddresses:
             return asked
         return candidates[0] if candidates else None
 
+    def bound(self) -> tuple[str, ...]:
+        """The hosts that `choose` may return: those on which there are relays of ours."""
+        return tuple(host for family in Family for host in self._outside[family] or self._loopback[family])
+
     def shown(self, relayed: Address) -> Address:
         """What the client is told instead of the address that the relay is bound to."""
         host, port = relayed

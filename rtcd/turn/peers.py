@@ -19,6 +19,8 @@ MAX_RANGES = 1000
 CACHED_PEERS = 4096
 """Hosts whose class is remembered."""
 
+EVERY_PORT = range(0x10000)
+
 Host = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NEVER = "unspecified or broadcast"
@@ -32,9 +34,15 @@ _CLASSES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("link-local", ("169.254.0.0/16", "fe80::/10", "fec0::/10", "fc00::/7")),
     (_PRIVATE, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")),
     ("special purpose", ("192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-                         "192.88.99.0/24", "2001::/32", "2001:db8::/32", "100::/64")),
+                         "192.88.99.0/24", "2001::/32", "2001:2::/48", "2001:db8::/32", "100::/64", "3fff::/20")),
 )
+_ELSEWHERE = "special purpose"
+"""The class of every IPv6 address that is in none of these and not in `_GLOBAL`."""
+_GLOBAL = ipaddress.IPv6Network("2000::/3")
+"""All that IANA has given to unicast over the internet; what is not in it leads to nobody, or to our own network."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""RFC 8215; where in it the IPv4 address stands is the network's secret, here it is taken to be the last 32 bits."""
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
@@ -70,7 +78,7 @@ def canonical(host: str) -> tuple[Host, bool]:
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and (address in _NAT64 or (address in _COMPATIBLE and int(address) > 1)):
+        if inner is None and (address in _NAT64 or address in _LOCAL_NAT64 or (address in _COMPATIBLE and int(address) > 1)):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return inner, True
@@ -106,7 +114,8 @@ _TABLE = tuple((name, tuple(map(parse_range, ranges))) for name, ranges in _CLAS
 
 def class_of(address: Host) -> str:
     """The class of special addresses it is in, or an empty text."""
-    return next((name for name, ranges in _TABLE if any(address in one for one in ranges)), "")
+    elsewhere = _ELSEWHERE if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL else ""
+    return next((name for name, ranges in _TABLE if any(address in one for one in ranges)), elsewhere)
 
 
 class PeerPolicy:
@@ -124,9 +133,11 @@ class PeerPolicy:
         relay_ports: range = range(0),
         own_hosts: Iterable[str] = (),
         listeners: Callable[[], Iterable[Listening]] = tuple,
+        version: Callable[[], int] | None = None,
     ) -> None:
         """``relay_hosts`` and ``relay_ports``: where our own relays are, which clients may reach. ``own_hosts``: every
-        address of this machine, which a wildcard listener is on. ``listeners``: what is open right now."""
+        address of this machine, which a wildcard listener is on. ``listeners``: what is open right now.
+        ``version()``: another number whenever that has changed; without it ``listeners`` is asked each time."""
         self._open = {name for name, is_open in (
             (_LOOPBACK, loopback), (_MULTICAST, multicast), (_PRIVATE, private)) if is_open}
         self._allowed, self._denied = allowed, denied
@@ -134,6 +145,9 @@ class PeerPolicy:
         self._relay_ports = relay_ports
         self._own = frozenset(canonical(host)[0] for host in own_hosts)
         self._listeners = listeners
+        self._version = version
+        self._listening: dict[int, list[str]] = {}
+        self._listening_version: int | None = None
         self._judged = functools.lru_cache(CACHED_PEERS)(self._judge)
 
     def refusal(self, peer: Address, *, any_port: bool = False, own_external: bool = False) -> str:
@@ -146,7 +160,9 @@ class PeerPolicy:
         if not port and not any_port:
             return "port 0"
         address, reason, reason_of_relay = self._judged(host)
-        if self._is_own(address, port):
+        if self._version is None or self._version() != self._listening_version:
+            self._look()
+        if port in self._listening and self._is_own(address, port):
             return "own listener"
         if reason and (any_port or port in self._relay_ports):
             return "" if own_external else reason_of_relay
@@ -166,13 +182,22 @@ class PeerPolicy:
             return address, "denied", "denied"
         if not name or name in self._open:
             return address, "", ""
-        return address, name, "" if address in self._relays and name != _LOOPBACK else name
+        return address, name, "" if address in self._relays else name
+
+    def ports(self, host: str) -> range:
+        """From which ports of a permitted host datagrams may come: relay ports alone where that is what made it a peer."""
+        return self._relay_ports if self._judged(host)[1] else EVERY_PORT
+
+    def _look(self) -> None:
+        """Note where our listeners are, by port; every Send asks."""
+        self._listening_version = self._version() if self._version is not None else None
+        self._listening = {}
+        for one in self._listeners():
+            if one.last_port is None:
+                self._listening.setdefault(one.port, []).append(one.host)
 
     def _is_own(self, address: Host, port: int) -> bool:
-        for one in self._listeners():
-            if one.port == port and one.last_port is None and self._covers(one.host, address):
-                return True
-        return False
+        return any(self._covers(host, address) for host in self._listening[port])
 
     def _covers(self, listening: str, address: Host) -> bool:
         try:

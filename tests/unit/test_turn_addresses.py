@@ -23,6 +23,12 @@ class Hosts(SynchronousTestCase):
         self.assertEqual(addresses.choose(Family.IPV4, "127.0.0.1"), "127.0.0.1")
         self.assertIsNone(addresses.choose(Family.IPV6, "127.0.0.1"))
 
+    def test_relays_are_bound_where_one_may_be_chosen(self) -> None:
+        """Loopback is a relay host, and hence a peer, only where it is all there is."""
+        for hosts, bound in ((("127.0.0.1", "10.0.0.5", "10.0.0.6"), ("10.0.0.5", "10.0.0.6")), (("127.0.0.1",),) * 2,
+                             (("127.0.0.1", "::1", "10.0.0.5"), ("10.0.0.5", "::1"))):
+            self.assertEqual(RelayAddresses(hosts).bound(), bound)
+
 
 class ExternalAddresses(SynchronousTestCase):
     def test_a_public_address_stands_for_its_private_one_and_its_family_only(self) -> None:

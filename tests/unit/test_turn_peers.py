@@ -14,10 +14,12 @@ MULTICAST = ["224.0.0.1", "239.255.255.255", "240.0.0.1", "ff02::1"]
 LINK_LOCAL = ["169.254.169.254", "fe80::1", "febf::1", "fec0::1", "fc00::1", "fd00::1"]
 PRIVATE = ["10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1", "100.127.255.255"]
 SPECIAL = ["192.0.0.1", "192.0.2.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "192.88.99.1",
-           "2001::1", "2001:db8::1", "100::1"]
+           "2001::1", "2001:2::1", "2001:2:0:ffff::1", "2001:db8::1", "100::1", "3fff::1", "3fff:fff::1", "1000::1",
+           "4000::1", "5f00::1", "100:0:0:1::1", "fe00::1"]
 OPEN = ["8.8.8.8", "172.15.255.255", "172.32.0.1", "100.63.255.255", "100.128.0.1", "198.20.0.1", "1.1.1.1",
-        "2606:4700::1", "2001:4860::8888"]
-WRAPPED = ["::ffff:127.0.0.1", "::127.0.0.1", "::2", "2002:7f00:1::1", "64:ff9b::127.0.0.1", "::ffff:8.8.8.8"]
+        "2606:4700::1", "2001:4860::8888", "2001:2:1::1", "3fff:1000::1", "2000::1"]
+WRAPPED = ["::ffff:127.0.0.1", "::127.0.0.1", "::2", "2002:7f00:1::1", "64:ff9b::127.0.0.1", "::ffff:8.8.8.8",
+           "64:ff9b:1::127.0.0.1", "64:ff9b:1:7f00:0:100::", "64:ff9b:1:ffff::a00:1"]
 
 
 class Classes(SynchronousTestCase):
@@ -57,11 +59,33 @@ class Classes(SynchronousTestCase):
     def test_our_own_relays_may_be_reached_at_relay_ports(self) -> None:
         policy = PeerPolicy(relay_hosts=("10.0.0.5", "127.0.0.1"), relay_ports=range(50000, 50010))
         for peer, refusal in ((("10.0.0.5", 50009), ""), (("10.0.0.5", 50010), "private"), (("10.0.0.6", 50000), "private"),
-                              (("127.0.0.1", 50000), "loopback")):
+                              (("127.0.0.2", 50000), "loopback")):
             self.assertEqual(policy.refusal(peer), refusal, peer)
         self.assertEqual(policy.refusal(("10.0.0.5", 0), any_port=True), "")
         denying = PeerPolicy(relay_hosts=("10.0.0.5",), relay_ports=range(1, 9), denied=parse_ranges(["10.0.0.5"]))
         self.assertEqual(denying.refusal(("10.0.0.5", 5)), "denied")
+
+
+    def test_relays_on_loopback_are_reached_at_relay_ports_and_nothing_else_there(self) -> None:
+        """Two clients of a server that has nothing but loopback reach each other, and none of them its services."""
+        relay_ports = range(50000, 50010)
+        listeners = [Listener("turn", "udp", "127.0.0.1", 3478), Listener("web", "tcp", "::", 50001)]
+        policy = PeerPolicy(relay_hosts=("127.0.0.1", "::1"), relay_ports=relay_ports, listeners=lambda: listeners)
+        for host in ("127.0.0.1", "::1"):
+            found = [policy.refusal((host, port)) for port in (50000, 50009, 50010, 49999, 22, 50001)]
+            self.assertEqual(found, ["", "", "loopback", "loopback", "loopback", "own listener"])
+            self.assertEqual(policy.refusal((host, 0), any_port=True), "")
+            self.assertEqual(policy.ports(host), relay_ports)
+        self.assertEqual(policy.refusal(("127.0.0.1", 3478), any_port=True), "own listener")
+        for wrapped in ("::ffff:127.0.0.1", "64:ff9b::127.0.0.1"):
+            self.assertTrue(policy.refusal((wrapped, 50000)))
+        self.assertEqual(policy.refusal(("127.0.0.2", 0), any_port=True), "loopback")
+
+    def test_datagrams_come_from_where_they_may_go(self) -> None:
+        policy = PeerPolicy(relay_hosts=("10.0.0.5",), relay_ports=range(50000, 50010))
+        self.assertEqual(policy.ports("10.0.0.5"), range(50000, 50010))
+        self.assertEqual(policy.ports("8.8.8.8"), peers.EVERY_PORT)
+        self.assertEqual(PeerPolicy(private=True, relay_hosts=("10.0.0.5",)).ports("10.0.0.5"), peers.EVERY_PORT)
 
 
 class Listeners(SynchronousTestCase):
@@ -90,6 +114,23 @@ class Listeners(SynchronousTestCase):
         self.assertEqual(self.policy.refusal(("127.0.0.1", 8080)), "own listener")
         self.directory.closed(listener)
         self.assertEqual(self.policy.refusal(("127.0.0.1", 8080)), "")
+
+    def test_listeners_are_looked_at_again_only_when_they_have_changed(self) -> None:
+        """Every Send asks."""
+        looked: list[int] = []
+
+        def listeners() -> list[Listener]:
+            looked.append(self.directory.version)
+            return list(self.directory.listeners())
+
+        policy = PeerPolicy(listeners=listeners, version=lambda: self.directory.version)
+        web = Listener("web", "tcp", "8.8.8.8", 443)
+        for change, refusal in ((self.directory.opened, "own listener"), (self.directory.closed, "")):
+            change(web)
+            self.assertEqual([policy.refusal(("8.8.8.8", 443)) for _ in range(5)], [refusal] * 5)
+        self.directory.closed(web)
+        self.assertEqual(policy.refusal(("8.8.8.8", 443)), "")
+        self.assertEqual(looked, [1, 2])
 
     def test_the_range_of_relay_ports_is_no_listener(self) -> None:
         self.directory.opened(Listener("turn", "udp", "10.0.0.5", 50000, 50010))
