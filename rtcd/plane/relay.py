@@ -17,17 +17,18 @@ from zope.interface import implementer
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import Poller
-from rtcd.plane.routes import Relay, Route, SocketAddress
+from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, SocketAddress
 from rtcd.stun.attributes import Address, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.peers import EVERY_PORT
 
 DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed")
 """Why a datagram is dropped here. ``no-protocol``: from a client, and neither STUN nor ChannelData."""
 
-BUFFER_BYTES = HEADER_BYTES + 0xFFFF
-"""No UDP payload is longer, so none is ever cut; in front there is room for a ChannelData header."""
+BUFFER_BYTES = HEADROOM + 0xFFFF + TAILROOM
+"""No UDP payload is longer, so none is ever cut; around a peer's there is room for what its client gets it in."""
 
 IP_MTU_DISCOVER = 10
 IP_PMTUDISC_DONT = 0
@@ -100,14 +101,17 @@ class PythonRelayPlane:
     def __init__(
         self, poller: Poller, clock: IReactorTime, ports: Callable[[], Ports], drops: Mapping[str, Counter], *,
         socket_buffer_bytes: int = 0, fingerprint: bool = False,
+        peer_ports: Callable[[str], range] = lambda host: EVERY_PORT,
     ) -> None:
         """``ports()``: the relay ports of one more host. ``drops``: a counter for each of `DROPS`.
         ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
-        ``fingerprint``: put FINGERPRINT on Data indications."""
+        ``fingerprint``: put FINGERPRINT on Data indications. ``peer_ports(host)``: from which ports of a permitted host
+        datagrams may come, asked at each permission."""
         self._poller = poller
         self.over = poller.over
         self._clock = clock
         self._new_ports = ports
+        self.peer_ports = peer_ports
         self._ports: dict[str, Ports] = {}
         self._socket_buffer_bytes = socket_buffer_bytes
         self.fingerprint = fingerprint

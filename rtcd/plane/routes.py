@@ -6,20 +6,33 @@ Part of the Python relay plane, rtcd.plane.relay, which lends its buffer and its
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rtcd.plane.poller import Read
-from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address
+from rtcd.stun.attributes import COOKIE, DATA, XOR_PEER_ADDRESS, Address
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
-from rtcd.stun.message import Class, Method, encode
+from rtcd.stun.message import HEADER_BYTES as HEADER_LENGTH
+from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Method, type_of
 from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, Traffic
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import Listener, PythonRelayPlane
+
+HEADROOM = 48
+"""Bytes in front of a peer's payload in the plane's buffer: for the header of ChannelData or of a Data indication."""
+TAILROOM = 3
+"""Bytes behind it: for the padding of DATA."""
+
+_DATA_INDICATION = type_of(Method.DATA, Class.INDICATION)
+_DATA4 = struct.Struct("!HHI12sHHHHIHH")
+_DATA6 = struct.Struct("!HHI12sHHHH16sHH")
+"""A Data indication up to its payload: header, XOR-PEER-ADDRESS, number and length of DATA."""
 
 SocketAddress = tuple[Any, ...]
 """An address as the socket module has it: two values for IPv4, four for IPv6."""
@@ -45,11 +58,15 @@ class Route:
 class Permit:
     """A permitted peer host."""
 
-    __slots__ = ("named", "until")
+    __slots__ = ("named", "ports", "until", "version6")
 
     def __init__(self) -> None:
         self.until = 0.0
-        self.named = ""
+        self.named = 0
+        """The host as the client knows it, as a number."""
+        self.version6 = False
+        self.ports = range(0)
+        """From which its datagrams may come."""
 
 
 class Relay:
@@ -75,7 +92,8 @@ class Relay:
         busy relays come to, looking everything up anew would cost as much as forwarding."""
         plane, find, reply, client = self._plane, self.peers.get, self._reply, self._client
         receive, pack = self.sock.recvfrom_into, HEADER.pack_into
-        buffer, view, body = plane.buffer, plane.view, plane.view[HEADER_BYTES:]
+        buffer, view, body = plane.buffer, plane.view, plane.view[HEADROOM:]
+        head = HEADROOM - HEADER_BYTES
 
         def read(now: float, most: int) -> bool:
             for _ in range(most):
@@ -88,40 +106,51 @@ class Relay:
                     continue
                 route = find(source)
                 if route is not None and now < route.until:
-                    pack(buffer, 0, route.channel, size)
+                    pack(buffer, head, route.channel, size)
                     try:
-                        reply(view[: size + 4], client)
+                        reply(view[head : HEADROOM + size], client)
                     except OSError:
                         plane.send_failed.value += 1
                     else:
                         route.received_packets += 1
                         route.received_bytes += size
                 else:
-                    self._indicate(bytes(body[:size]), source, now)
+                    self._indicate(size, source, now)
             return True
 
         return read
 
-    def _indicate(self, data: bytes, source: SocketAddress, now: float) -> None:
-        """What comes from a permitted peer without a channel goes to the client as a Data indication."""
+    def _indicate(self, size: int, source: SocketAddress, now: float) -> None:
+        """What comes from a permitted peer without a channel goes to the client as a Data indication, which is written
+        around the payload where that lies in the plane's buffer."""
         plane = self._plane
-        permit = self.permits.get(source[0])
-        if permit is None or now >= permit.until:
+        permit, port = self.permits.get(source[0]), source[1]
+        if permit is None or now >= permit.until or port not in permit.ports:
             plane.no_permission.value += 1
             return
-        transaction_id = os.urandom(12)
-        try:
-            peer = XOR_PEER_ADDRESS.encode((permit.named, source[1]), transaction_id)
-            message = encode(Method.DATA, Class.INDICATION, transaction_id, (peer, DATA.encode(data)))
-        except ValueError:
+        padding = -size & 3
+        start = HEADROOM - (_DATA6 if permit.version6 else _DATA4).size
+        length = HEADROOM - start + size + padding - HEADER_LENGTH
+        if length > MAX_MESSAGE_BYTES - HEADER_LENGTH:
             plane.truncated.value += 1
             return
+        transaction_id = os.urandom(12)
+        head = (_DATA_INDICATION, length, COOKIE, transaction_id, XOR_PEER_ADDRESS.number)
+        if permit.version6:
+            host = (permit.named ^ (COOKIE << 96 | int.from_bytes(transaction_id, "big"))).to_bytes(16, "big")
+            _DATA6.pack_into(plane.buffer, start, *head, 20, 2, port ^ COOKIE >> 16, host, DATA.number, size)
+        else:
+            host4 = permit.named ^ COOKIE
+            _DATA4.pack_into(plane.buffer, start, *head, 8, 1, port ^ COOKIE >> 16, host4, DATA.number, size)
+        end = HEADROOM + size
+        plane.buffer[end : end + padding] = bytes(padding)
+        message = plane.view[start : end + padding]
         try:
-            self._reply(add_fingerprint(message) if plane.fingerprint else message, self._client)
+            self._reply(add_fingerprint(bytes(message)) if plane.fingerprint else message, self._client)
         except OSError:
             plane.send_failed.value += 1
             return
-        self._count(received_packets=1, received_bytes=len(data))
+        self._count(received_packets=1, received_bytes=size)
 
     def permit(self, host: str, expires_at: float, named: str, now: float) -> None:
         """See IRelayPlane."""
@@ -131,7 +160,9 @@ class Relay:
                 for ended in [name for name, one in self.permits.items() if now >= one.until]:
                     del self.permits[ended]
             permit = self.permits[host] = Permit()
-        permit.until, permit.named = expires_at, named
+        address = ipaddress.ip_address(named)
+        permit.until, permit.named, permit.version6 = expires_at, int(address), address.version == 6
+        permit.ports = self._plane.peer_ports(host)
         routes = self.routes.get(host)
         if routes is not None:
             for route in routes.values():

@@ -77,6 +77,7 @@ class TurnService(Service):
         self._plane = plane = PythonRelayPlane(
             Poller(self._reactor, self._reactor), self._reactor, lambda: Ports(ports, secrets.randbelow), self._drops,
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
+            peer_ports=self._peer_ports,
         )
         try:
             opened = self._listen(plane, own_hosts)
@@ -207,10 +208,15 @@ class TurnService(Service):
         return PeerPolicy(
             loopback=settings.allow_loopback_peers, multicast=settings.allow_multicast_peers,
             private=settings.allow_private_peers, allowed=parse_ranges(settings.allowed_peers),
-            denied=parse_ranges(settings.denied_peers), relay_hosts=addresses.hosts,
+            denied=parse_ranges(settings.denied_peers), relay_hosts=addresses.bound(),
             relay_ports=range(settings.min_port, settings.max_port + 1), own_hosts=self._own_hosts or (),
             listeners=self._context.doorway.directory.listeners,
+            version=lambda: self._context.doorway.directory.version,
         )
+
+    def _peer_ports(self, host: str) -> range:
+        """From which ports of this host datagrams may come, as the policy is now."""
+        return self._server.policy.ports(host) if self._server is not None else range(0)
 
     def _announce(self, listener: Listener) -> None:
         self._context.doorway.directory.opened(listener)

@@ -133,6 +133,35 @@ class Forwarding(PlaneTestCase):
             self.assertEqual(message.get(XOR_PEER_ADDRESS), ("203.0.113.9", self.address(self.peer)[1]))
             self.assertFalse(message.integrity_at or message.fingerprint_at)
 
+    def test_data_indications_are_what_the_codec_makes(self) -> None:
+        """They are written in place: whatever lay in the buffer before must not shine through."""
+        named = "2001:db8::9" if self.family == 2 else "203.0.113.9"
+        allocation = self.allocate()
+        self.plane.permit(allocation, self.host, 300.0, named)
+        largest = 65507 - 36 - 3
+        for size in (largest, 0, 1, 2, 3, 4, 1200, 1201):
+            self.plane.buffer[:] = b"\xff" * len(self.plane.buffer)
+            data = b"z" * size
+            self.down(allocation, data)
+            raw = self.got(self.client) or b""
+            transaction_id = decode(raw).transaction_id
+            peer = XOR_PEER_ADDRESS.encode((named, self.address(self.peer)[1]), transaction_id)
+            self.assertEqual(raw, encode(Method.DATA, Class.INDICATION, transaction_id, (peer, DATA.encode(data))))
+        self.down(allocation, b"z" * (65507 if self.family == 1 else 65527))
+        self.assertIsNone(self.got(self.client))
+        self.assertEqual(self.drops["send-failed" if self.family == 1 else "truncated"].value, 1)
+
+    def test_datagrams_come_only_from_the_ports_that_a_host_may_use(self) -> None:
+        """A permission for a host of our own is one for its relays, not for what else is there."""
+        port = self.address(self.peer)[1]
+        allocation = self.allocate()
+        for ports, passes in ((range(port + 1, port + 9), False), (range(port, port + 1), True), (range(0), False)):
+            self.plane.peer_ports = lambda host, ports=ports: ports  # type: ignore[misc] # mypy takes a default for an argument
+            self.plane.permit(allocation, self.host, 300.0, self.host)
+            self.down(allocation, b"x")
+            self.assertEqual(self.got(self.client) is not None, passes)
+        self.assertEqual(self.drops["no-permission"].value, 2)
+
     def test_fingerprint_goes_on_data_indications_if_wanted(self) -> None:
         self.plane.fingerprint = True
         allocation = self.allocate()

@@ -12,7 +12,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
-from rtcd.stun.attributes import LIFETIME, NONCE, REALM, USERNAME, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, Address
+from rtcd.stun.attributes import (
+    CHANNEL_NUMBER,
+    DATA,
+    LIFETIME,
+    NONCE,
+    REALM,
+    USERNAME,
+    XOR_PEER_ADDRESS,
+    XOR_RELAYED_ADDRESS,
+    Address,
+)
 from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn.allocation import FiveTuple
@@ -240,6 +250,34 @@ class Serving(ServiceTestCase):
     def _next_id(self) -> bytes:
         """The transaction id of the request after the next challenge."""
         return (next(self._ids) + 2).to_bytes(12, "big")
+
+    def test_two_clients_on_loopback_reach_each_other_and_no_local_service(self) -> None:
+        """Our own relays are peers wherever they are; what else listens there is none."""
+        self.start(min_port=40000, max_port=50000)
+        first, second, local = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(3))
+        relays = []
+        for sock in (first, second, local):
+            self.addCleanup(sock.close)
+            sock.setblocking(False)
+        local.bind(("127.0.0.1", next(port for port in range(50001, 65536) if port != self.server()[1])))
+        for self.client in (first, second):
+            relays.append(self.allocate())
+            peer = XOR_PEER_ADDRESS.encode(("127.0.0.1", 0), self._next_id())
+            self.assertEqual(code_of(self.request(Method.CREATE_PERMISSION, peer)), 0)
+            for port in (22, local.getsockname()[1], self.server()[1]):
+                peer = XOR_PEER_ADDRESS.encode(("127.0.0.1", port), self._next_id())
+                answer = self.request(Method.CHANNEL_BIND, CHANNEL_NUMBER.encode(0x4000), peer)
+                self.assertEqual(code_of(answer), 403, port)
+        self.client = first
+        for target in (local.getsockname(), relays[1]):
+            transaction_id = bytes(12)
+            self.ask(encode(Method.SEND, Class.INDICATION, transaction_id, [
+                XOR_PEER_ADDRESS.encode(target, transaction_id), DATA.encode(b"hello")]))
+        self.assertIsNone(self.ask(b"\x40\x00\x00\x00"))
+        self.assertRaises(BlockingIOError, local.recv, 100)
+        self.assertEqual(decode(second.recv(100)).get(XOR_PEER_ADDRESS), relays[0])
+        local.sendto(b"from outside of the range", relays[0])
+        self.assertIsNone(self.ask(b"\x40\x00\x00\x00"))
 
     def test_drops_traffic_and_answers_are_counted(self) -> None:
         self.start()
