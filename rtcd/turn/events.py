@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from rtcd.bucket import Buckets
+from rtcd.bucket import Buckets, network
 from rtcd.metrics import Counter, Metrics
 from rtcd.plane.relay import DROPS
 from rtcd.stun.attributes import Address
@@ -15,6 +15,9 @@ from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 
 MAX_SHOWN_NAME = 64
 """Characters of a name that a stranger made up, in the log."""
+
+MAX_LINES = 20.0
+"""Lines a second about failed passwords, whoever they come from."""
 
 
 class Events:
@@ -37,6 +40,7 @@ class Events:
         ]
         metrics.gauge("turn", "allocations_open", "Allocations there are now.", allocations)
         self._lines = Buckets(1.0, 1.0)
+        self._all_lines = Buckets(MAX_LINES, MAX_LINES, 1)
 
     def relay_drops(self) -> dict[str, Counter]:
         """The counters of the relay plane."""
@@ -57,10 +61,10 @@ class Events:
         counter.value += 1
 
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
-        """One line a second for each address, in a form that fail2ban can read."""
+        """One line a second for each network, and `MAX_LINES` in all, in a form that fail2ban can read."""
         self._failed.value += 1
         host, port = five_tuple.client
-        if self._lines.allow(host, now):
+        if self._lines.allow(network(host), now) and self._all_lines.allow("", now):
             name = "".join(one if one.isprintable() and one not in ' "' else "?" for one in username[:MAX_SHOWN_NAME])
             self._log.info("auth_fail address={address} port={port} transport={transport} user={user}",
                            address=host, port=port, transport=five_tuple.transport, user=name)

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
+from rtcd.metrics import Metrics
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
     DATA,
@@ -26,6 +27,7 @@ from rtcd.stun.attributes import (
 from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn.allocation import FiveTuple
+from rtcd.turn.events import MAX_LINES, Events
 from rtcd.turn.service import Settings, TurnService, makeService
 from tests.fakes_turn import UDP, code_of, make_context
 
@@ -299,6 +301,22 @@ class Serving(ServiceTestCase):
             self.request(Method.ALLOCATE, UDP, user="ev il\n", password="wrong")
         lines = [one for one in events if str(one.get("log_format")).startswith("auth_fail")]
         self.assertEqual([(one["address"], one["user"]) for one in lines], [("127.0.0.1", "ev?il?")])
+
+    def test_lines_about_failed_passwords_are_bounded_by_network_and_in_all(self) -> None:
+        """Somebody who owns a /64 or many machines must not fill the disk."""
+        events = self.logged()
+        turn = Events(Metrics(), lambda: 0)
+
+        def fail(host: str, now: float) -> int:
+            turn.auth_failed(FiveTuple("udp", (host, 1), ("192.0.2.1", 3478)), "u", now)
+            return len([one for one in events if str(one.get("log_format")).startswith("auth_fail")])
+
+        self.assertEqual([fail(f"2001:db8::{index:x}", 1000.0) for index in range(50)], [1] * 50)
+        self.assertEqual(fail("2001:db8:1::1", 1000.0), 2)
+        for index in range(500):
+            fail(f"8.8.{index & 255}.{index >> 8}", 1000.0)
+        self.assertEqual(fail("8.8.4.4", 1000.0), MAX_LINES)
+        self.assertEqual(fail("8.8.4.4", 1001.0), MAX_LINES + 1)
 
 
 class Reloading(ServiceTestCase):
