@@ -34,8 +34,10 @@ class FakeSocket {
 }
 
 globalThis.WebSocket = /** @type {any} */ (FakeSocket);
-globalThis.addEventListener ??= () => {};
-globalThis.removeEventListener ??= () => {};
+/** @type {Map<string, () => void>} */
+const handlers = new Map();
+globalThis.addEventListener = (/** @type {string} */ name, /** @type {any} */ handler) => handlers.set(name, handler);
+globalThis.removeEventListener = (/** @type {string} */ name) => handlers.delete(name);
 
 /** @type {string[]} */
 let heard;
@@ -117,4 +119,27 @@ test("once closed it stays closed", () => {
   mock.timers.tick(60_000);
   assert.deepEqual(heard, []);
   assert.equal(FakeSocket.all.length, 1);
+});
+
+test("closed between two attempts to connect, it does not try again", async () => {
+  const fresh = new Signaling("wss://h/ws", /** @type {any} */ ({}));
+  const connected = assert.rejects(fresh.connect(), /closed/);
+  newest().breaks();
+  await settle();
+  const before = FakeSocket.all.length;
+  fresh.close();
+  mock.timers.tick(60_000);
+  await connected;
+  assert.equal(FakeSocket.all.length, before);
+});
+
+test("when the network is back, a socket that only seems open is replaced", async () => {
+  const old = newest();
+  handlers.get("online")?.();
+  signaling.send("later");
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal(old.readyState, 3);
+  newest().opens();
+  await settle();
+  assert.deepEqual(newest().sent, [{ cmd: "register", roomid: "room1", clientid: "me" }, { cmd: "send", msg: "later" }]);
 });

@@ -39,7 +39,14 @@ export class Signaling {
   /** @type {string[]} */
   #waiting = [];
   #timer = 0;
-  #wake = () => this.#retryNow();
+  /** The network is back: a socket from before may be dead without knowing it. */
+  #wake = () => {
+    if (this.#identity !== null && !this.#closed) {
+      this.#attempts = 0;
+      this.#drop();
+      this.#retryNow();
+    }
+  };
 
   /**
    * @param {string} url
@@ -68,6 +75,9 @@ export class Signaling {
         }
       }
       await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[attempt]));
+      if (this.#closed) {
+        throw new Error("closed");
+      }
     }
   }
 
@@ -226,8 +236,10 @@ export class Signaling {
   #drop() {
     const socket = this.#socket;
     this.#socket = null;
+    this.#registered = false;
     if (socket) {
       socket.onclose = null;
+      socket.onmessage = null;
       socket.onerror = null;
       socket.close(1000);
     }
