@@ -51,6 +51,8 @@ export class Call {
   #partner = null;
   /** @type {import("./room.js").Membership | null} */
   #membership = null;
+  /** @type {Promise<unknown>} the last try to take a seat */
+  #joining = Promise.resolve();
   #initiator = false;
   #ended = false;
   /** @type {Promise<void>} resolves when the server knows that we have gone */
@@ -107,11 +109,7 @@ export class Call {
         return;
       }
       this.#signaling.register(this.#room, membership.client);
-      if (this.#parameters.isLoopback) {
-        const { LoopbackPartner } = await import("./loopback.js");
-        this.#partner = new LoopbackPartner(this.#parameters.wssUrl, () => this.#configuration());
-        await this.#partner.start(this.#room);
-      }
+      await this.#startPartner();
       await prepared;
       if (!this.#ended && this.#membership === membership) {
         this.#begin(storedMessages(membership.messages));
@@ -143,7 +141,7 @@ export class Call {
     this.#server.leaveNow(this.#membership);
     if (this.#signaling.open) {
       this.#signaling.send(BYE);
-    } else {
+    } else if (!this.#isAlone(this.phase)) {
       this.#server.signalNow(this.#membership, BYE);
     }
     this.#signaling.close();
@@ -158,15 +156,35 @@ export class Call {
     this.peer?.update(kind);
   }
 
-  /** Take a seat; if the call ended meanwhile it is given back. */
-  async #join() {
-    const membership = await this.#server.join(this.#room);
-    if (membership && this.#ended) {
-      this.#server.leave(membership);
+  /** Take a seat; if the call ends meanwhile, `#leave` waits for it and gives it back. */
+  #join() {
+    const joining = this.#server.join(this.#room).then((membership) => {
+      this.#membership = membership;
+      this.#initiator = membership?.initiator ?? false;
+      return membership;
+    });
+    this.#joining = joining;
+    return joining;
+  }
+
+  /** In a call to oneself, the other side; a new one after the server lost our seats. */
+  async #startPartner() {
+    if (this.#parameters.isLoopback) {
+      const { LoopbackPartner } = await import("./loopback.js");
+      this.#partner?.close();
+      if (!this.#ended) {
+        this.#partner = new LoopbackPartner(this.#parameters.wssUrl, () => this.#configuration());
+        await this.#partner.start(this.#room);
+      }
     }
-    this.#membership = membership;
-    this.#initiator = membership?.initiator ?? false;
-    return membership;
+  }
+
+  /**
+   * Whether nobody else was there to be told that we go.
+   * @param {Phase} phase
+   */
+  #isAlone(phase) {
+    return this.#initiator && (phase === "joining" || phase === "waiting");
   }
 
   /** @param {import("./messages.js").PeerMessage[]} stored */
@@ -285,6 +303,7 @@ export class Call {
     this.#rejoining = false;
     if (membership && !this.#ended) {
       this.#signaling.register(this.#room, membership.client);
+      await this.#startPartner().catch((error) => console.warn("rtcd: no loopback partner", error));
       await this.#lookUpIce();
       if (!this.#ended && this.#membership === membership) {
         this.#begin(storedMessages(membership.messages));
@@ -407,17 +426,19 @@ export class Call {
     this.#ended = true;
     this.#closePeer();
     this.#media.close();
-    this.#leaving = this.#leave();
+    this.#leaving = this.#leave(this.phase);
     this.#setPhase(phase);
   }
 
-  async #leave() {
+  /** @param {Phase} phase the one that ended */
+  async #leave(phase) {
+    await this.#joining.catch(() => {}); // a seat may yet be on its way to us
     const membership = this.#membership;
     if (membership) {
       await this.#server.leave(membership);
       if (this.#signaling.open) {
         this.#signaling.send(BYE);
-      } else {
+      } else if (!this.#isAlone(phase)) {
         await this.#server.signal(membership, BYE);
       }
     }
