@@ -171,7 +171,7 @@ export class Peer {
 
   /** @param {import("./messages.js").CandidateMessage} message */
   async #candidate({ candidate, id, label }) {
-    const init = { candidate, sdpMid: typeof id === "string" ? id : null, sdpMLineIndex: label };
+    const init = { candidate, sdpMid: id, sdpMLineIndex: label };
     if (this.connection.remoteDescription === null) {
       this.#early.push(init);
     } else {
@@ -188,7 +188,7 @@ export class Peer {
   /** @param {RTCIceCandidateInit} init */
   async #add(init) {
     try {
-      await this.connection.addIceCandidate(init);
+      await this.connection.addIceCandidate(placed(init, this.connection.remoteDescription?.sdp ?? ""));
     } catch (error) {
       console.debug("rtcd: candidate not usable", init.candidate, error);
     }
@@ -207,4 +207,15 @@ export class Peer {
       }
     });
   }
+}
+
+/**
+ * A candidate whose section is no `mid` of the description is meant by its number; browsers would refuse it for the name.
+ * @param {RTCIceCandidateInit} init
+ * @param {string} sdp the description that it belongs to
+ * @returns {RTCIceCandidateInit}
+ */
+export function placed(init, sdp) {
+  const names = [...sdp.matchAll(/^a=mid:(\S+)/gm)].map((match) => match[1]);
+  return typeof init.sdpMid === "string" && names.includes(init.sdpMid) ? init : { ...init, sdpMid: null };
 }
