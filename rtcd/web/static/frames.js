@@ -12,6 +12,8 @@ const STILL_LOOKS = 2;
 /** Looks at one peer connection at a time. */
 export class FrameWatch {
   #timer = 0;
+  /** Counts the watches, so that a look that is late says nothing about the next connection. */
+  #watch = 0;
   #onChange;
 
   /** @param {(arriving: boolean) => void} onChange */
@@ -22,12 +24,16 @@ export class FrameWatch {
   /** @param {() => RTCPeerConnection | undefined} connection asked at each look */
   start(connection) {
     this.stop();
+    const watch = this.#watch;
     let before = 0;
     let still = 0;
     /** @type {boolean | null} */
     let told = null;
     this.#timer = setInterval(async () => {
       const frames = await framesDecoded(connection());
+      if (watch !== this.#watch) {
+        return;
+      }
       still = frames > before ? 0 : still + 1;
       before = frames;
       const arriving = still < STILL_LOOKS;
@@ -41,6 +47,7 @@ export class FrameWatch {
   /** Look no more. */
   stop() {
     clearInterval(this.#timer);
+    this.#watch += 1;
   }
 }
 
