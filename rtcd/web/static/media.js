@@ -28,6 +28,8 @@ export class LocalMedia {
   onChange = (/** @type {Kind} */ _kind) => {};
   /** Called when the first attempt to open devices is over, whatever came of it. */
   onOpened = () => {};
+  /** Called when `problems` may be others; with a kind when that device went away by itself. */
+  onProblems = (/** @type {Kind | null} */ _lost) => {};
   /** @type {{audio: any, video: any, fake?: boolean}} */
   #wanted;
   #closed = false;
@@ -64,13 +66,14 @@ export class LocalMedia {
   }
 
   /** Open what is wanted, else what there is. Never throws: see `problems`. */
-  async open() {
-    const kinds = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.wants(kind));
-    this.problems = [];
-    if (kinds.length > 0) {
-      await this.#openKinds(kinds);
-    }
-    this.onOpened();
+  open() {
+    return this.#next(async () => {
+      const kinds = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.wants(kind));
+      if (kinds.length > 0) {
+        await this.#openKinds(kinds);
+      }
+      this.onOpened();
+    });
   }
 
   /**
@@ -84,7 +87,6 @@ export class LocalMedia {
         track.enabled = on;
         this.onChange("audio");
       } else if (on) {
-        this.problems = [];
         await this.#openKinds(["audio"]);
       }
       return this.isOn("audio");
@@ -99,7 +101,6 @@ export class LocalMedia {
     return this.#next(async () => {
       const track = this.track("video");
       if (on && !track) {
-        this.problems = [];
         await this.#openKinds(["video"]);
       } else if (!on && track) {
         track.enabled = false;
@@ -140,10 +141,20 @@ export class LocalMedia {
 
   /** @param {Kind[]} kinds */
   async #openKinds(kinds) {
-    if (!isSecure()) {
-      this.problems.push({ kinds, name: "Insecure" });
+    if (this.#closed) {
       return;
     }
+    this.#solved(kinds);
+    if (isSecure()) {
+      await this.#tryKinds(kinds);
+    } else {
+      this.problems.push({ kinds, name: "Insecure" });
+    }
+    this.onProblems(null);
+  }
+
+  /** @param {Kind[]} kinds */
+  async #tryKinds(kinds) {
     const error = await this.#request(kinds, true);
     if (error === null) {
       return;
@@ -156,6 +167,16 @@ export class LocalMedia {
         same ? same.kinds.push(kind) : this.problems.push({ kinds: [kind], name: reason });
       }
     }
+  }
+
+  /**
+   * Forget the problems of these kinds.
+   * @param {Kind[]} kinds
+   */
+  #solved(kinds) {
+    this.problems = this.problems
+      .map((problem) => ({ ...problem, kinds: problem.kinds.filter((kind) => !kinds.includes(kind)) }))
+      .filter((problem) => problem.kinds.length > 0);
   }
 
   /**
@@ -208,9 +229,26 @@ export class LocalMedia {
     if (track.kind === "video" && "contentHint" in track) {
       track.contentHint = "motion";
     }
-    track.onended = () => this.#remove(track); // unplugged, or taken back by the user
+    const kind = /** @type {Kind} */ (track.kind);
+    const old = this.track(kind);
+    if (old) {
+      this.#remove(old); // never two of a kind: one of them could not be switched off
+    }
+    track.onended = () => this.#lose(track);
     this.stream.addTrack(track);
-    this.onChange(/** @type {Kind} */ (track.kind));
+    this.onChange(kind);
+  }
+
+  /**
+   * It was unplugged, or taken back in the browser.
+   * @param {MediaStreamTrack} track
+   */
+  #lose(track) {
+    const kind = /** @type {Kind} */ (track.kind);
+    this.#remove(track);
+    this.#solved([kind]);
+    this.problems.push({ kinds: [kind], name: "Ended" });
+    this.onProblems(kind);
   }
 
   /** @param {MediaStreamTrack} track */

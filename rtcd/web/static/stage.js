@@ -117,6 +117,17 @@ export class Stage {
   clearRemote() {
     this.#remote.srcObject = null;
     element("remote-off").hidden = true;
+    element("remote").classList.remove("empty");
+  }
+
+  /**
+   * Whether microphone and camera can be switched: not while the first question about them is open.
+   * @param {boolean} able
+   */
+  switches(able) {
+    for (const id of ["mute-button", "camera-button"]) {
+      /** @type {HTMLButtonElement} */ (element(id)).disabled = !able;
+    }
   }
 
   /**
