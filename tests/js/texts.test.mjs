@@ -33,7 +33,7 @@ test("every text that the page names is in the catalogue", async () => {
 });
 
 test("each kind of error and trouble has its words", () => {
-  for (const kind of ["insecure", "webrtc", "offline", "unreachable", "timeout", "busy", "name", "status", "garbled", "socket"]) {
+  for (const kind of ["insecure", "webrtc", "offline", "unreachable", "timeout", "busy", "name", "address", "status", "garbled", "socket"]) {
     assert.ok(`error.${kind}.title` in en && `error.${kind}.text` in en, kind);
   }
   for (const name of ["NotAllowedError", "NotFoundError", "NotReadableError", "Insecure"]) {
@@ -41,6 +41,7 @@ test("each kind of error and trouble has its words", () => {
       assert.ok(`device.${name}.${which}` in en, name);
     }
   }
+  assert.ok("device.Ended.audio" in en && "device.Ended.video" in en);
 });
 
 test("the language is the one chosen, else the browser's first that we have, else English", () => {
