@@ -52,7 +52,7 @@ class Page(Resource):
         names = [segment.decode("latin-1") for segment in request.postpath or ()]
         known = len(names) == 1 and NAME.fullmatch(names[0]) if self.call else names in ([], [""])
         if not known:
-            return _plain(request, 404, "There is nothing at this address.")
+            return self._sorry(request, 404, "name" if self.call else "address", "There is nothing at this address.")
         if request.method not in (b"GET", b"HEAD"):
             request.setHeader(b"allow", b"GET, HEAD")
             return _plain(request, 405, "Use GET.")
@@ -64,7 +64,7 @@ class Page(Resource):
             return self._html_for(request, None, full=False)
         if not self.rooms.allow(request):
             request.setHeader(b"retry-after", b"10")
-            return _plain(request, 429, "Too many requests from this address; try again in a few seconds.")
+            return self._sorry(request, 429, "busy", "Too many requests from this address; try again in a few seconds.")
         taken = self.rooms.store.update(names[0], lambda one, _: Outcome(one, len(one.taken())))
         Deferred.fromCoroutine(taken).addCallbacks(
             lambda count: self._finish(request, self._html_for(request, names[0], full=count >= rooms.CAPACITY)),
@@ -78,9 +78,17 @@ class Page(Resource):
             return target.encode() + bytes(request.uri)
         return None
 
-    def _html_for(self, request: Request, room: str | None, *, full: bool) -> bytes:
+    def _sorry(self, request: Request, code: int, error: str, text: str) -> bytes:
+        """The page, which says in the reader's language what is wrong; plain text for what is no browser's request."""
+        if request.method not in (b"GET", b"HEAD"):
+            return _plain(request, code, text)
+        request.setResponseCode(code)
+        return self._html_for(request, None, full=False, error=error)
+
+    def _html_for(self, request: Request, room: str | None, *, full: bool, error: str = "") -> bytes:
         site, agent = self.rooms.site(request), request.getHeader("user-agent") or ""
-        facts = page(parameters(arguments(request.args), site, agent, room)) | {"base": "", "full": full}
+        facts = page(parameters(arguments(request.args), site, agent, room)) | {
+            "base": "", "full": full, "error": error}
         block = f'<script type="application/json" id="parameters">{json.dumps(facts).translate(_SAFE)}</script>'
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")
@@ -97,7 +105,7 @@ class Page(Resource):
         if not failure.check(StoreUnavailable):
             self._log.failure("a page failed", failure)
         request.setHeader(b"retry-after", b"10")
-        self._finish(request, _plain(request, 503, "The rooms cannot be reached; try again in a few seconds."))
+        self._finish(request, self._sorry(request, 503, "busy", "The rooms cannot be reached; try again in a few seconds."))
 
 
 class QrCode(Resource):

@@ -222,6 +222,34 @@ class AroundTests(PageTestCase):
             page.click("#error-continue-button")
             self.state(page, "waiting")
 
+    def test_a_link_that_names_no_room_is_explained(self) -> None:
+        """And leads to a room of one's own."""
+        page = self.open(self.browser(FAKE_PERMISSION), "/r/%E6%88%BF%E9%97%B4?minre=1", locale="zh-CN")
+        self.state(page, "error")
+        self.assertEqual(page.inner_text("#error-title"), "房间名无效")
+        self.assertIn("不再支持", page.inner_text("#notices"))
+        self.assertTrue(page.is_hidden("#error-retry-button"))
+        page.click("#error-new-room-button")
+        self.state(page, "landing")
+
+    def test_a_camera_that_goes_away_is_noticed(self) -> None:
+        """And switches wait until the devices are there."""
+        page = self.join(self.browser(FAKE_PERMISSION), "/r/unplugged-room")
+        self.state(page, "waiting")
+        page.wait_for_selector("#camera-button:enabled[aria-pressed=false]")
+        page.evaluate("globalThis.picture = document.getElementById('local-video').srcObject")
+        page.evaluate("picture.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+        page.wait_for_selector("[data-notice=device-video]")
+        page.wait_for_selector("#camera-button[aria-pressed=true]")
+        page.click("#camera-button")
+        page.wait_for_selector("[data-notice=device-video]", state="detached")
+        page.click("#camera-button")
+        page.click("#hangup-button")
+        self.state(page, "left")
+        page.wait_for_timeout(600)
+        self.assertEqual(page.inner_text("#status"), "")
+        self.assertEqual(self.complaints, [])
+
     def test_the_page_speaks_chinese(self) -> None:
         """By the browser's language, and by the button."""
         page = self.open(self.browser(FAKE_PERMISSION), "/", locale="zh-CN")

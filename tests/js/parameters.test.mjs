@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { normalise, ownUrl, peerConfiguration, qrPath, roomOfPath, roomPath, shareLink, usableIceServers } from "../../rtcd/web/static/parameters.js";
+import en from "../../rtcd/web/static/texts-en.js";
+import { normalise, ownUrl, peerConfiguration, qrPath, roomOfPath, roomPath, shareLink, usableIceServers, warningKey } from "../../rtcd/web/static/parameters.js";
 
 const PAGE = { protocol: "https:", host: "call.example:8443", origin: "https://call.example:8443", search: "?it=relay" };
 
@@ -68,4 +69,18 @@ test("an empty object gives a page that still works", () => {
 test("the QR code carries the arguments of the link", () => {
   assert.equal(qrPath("", "a-b_c", ""), "/qr.svg?room=a-b_c");
   assert.equal(qrPath("/calls", "room1", "?it=relay&room=other"), "/calls/qr.svg?it=relay&room=room1");
+});
+
+test("the server's warnings are known by what they are about, and have words of ours", () => {
+  const warnings = {
+    'The "hd" parameter has overridden "video".': "warning.hd",
+    'The "minre" and "maxre" parameters are no longer supported. Use "video" instead.': "warning.minre",
+    'A link cannot choose a signalling server ("wshpp") here; the own one is used.': "warning.wshpp",
+    'The ICE server provider of the link ("ts") is not allowed here; the own one is used.': "warning.ts",
+  };
+  for (const [text, key] of Object.entries(warnings)) {
+    assert.equal(warningKey(text), key);
+    assert.ok(key in en, key);
+  }
+  assert.equal(warningKey("The operator has something to say."), undefined);
 });

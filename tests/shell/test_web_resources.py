@@ -199,6 +199,7 @@ class LimitTests(SynchronousTestCase):
         for method, path in (("POST", "/join/room1"), ("GET", "/r/room1"), ("POST", "/message/a/b")):
             answer = server.request(method, path, b"{}")
             self.assertEqual((answer.code, answer.header("retry-after")), (503, "10"), path)
+            self.assertEqual(b'"error": "busy"' in answer.body, method == "GET")
 
     def test_a_fault_of_ours_is_500_and_logged(self) -> None:
         """One request may die of it, never the daemon."""
@@ -230,6 +231,27 @@ class PageTests(SynchronousTestCase):
         facts = self.parameters("/r/room1?it=relay")
         self.assertEqual((facts["roomId"], facts["roomLink"]), ("room1", "https://192.0.2.1:8443/r/room1?it=relay"))
         self.assertEqual(facts["peerConnectionConfig"]["iceTransports"], "relay")
+
+    def test_what_is_no_room_is_the_page_that_says_so(self) -> None:
+        """In the reader's language, with the status for machines; other methods get plain text."""
+        for path, error in (("/r/ab%20c", "name"), ("/r/%E6%88%BF", "name"), ("/r/a/b", "name"), ("/r/", "name"),
+                            ("/x", "address")):
+            answer = self.server.request("GET", path)
+            self.assertEqual((answer.code, answer.header("content-type")), (404, "text/html; charset=utf-8"), path)
+            facts = self.parameters(path)
+            self.assertEqual(facts["error"], error, path)
+            self.assertNotIn("roomId", facts)
+        self.assertEqual(self.server.request("POST", "/r/ab%20c").header("content-type"), "text/plain; charset=utf-8")
+        self.assertEqual(self.parameters("/r/room1")["error"], "")
+
+    def test_a_busy_server_is_the_page_that_says_so(self) -> None:
+        """With Retry-After."""
+        self.server = Server(self, web=Settings(join_rate=1))
+        for number in range(10):
+            self.assertEqual(self.server.request("GET", f"/r/room{number}").code, 200)
+        answer = self.server.request("GET", "/r/room1")
+        self.assertEqual((answer.code, answer.header("retry-after")), (429, "10"))
+        self.assertEqual(self.parameters("/r/room1")["error"], "busy")
 
     def test_no_argument_can_break_out_of_the_page(self) -> None:
         """Reflected script injection of the original."""

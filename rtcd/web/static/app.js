@@ -6,8 +6,8 @@
 import { Call } from "./call.js";
 import { FrameWatch } from "./frames.js";
 import { isSecure, LocalMedia } from "./media.js";
-import { isNumberName, isRoomName, randomRoomName, RecentRooms } from "./names.js";
-import { qrPath, readParameters, roomOfPath, roomPath, shareLink } from "./parameters.js";
+import { isNumberName, isPossibleName, isRoomName, randomRoomName, RecentRooms } from "./names.js";
+import { qrPath, readParameters, roomOfPath, roomPath, shareLink, warningKey } from "./parameters.js";
 import { Stage } from "./stage.js";
 import { chooseLanguage, Texts } from "./texts.js";
 import { element, View } from "./view.js";
@@ -36,6 +36,8 @@ let wakeLock = null;
 let insecureAccepted = false;
 let slowTimer = 0;
 let statusTimer = 0;
+/** Whether the media of a call that was connected are interrupted now. */
+let interrupted = false;
 
 /** For tests and for looking into a call from the browser's console. */
 globalThis.rtcdCall = {
@@ -105,6 +107,7 @@ async function join(name) {
     }
   };
   stage.local(media);
+  stage.switches(false);
   stage.phase("joining");
   view.status("status.joining");
   view.show("joining");
@@ -118,7 +121,15 @@ async function join(name) {
     opened = true;
     if (thisCall === call) {
       stage.prompt(false);
+      stage.switches(true);
+    }
+  };
+  media.onProblems = (lost) => {
+    if (thisCall === call && isLive()) {
       showProblems();
+      if (lost) {
+        announce(lost === "video" ? "status.cameraOff" : "status.muted");
+      }
     }
   };
   await leaving;
@@ -153,6 +164,7 @@ function listenerOf(current) {
 /** @param {import("./call.js").Phase} phase */
 function phaseChanged(phase) {
   clearTimeout(slowTimer);
+  interrupted = false;
   stage.phase(phase);
   switch (phase) {
     case "joining":
@@ -185,6 +197,7 @@ function phaseChanged(phase) {
       break;
   }
   if (["left", "full", "failed"].includes(phase)) {
+    clearTimeout(statusTimer);
     view.status("");
     clearNotices();
     stage.clearRemote();
@@ -199,6 +212,7 @@ function phaseChanged(phase) {
  */
 function troubleChanged(trouble, present) {
   if (trouble === "media") {
+    interrupted = present && call?.phase === "connected";
     if (call?.phase === "connected") {
       view.status(present ? "status.reconnecting" : "status.connected");
     }
@@ -211,20 +225,32 @@ function troubleChanged(trouble, present) {
 
 /** Explain devices that could not be had. */
 function showProblems() {
-  view.withdraw("device");
+  clearProblems();
   for (const { kinds, name } of media?.problems ?? []) {
     const which = kinds.length > 1 ? "both" : kinds[0];
     const same = { SecurityError: "NotAllowedError", AbortError: "NotReadableError", OverconstrainedError: "NotFoundError" }[name] ?? name;
     const key = `device.${same}.${which}`;
     const known = texts.get(key) !== key;
-    view.notice("device", "error", known ? { key } : { key: "device.other", values: { name } });
+    view.notice(`device-${which}`, "error", known ? { key } : { key: "device.other", values: { name } });
+  }
+}
+
+function clearProblems() {
+  for (const which of ["both", "audio", "video"]) {
+    view.withdraw(`device-${which}`);
   }
 }
 
 function clearNotices() {
-  for (const id of ["device", "ice", "path", "signaling"]) {
+  clearProblems();
+  for (const id of ["ice", "path", "signaling"]) {
     view.withdraw(id);
   }
+}
+
+/** Whether there is a call that has not ended. */
+function isLive() {
+  return call !== null && ["joining", "waiting", "connecting", "connected"].includes(call.phase);
 }
 
 function endCall() {
@@ -240,7 +266,7 @@ function endCall() {
 }
 
 function hangUp() {
-  if (call && ["joining", "waiting", "connecting", "connected"].includes(call.phase)) {
+  if (call && isLive()) {
     if (document.fullscreenElement) {
       stage.toggleFullscreen();
     }
@@ -249,29 +275,46 @@ function hangUp() {
 }
 
 async function toggleMicrophone() {
-  if (media?.wants("audio")) {
-    const on = await media.setMicrophone(!media.isOn("audio"));
-    announceSwitch(on ? "status.unmuted" : "status.muted");
+  const switched = media;
+  if (switched?.wants("audio") && !isAsleep("mute-button")) {
+    const on = await switched.setMicrophone(!switched.isOn("audio"));
+    if (switched === media && isLive()) {
+      announce(on ? "status.unmuted" : "status.muted");
+    }
   }
 }
 
 async function toggleCamera() {
-  if (media?.wants("video")) {
-    const on = await media.setCamera(!media.isOn("video"));
-    announceSwitch(on ? "status.cameraOn" : "status.cameraOff");
+  const switched = media;
+  if (switched?.wants("video") && !isAsleep("camera-button")) {
+    const on = await switched.setCamera(!switched.isOn("video"));
+    if (switched === media && isLive()) {
+      announce(on ? "status.cameraOn" : "status.cameraOff");
+    }
   }
 }
 
+/** @param {string} id of a button whose key must not work either */
+function isAsleep(id) {
+  return /** @type {HTMLButtonElement} */ (element(id)).disabled;
+}
+
 /**
- * Say what a switch did, and a little later how the call stands again.
+ * Say what happened to a device, and a little later how the call stands again. An interruption is more important.
  * @param {string} key
  */
-function announceSwitch(key) {
-  showProblems();
+function announce(key) {
+  if (interrupted) {
+    return;
+  }
   const standing = { waiting: "status.waiting", connecting: "status.connecting", connected: "status.connected" };
   view.status(key);
   clearTimeout(statusTimer);
-  statusTimer = setTimeout(() => call && view.status(standing[call.phase] ?? element("status").dataset.text), 2_500);
+  statusTimer = setTimeout(() => {
+    if (call && isLive() && !interrupted) {
+      view.status(standing[call.phase] ?? element("status").dataset.text);
+    }
+  }, 2_500);
 }
 
 /** @param {boolean} awake */
@@ -281,7 +324,12 @@ async function keepAwake(awake) {
       await wakeLock?.release();
       wakeLock = null;
     } else if (document.visibilityState === "visible") {
+      await wakeLock?.release();
       wakeLock = (await navigator.wakeLock?.request("screen")) ?? null;
+      if (call?.phase !== "connected") {
+        await wakeLock?.release(); // the call ended while the browser made up its mind
+        wakeLock = null;
+      }
     }
   } catch {
     // Not allowed now (low battery): the call goes on.
@@ -301,7 +349,9 @@ function secureLink() {
 /** The state that the address asks for. */
 function enter() {
   const named = parameters.roomId ?? roomOfPath(parameters.base, location.pathname);
-  if (typeof RTCPeerConnection === "undefined") {
+  if (parameters.error) {
+    view.error(parameters.error, "");
+  } else if (typeof RTCPeerConnection === "undefined") {
     view.error("webrtc", "");
   } else if (!isSecure() && !insecureAccepted) {
     const link = secureLink();
@@ -321,6 +371,11 @@ function enter() {
 function enterRoom(name, full) {
   if (name === null) {
     showLanding();
+    return;
+  }
+  if (!isPossibleName(name)) {
+    view.title(null);
+    view.error("name", name);
     return;
   }
   room = name;
@@ -365,7 +420,7 @@ function connectButtons() {
   for (const id of ["confirm-button", "rejoin-button", "full-retry-button"]) {
     on(id, () => join(room));
   }
-  on("error-retry-button", () => join(room));
+  on("error-retry-button", () => (room ? join(room) : location.reload()));
   for (const id of ["new-room-button", "full-new-room-button", "error-new-room-button"]) {
     on(id, goHome);
   }
@@ -442,7 +497,7 @@ async function begin() {
     view.notice("header", "plain", { text: parameters.headerMessage });
   }
   parameters.errorMessages.forEach((text, index) => view.notice(`server-error-${index}`, "error", { text }));
-  parameters.warningMessages.forEach((text, index) => view.notice(`server-warning-${index}`, "warning", { text }));
+  parameters.warningMessages.forEach((text, index) => view.notice(`server-warning-${index}`, "warning", { key: warningKey(text), text }));
   enter();
 }
 

@@ -22,6 +22,15 @@ export function isRoomName(name) {
 }
 
 /**
+ * Whether the server lets a room of this name be: links may be shorter than what the page asks for.
+ * @param {string} name
+ * @returns {boolean}
+ */
+export function isPossibleName(name) {
+  return /^[A-Za-z0-9_-]{1,1024}$/.test(name);
+}
+
+/**
  * Whether a name is one of the nine-digit kind, which nobody wants to read.
  * @param {string} name
  * @returns {boolean}

@@ -12,6 +12,7 @@
  * @property {string | null} roomLink
  * @property {boolean} full whether the room of this page had no free seat when the page was served
  * @property {string} headerMessage a line of the operator's, or empty
+ * @property {string} error why there is no room to go into, as one of the `error.{kind}` texts, or empty
  * @property {string[]} errorMessages
  * @property {string[]} warningMessages
  * @property {boolean} isLoopback
@@ -50,6 +51,7 @@ export function normalise(given, location) {
     roomLink: given.roomLink ?? null,
     full: given.full === true,
     headerMessage: given.headerMessage ?? "",
+    error: given.error ?? "",
     errorMessages: given.errorMessages ?? [],
     warningMessages: given.warningMessages ?? [],
     isLoopback: given.isLoopback === true,
@@ -196,4 +198,15 @@ function withTransport(url, transport) {
     return [`${url}?transport=${transport}`];
   }
   return url.includes(`transport=${transport}`) ? [url] : [];
+}
+
+/**
+ * The text of ours that says the same as a warning of the server, which speaks English only.
+ * @param {string} warning
+ * @returns {string | undefined} nothing for one that we do not know
+ */
+export function warningKey(warning) {
+  const known = /^The "(hd)" parameter has overridden|^The "(minre)" and "maxre" parameters|\("(wshpp|ts)"\)/.exec(warning);
+  const about = known?.slice(1).find((one) => one !== undefined);
+  return about && `warning.${about}`;
 }

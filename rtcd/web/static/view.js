@@ -119,7 +119,7 @@ export class View {
     anchor.hidden = link === null;
     anchor.href = link ?? "";
     element("error-continue-button").hidden = !insecure;
-    element("error-retry-button").hidden = insecure || kind === "webrtc";
+    element("error-retry-button").hidden = insecure || ["webrtc", "name", "address"].includes(kind);
     element("error-new-room-button").hidden = insecure || kind === "webrtc";
     this.show("error");
   }
@@ -182,13 +182,13 @@ export class View {
 
   /**
    * Put the focus where a keyboard goes on: into the panel's field or main button, on a touch screen (where a field would call up
-   * its keyboard) on the heading. A page just loaded leaves it alone, except for the field to type in.
+   * its keyboard) on the heading. A page just loaded leaves it alone, except for the field to type in and the button to join with.
    * @param {HTMLElement} panel
    * @param {boolean} loading
    */
   #focus(panel, loading) {
     const mouse = matchMedia("(pointer: fine)").matches;
-    const selector = !mouse ? "h1" : loading ? "input" : ":is(input, .primary):not([hidden])";
+    const selector = !mouse ? "h1" : loading ? "input, #confirm-button" : ":is(input, .primary):not([hidden])";
     const target = loading && !mouse ? null : /** @type {HTMLElement | null} */ (panel.querySelector(selector));
     if (target?.matches("h1")) {
       target.tabIndex = -1;
