@@ -58,12 +58,13 @@ class Route:
 class Permit:
     """A permitted peer host."""
 
-    __slots__ = ("named", "ports", "until", "version6")
+    __slots__ = ("name", "named", "ports", "until", "version6")
 
     def __init__(self) -> None:
         self.until = 0.0
+        self.name = ""
+        """The host as the client knows it, and the same as a number."""
         self.named = 0
-        """The host as the client knows it, as a number."""
         self.version6 = False
         self.ports = range(0)
         """From which its datagrams may come."""
@@ -160,8 +161,10 @@ class Relay:
                 for ended in [name for name, one in self.permits.items() if now >= one.until]:
                     del self.permits[ended]
             permit = self.permits[host] = Permit()
-        address = ipaddress.ip_address(named)
-        permit.until, permit.named, permit.version6 = expires_at, int(address), address.version == 6
+        permit.until = expires_at
+        if permit.name != named:
+            address = ipaddress.ip_address(named)
+            permit.name, permit.named, permit.version6 = named, int(address), address.version == 6
         permit.ports = self._plane.peer_ports(host)
         routes = self.routes.get(host)
         if routes is not None:
