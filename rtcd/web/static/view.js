@@ -119,7 +119,9 @@ export class View {
     anchor.hidden = link === null;
     anchor.href = link ?? "";
     element("error-continue-button").hidden = !insecure;
-    element("error-retry-button").hidden = insecure || ["webrtc", "name", "address"].includes(kind);
+    const hopeless = insecure || ["webrtc", "name", "address"].includes(kind);
+    element("error-retry-button").hidden = hopeless;
+    element("error-new-room-button").classList.toggle("primary", hopeless);
     element("error-new-room-button").hidden = insecure || kind === "webrtc";
     this.show("error");
   }
