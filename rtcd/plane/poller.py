@@ -96,7 +96,7 @@ class Poller:
             if more:
                 ready += own.keys() - ready
             now = self._clock.seconds()
-            sharing = sum(descriptor not in own for descriptor in ready)
+            sharing = len(ready) - len(own.keys() & ready)
             most = READS_PER_ROUND // sharing if sharing else 0
             for descriptor in ready:
                 read = reads.get(descriptor)
