@@ -41,7 +41,7 @@ export default {
   "control.hangup": "Hang up (Q)",
   "control.hangup.short": "Hang up",
   "status.joining": "Joining…",
-  "status.waiting": "Waiting for someone to join",
+  "status.waiting": "Waiting for someone",
   "status.connecting": "Connecting…",
   "status.slow": "Connecting… The other side has not answered yet.",
   "status.connected": "Connected",
