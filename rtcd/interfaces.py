@@ -75,7 +75,9 @@ class IRelayPlane(Interface):
     def open(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Open a relay socket on ``allocation.relay_host`` and return the relayed transport address it is bound to.
 
-        At an even port if ``allocation.even_port``. Raises OSError when no port can be had; nothing is left behind then.
+        At an even port if ``allocation.even_port``; if ``allocation.reserves`` is a token, the port above is held
+        under it too, until `release` or until an allocation whose ``claims`` it is takes that socket over.
+        Raises OSError when no port can be had; nothing is left behind then.
         """
 
     def permit(allocation, peer_host, expires_at, named):  # type: ignore[no-untyped-def] # zope interfaces take no self
@@ -94,6 +96,9 @@ class IRelayPlane(Interface):
 
     def close(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Close the relay socket at once, forget permissions and channels, and return the `Traffic` totals."""
+
+    def release(token):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Let go of the port that is held under ``token`` and that no allocation has claimed."""
 
     def stop():  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Close every socket, the last one opened first."""

@@ -84,6 +84,9 @@ class FakePlane:
         self.open_relays.remove(allocation)
         return Traffic()
 
+    def release(self, token: bytes) -> None:
+        self.calls.append(("release", token))
+
     def stop(self) -> None:
         self.calls.append(("stop",))
 
@@ -126,6 +129,7 @@ class World:
         external: tuple[External, ...] = (), policy: PeerPolicy | None = None, secrets: tuple[str, ...] = (SECRET,),
     ) -> None:
         self.now = 1_700_000_000.0
+        self._tokens = (number.to_bytes(8, "big") for number in itertools.count(1))
         self.plane = FakePlane()
         self.observer = FakeObserver()
         self.credentials = Credentials(secrets, 3600)
@@ -135,7 +139,7 @@ class World:
             REALM_NAME, parse_users(["u:p", "v:q"], REALM_NAME), self.credentials, self.nonces)
         self.server = TurnServer(
             rules or Rules(), self.authenticator, policy or PeerPolicy(), self.addresses, self.plane, self.observer,
-            Buckets(rate, rate))
+            Buckets(rate, rate), lambda: next(self._tokens))
 
     def client(self, port: int = 40000, host: str = "192.0.2.7", server: Address = SERVER) -> Client:
         """A client at an address of its own."""

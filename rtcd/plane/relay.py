@@ -117,6 +117,8 @@ class PythonRelayPlane:
         self.fingerprint = fingerprint
         self._listeners: dict[Address, Listener] = {}
         self._relays: dict[Allocation, Relay] = {}
+        self._held: dict[bytes, socket.socket] = {}
+        """Sockets at reserved ports, by token."""
         self.receive: Receive = _nobody
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
@@ -155,13 +157,17 @@ class PythonRelayPlane:
 
     def open(self, allocation: Allocation) -> Address:
         listener = self._listeners[allocation.five_tuple.server]
-        sock = self._relay_socket(allocation.relay_host, allocation.even_port)
+        if allocation.claims:
+            sock = self._held.pop(allocation.claims)
+        else:
+            sock = self._relay_socket(allocation.relay_host, allocation.even_port, allocation.reserves)
         relay = Relay(self, allocation, sock, listener)
         try:
             self._poller.add(sock.fileno(), relay.reader())
         except BaseException:
             sock.close()
             self._ports[allocation.relay_host].give_back(relay.address[1], self._clock.seconds())
+            self.release(allocation.reserves)
             raise
         self._relays[allocation] = relay
         return relay.address
@@ -183,7 +189,16 @@ class PythonRelayPlane:
         self._ports[host].give_back(port, self._clock.seconds())
         return traffic
 
+    def release(self, token: bytes) -> None:
+        sock = self._held.pop(token, None)
+        if sock is not None:
+            host, port = sock.getsockname()[:2]
+            sock.close()
+            self._ports[host].give_back(port, self._clock.seconds())
+
     def stop(self) -> None:
+        for token in list(self._held):
+            self.release(token)
         for allocation in reversed(list(self._relays)):
             self.close(allocation)
         for listener in reversed(list(self._listeners.values())):
@@ -202,8 +217,9 @@ class PythonRelayPlane:
         self._listeners[listener.address] = listener
         return listener.address
 
-    def _relay_socket(self, host: str, even: bool) -> socket.socket:
-        """A socket at a port that was free. Raises OSError; a port that somebody else has rests like one of ours."""
+    def _relay_socket(self, host: str, even: bool, reserves: bytes) -> socket.socket:
+        """A socket at a port that was free, and with a token one more at the next port, which is held. Raises OSError; a
+        port that somebody else has rests like one of ours."""
         ports = self._ports.get(host)
         if ports is None:
             ports = self._ports[host] = self._new_ports()
@@ -212,10 +228,20 @@ class PythonRelayPlane:
             port = ports.take(now, even)
             if port is None:
                 break
-            try:
-                return self._socket(host, port)
-            except OSError as error:
+            if reserves and not ports.claim(port + 1):
                 ports.give_back(port, now)
+                continue
+            sock = None
+            try:
+                sock = self._socket(host, port)
+                if reserves:
+                    self._held[reserves] = self._socket(host, port + 1)
+                return sock
+            except OSError as error:
+                if sock is not None:
+                    sock.close()
+                for one in (port, port + 1) if reserves else (port,):
+                    ports.give_back(one, now)
                 if error.errno != errno.EADDRINUSE:
                     raise
         raise OSError(errno.EADDRINUSE, "no relay port is free")

@@ -120,6 +120,14 @@ class Ports:
         free[index], free[-1] = free[-1], free[index]
         return free.pop()
 
+    def claim(self, port: int) -> bool:
+        """Take this very port, if nobody has it and it does not rest."""
+        free = self._free[port % 2]
+        if port not in free:
+            return False
+        free.remove(port)
+        return True
+
     def _take_resting(self, even: bool) -> int | None:
         for entry in self._resting:
             if not (even and entry[0] % 2):

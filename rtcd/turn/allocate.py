@@ -1,8 +1,7 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
 Not offered here yet: TCP relays (442), mobility tickets (405), DONT-FRAGMENT (420, by the check for unknown
-attributes), the next port for later (508 for EVEN-PORT that asks for it and for every RESERVATION-TOKEN), a second relay
-of the other family (ADDRESS-ERROR-CODE 440).
+attributes), a second relay of the other family (ADDRESS-ERROR-CODE 440).
 """
 
 from __future__ import annotations
@@ -62,18 +61,25 @@ def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error |
 
 
 def even_port_is_well_formed(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """EVEN-PORT asks for an even port, which can be had."""
-    request.even_port = request.message.get(EVEN_PORT) is not None
+    """EVEN-PORT asks for an even port, and with its R bit for the one above to be held."""
+    reserve = request.message.get(EVEN_PORT)
+    request.even_port, request.reserves = reserve is not None, bool(reserve)
     return None
 
 
 def reservation_is_ours(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """RESERVATION-TOKEN goes with neither EVEN-PORT nor a family, and none is ours: 508 (RFC 8656 §7.2 steps 5 to 7)."""
+    """RESERVATION-TOKEN goes with neither EVEN-PORT nor a family, and must be ours: 508 (RFC 8656 §7.2 steps 5 to 7)."""
     message = request.message
-    if message.get(RESERVATION_TOKEN) is None:
+    token = message.get(RESERVATION_TOKEN)
+    if token is None:
         return None
-    together = EVEN_PORT in message or REQUESTED_ADDRESS_FAMILY in message or ADDITIONAL_ADDRESS_FAMILY in message
-    return Error(400 if together else 508)
+    if EVEN_PORT in message or REQUESTED_ADDRESS_FAMILY in message or ADDITIONAL_ADDRESS_FAMILY in message:
+        return Error(400)
+    held = server.reservations.get(token, request.now)
+    if held is None:
+        return Error(508)
+    request.claims, request.family, request.relay_host = token, held.family, held.host
+    return None
 
 
 def granted_lifetime(server: TurnServer, asked: int | None) -> int:
@@ -83,6 +89,8 @@ def granted_lifetime(server: TurnServer, asked: int | None) -> int:
 
 def family_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
     """Which family the relay is of, and where it will be bound (RFC 8656 §7.2 steps 6, 8 and 9)."""
+    if request.claims:
+        return None
     requested = request.message.get(REQUESTED_ADDRESS_FAMILY)
     additional = request.message.get(ADDITIONAL_ADDRESS_FAMILY)
     if additional is not None:
@@ -122,9 +130,9 @@ def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     return None
 
 
-def no_port_is_reserved(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """508 for the port above an even one: none is reserved here."""
-    return Error(508) if request.message.get(EVEN_PORT) else None
+def reservations_are_left(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """508 when as many ports are held as may be."""
+    return Error(508) if request.reserves and server.reservations.full else None
 
 
 def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -134,10 +142,16 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
         request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id, request.family,
         request.relay_host, request.now + request.lifetime_s, request.even_port,
     )
+    allocation.claims = request.claims
+    allocation.reserves = server.token() if request.reserves else b""
+    server.reservations.remove(request.claims)  # a token is good once, whatever comes of it
     try:
         allocation.relayed = server.plane.open(allocation)
     except OSError:
         return Error(508)
+    if allocation.reserves:
+        server.reservations.add(allocation.reserves, request.family, request.relay_host, request.now)
+        request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
     server.allocations.add(allocation)
     request.allocation = allocation
     request.attributes[:0] = (
@@ -151,5 +165,5 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
 
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
     five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
-    reservation_is_ours, family_is_served, even_port_suits_the_families, quotas_allow, no_port_is_reserved, relay_opens,
+    reservation_is_ours, family_is_served, even_port_suits_the_families, quotas_allow, reservations_are_left, relay_opens,
 )

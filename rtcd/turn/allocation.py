@@ -68,8 +68,8 @@ class Allocation:
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "even_port", "expires_at", "family", "five_tuple", "key", "network", "peers",
-                 "permissions", "relay_host", "relayed", "transaction_id", "user", "username")
+    __slots__ = ("answer", "channels", "claims", "even_port", "expires_at", "family", "five_tuple", "key", "network",
+                 "peers", "permissions", "relay_host", "relayed", "reserves", "transaction_id", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -90,6 +90,10 @@ class Allocation:
         """Where the plane is to bind the relay."""
         self.even_port = even_port
         """Whether it is to be at an even port."""
+        self.reserves = b""
+        """If not empty: the token under which the plane is to hold the port above."""
+        self.claims = b""
+        """If not empty: the token of the held port that it is to have."""
         self.relayed: Address = (relay_host, 0)
         """What the plane bound, without external mapping; port 0 until then."""
         self.expires_at = expires_at

@@ -71,6 +71,9 @@ class Plane(Protocol):
     def close(self, allocation: Allocation) -> Traffic:
         """Close the relay."""
 
+    def release(self, token: bytes) -> None:
+        """Let go of a held port."""
+
 
 class Observer(Protocol):
     """Is told what happened, to count, log or account for it. Nothing that it does changes an answer."""
@@ -97,8 +100,8 @@ class Observer(Protocol):
 class AllocateRequest:
     """An authenticated Allocate on its way through the steps, and what they have found out."""
 
-    __slots__ = ("allocation", "attributes", "even_port", "family", "five_tuple", "grant", "lifetime_s", "message",
-                 "network", "now", "relay_host")
+    __slots__ = ("allocation", "attributes", "claims", "even_port", "family", "five_tuple", "grant", "lifetime_s", "message",
+                 "network", "now", "relay_host", "reserves")
 
     def __init__(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -111,6 +114,10 @@ class AllocateRequest:
         """What is on the five-tuple: before the steps a hindrance, after them their work."""
         self.lifetime_s = DEFAULT_LIFETIME_S
         self.even_port = False
+        self.reserves = False
+        """Whether the port above is to be held."""
+        self.claims = b""
+        """The token of the held port that it asks for."""
         self.family = Family.IPV4
         self.relay_host = ""
         self.network = ""

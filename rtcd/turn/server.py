@@ -35,6 +35,7 @@ from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 from rtcd.turn.auth import Authenticator, Grant, Refusal
 from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.request import ERROR_ATTRIBUTES, AllocateRequest, Error, Observer, Plane, Request, Rules
+from rtcd.turn.reservation import Reservations
 
 R = TypeVar("R", AllocateRequest, Request)
 
@@ -61,8 +62,9 @@ class TurnServer:
 
     def __init__(
         self, rules: Rules, authenticator: Authenticator, policy: PeerPolicy, addresses: RelayAddresses, plane: Plane,
-        observer: Observer, unauthenticated: Buckets,
+        observer: Observer, unauthenticated: Buckets, token: Callable[[], bytes],
     ) -> None:
+        """``token()``: eight unguessable bytes."""
         self.rules = rules
         self.authenticator = authenticator
         self.policy = policy
@@ -72,6 +74,8 @@ class TurnServer:
         self.unauthenticated = unauthenticated
         """How often a network gets answers on UDP that need no password."""
         self.allocations = Allocations()
+        self.reservations = Reservations()
+        self.token = token
         self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
         """The client network that limits and quotas count."""
 
@@ -98,12 +102,16 @@ class TurnServer:
 
     def next_deadline(self) -> float | None:
         """When `expire` should be called next, or None."""
-        return self.allocations.next_deadline()
+        deadlines = (self.allocations.next_deadline(), self.reservations.next_deadline())
+        return min((one for one in deadlines if one is not None), default=None)
 
     def expire(self, now: float) -> None:
-        """End the allocations whose time is over."""
+        """End the allocations whose time is over, and let go of the ports that nobody claimed."""
         for allocation in self.allocations.ended(now):
             self.end(allocation, "expired")
+        for token in self.reservations.ended(now):
+            self.reservations.remove(token)
+            self.plane.release(token)
 
     def end(self, allocation: Allocation, reason: str) -> None:
         """Let go of everything that belongs to the allocation; once, however often it is called."""

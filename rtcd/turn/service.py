@@ -31,6 +31,7 @@ from rtcd.turn.events import Events
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.peers import PeerPolicy, parse_ranges
+from rtcd.turn.reservation import TOKEN_BYTES
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
 
@@ -201,7 +202,7 @@ class TurnService(Service):
         authenticator = Authenticator(
             settings.realm, settings.users(), self._context.credentials, Nonces(key, settings.stale_nonce))
         return TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
-                          _unauthenticated(settings))
+                          _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
 
     def _policy(self, addresses: RelayAddresses) -> PeerPolicy:
         settings = self._settings

@@ -72,6 +72,13 @@ class Turn(CoturnTestCase):
     async def test_uclient_with_a_time_limited_name(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-y", "-W", SECRET, *FEW))
 
+    async def test_uclient_with_its_rtcp_pairs(self) -> None:
+        """As it is without -c: an even port, the next one reserved, and claimed by a second allocation."""
+        text = await self.run_program("turnutils_uclient", "-y", "-u", "u", "-w", "p", "-n", "5", "-m", "2", "-z", "5")
+        self.assertIn("Total lost packets 0", text)
+        self.assertNotIn("error 508", text)
+        self.assertGreaterEqual(self.relayed("sent"), 20)
+
     async def test_uclient_with_large_messages(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-y", "-u", "u", "-w", "p", "-l", "1400", *FEW))
 

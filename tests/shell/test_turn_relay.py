@@ -59,10 +59,11 @@ class PlaneTestCase(SynchronousTestCase):
         host, port, *_ = sock.getsockname()
         return host, port
 
-    def allocate(self, sock: socket.socket | None = None) -> Allocation:
+    def allocate(self, sock: socket.socket | None = None, *, reserves: bytes = b"", claims: bytes = b"") -> Allocation:
         """An open relay of the client."""
         five_tuple = FiveTuple("udp", self.address(sock or self.client), self.server)
         allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12), self.family, self.host, 600.0)
+        allocation.even_port, allocation.reserves, allocation.claims = bool(reserves), reserves, claims
         allocation.relayed = self.plane.open(allocation)
         return allocation
 
@@ -228,6 +229,31 @@ class Ends(PlaneTestCase):
         self.assertEqual((self.got(self.peer), self.got(other)), (None, b"x"))
         self.down(allocation, b"y")
         self.assertEqual(decode(self.got(self.client) or b"").get(DATA), b"y")
+
+    def test_a_port_is_held_for_who_brings_its_token(self) -> None:
+        """The pair is even and odd; the claim gets that very socket, and everything is given back at the end."""
+        first = self.allocate(reserves=b"token")
+        second = self.allocate(claims=b"token")
+        (host, even), (other, odd) = self.plane._relays[first].address, self.plane._relays[second].address
+        self.assertEqual((host, even % 2, odd), (other, 0, even + 1))
+        self.assertEqual(self.plane._held, {})
+        self.plane.close(first)
+        self.plane.close(second)
+
+    def test_a_held_port_that_nobody_claims_is_let_go(self) -> None:
+        """Also when the allocation that asked for it goes first."""
+        allocation = self.allocate(reserves=b"token")
+        sock = self.plane._held[b"token"]
+        self.plane.release(b"token")
+        self.plane.release(b"token")
+        self.assertEqual(sock.fileno(), -1)
+        self.plane.close(allocation)
+        self.allocate(reserves=b"other")
+        sock = self.plane._held[b"other"]
+        for one in list(self.plane._relays):
+            self.plane.close(one)
+        self.plane.release(b"other")
+        self.assertEqual((sock.fileno(), self.plane._held), (-1, {}))
 
     def test_ended_permissions_do_not_pile_up(self) -> None:
         allocation = self.allocate()

@@ -37,7 +37,7 @@ CORE = {
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "integrity", "message"},
-    "turn": {"addresses", "allocate", "allocation", "auth", "held", "listening", "nonce", "peers", "request",
+    "turn": {"addresses", "allocate", "allocation", "auth", "held", "listening", "nonce", "peers", "request", "reservation",
              "server", "settings"},
     "web": {"parameters"},
 }

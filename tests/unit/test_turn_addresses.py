@@ -58,6 +58,13 @@ class PortTests(SynchronousTestCase):
         self.assertNotEqual(taken, sorted(one or 0 for one in taken))
         self.assertIsNone(ports.take(0.0))
 
+    def test_a_port_can_be_claimed_if_nobody_has_it(self) -> None:
+        ports = Ports(range(50000, 50002), lambda n: 0)
+        self.assertEqual([ports.claim(50001), ports.claim(50001), ports.claim(50002)], [True, False, False])
+        self.assertEqual([ports.take(0.0), ports.take(0.0)], [50000, None])
+        ports.give_back(50001, 0.0)
+        self.assertFalse(ports.claim(50001))
+
     def test_a_released_port_rests(self) -> None:
         ports = Ports(range(50000, 50003), random.Random(1).randrange)
         first = ports.take(0.0) or 0

@@ -16,6 +16,7 @@ from rtcd.turn.addresses import External
 from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
+from rtcd.turn.reservation import MAX_RESERVATIONS, RESERVATION_S
 from rtcd.turn.server import MAX_UNKNOWN
 from tests.fakes_turn import PEER, SERVER, SERVER6, UDP, FakePlane, World, code_of
 
@@ -139,11 +140,54 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(World(Rules(max_lifetime=30)).client().allocate().get(LIFETIME), 30)
         self.assertEqual(self._code(UDP, lengthen(LIFETIME)), 400)
 
-    def test_an_even_port_can_be_had_and_the_next_one_cannot_be_reserved(self) -> None:
+    def test_an_even_port_can_be_had(self) -> None:
         self.client.allocate(a.EVEN_PORT.encode(False))
         self.assertEqual([one.even_port for one in self.world.server.allocations], [True])
-        self.assertEqual(self._code(UDP, a.EVEN_PORT.encode(True)), 508)
         self.assertEqual(self._code(UDP, b"\0\x18\0\0"), 400)
+
+    def test_the_next_port_is_held_under_a_token_that_is_good_once(self) -> None:
+        """Server-wide, for any user; RFC 8656 §7.2 steps 6 to 8."""
+        token = self.client.allocate(a.EVEN_PORT.encode(True)).get(a.RESERVATION_TOKEN)
+        self.assertEqual(token, (1).to_bytes(8, "big"))
+        (first,) = self.world.server.allocations
+        self.assertEqual((first.even_port, first.reserves), (True, token))
+        assert token is not None
+        claim = a.RESERVATION_TOKEN.encode(token)
+        self.world.client(2).allocate(claim)
+        self.assertEqual([one.claims for one in self.world.server.allocations], [b"", token])
+        self.assertEqual(self.world.client(3).code(Method.ALLOCATE, UDP, claim), 508)
+        self.world.now += 40
+        self.world.server.expire(self.world.now)
+        self.assertNotIn(("release", token), self.world.plane.calls)
+
+    def test_a_port_that_nobody_claims_is_let_go_after_its_time(self) -> None:
+        """30 s, also when the allocation that asked for it has gone before."""
+        token = self.client.allocate(a.EVEN_PORT.encode(True)).get(a.RESERVATION_TOKEN)
+        assert token is not None
+        self.client.refresh(0)
+        self.assertEqual(self.world.server.next_deadline(), self.world.now + RESERVATION_S)
+        self.world.now += RESERVATION_S
+        self.assertEqual(self.world.client(2).code(Method.ALLOCATE, UDP, a.RESERVATION_TOKEN.encode(token)), 508)
+        self.world.server.expire(self.world.now)
+        self.assertIn(("release", token), self.world.plane.calls)
+        self.assertIsNone(self.world.server.next_deadline())
+
+    def test_held_ports_are_bounded(self) -> None:
+        """One more is answered with 508, and nothing is left behind."""
+        for number in range(MAX_RESERVATIONS):
+            self.world.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], self.world.now)
+        self.assertEqual(self._code(UDP, a.EVEN_PORT.encode(True), world=self.world), 508)
+        self.assertEqual(list(self.world.server.allocations), [])
+
+    def test_a_failed_claim_leaves_nothing_behind(self) -> None:
+        """The token is used up."""
+        token = self.client.allocate(a.EVEN_PORT.encode(True)).get(a.RESERVATION_TOKEN)
+        assert token is not None
+        self.world.plane.fault = OSError()
+        claim = a.RESERVATION_TOKEN.encode(token)
+        self.assertEqual(self.world.client(2).code(Method.ALLOCATE, UDP, claim), 508)
+        self.world.plane.fault = None
+        self.assertEqual(self.world.client(3).code(Method.ALLOCATE, UDP, claim), 508)
 
     def test_a_next_port_is_refused_behind_what_is_wrong_with_the_families(self) -> None:
         """RFC 8656 §7.2: 400 before 440, 440 before 486, 486 before 508."""
@@ -156,7 +200,7 @@ class Allocate(SynchronousTestCase):
         full.client().allocate()
         self.assertEqual(full.client(2).code(Method.ALLOCATE, UDP, even), 486)
 
-    def test_a_reservation_is_well_formed_and_alone_and_nobody_has_one(self) -> None:
+    def test_a_reservation_is_well_formed_alone_and_known(self) -> None:
         token = a.RESERVATION_TOKEN.encode(bytes(8))
         self.assertEqual(self._code(UDP, token), 508)
         for broken in (b"\0\x22\0\x07abcdefg\0", b"\0\x22\0\0"):
