@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -16,8 +16,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 from rtcd.rooms.room import MAX_NAME_CHARS, StoreFull, StoreUnavailable
 from rtcd.signaling import switchboard
 from rtcd.signaling.websocket import SignalingFactory, is_upgrade
-
-Work = Coroutine[Deferred[Any], Any, tuple[int, bytes]]
 
 
 class UpgradeResource(Resource):

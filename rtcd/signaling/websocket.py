@@ -77,8 +77,6 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         """The handshake is done: from here on frames come."""
         self.factory.sockets.add(self)
         self._deadline = self.factory.reactor.callLater(self.factory.settings.register_timeout, self._too_late)
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
         self.transport.unregisterProducer()  # the HTTP channel still is it
         self.transport.registerProducer(self, True)
 
@@ -121,9 +119,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             return
         self.factory.discard(self)
         if self.room:
-            store, room, client, limits = self.factory.rooms, self.room, self.client, self.factory.rooms.limits
-            if store.detach(room, client, self):
-                self._start(store.update(room, lambda one, now: switchboard.lost(one, now, limits, client)))
+            self._start(self._lose())
 
     def deliver(self, text: str) -> None:
         """Send a peer's message (`rtcd.rooms.room.Socket`)."""
@@ -228,9 +224,17 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         if refused is None:
             self._stop_deadline()
             self.factory.total += 1
+            if self not in self.factory.sockets:  # it ended while the store was asked
+                await self._lose()
         else:
             self.room = self.client = ""
             self.refuse(refused.text)
+
+    async def _lose(self) -> None:
+        """The connection is over: unless another has taken its place, its client is lost."""
+        rooms, client, limits = self.factory.rooms, self.client, self.factory.rooms.limits
+        if rooms.detach(self.room, client, self):
+            await rooms.update(self.room, lambda one, now: switchboard.lost(one, now, limits, client))
 
     async def _send(self, text: str) -> None:
         limits, client = self.factory.rooms.limits, self.client

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.rooms.room import BYE
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling.settings import Settings
+from rtcd.signaling.websocket import MAX_WAITING_FRAMES
 from tests.fakes_calls import Android, IPhone, Page, Server, WebSocket
 
 
@@ -278,6 +281,58 @@ class LimitTests(Case):
                 self.first.post({"type": "candidate", "x": "y" * 2000})
             socket.resumeProducing()
             self.assertEqual(len(self.second.ws.messages()), 20)
+
+
+class SlowStoreTests(Case):
+    """A store that has to wait for its answer, as one behind a network does."""
+
+    def setUp(self) -> None:
+        self.start()
+        self.waiting: list[Deferred[None]] = []
+
+    def slow_down(self) -> None:
+        """From now on the store answers when `answer` is called."""
+        update = self.server.rooms.update
+
+        async def slow(*arguments: Any) -> Any:
+            self.waiting.append(Deferred())
+            await self.waiting[-1]
+            return await update(*arguments)
+
+        self.patch(self.server.rooms, "update", slow)
+
+    def answer(self) -> None:
+        """Let the store answer whatever it is asked."""
+        while self.waiting:
+            self.waiting.pop(0).callback(None)
+
+    def test_frames_are_handled_in_order_and_reading_stops_while_many_wait(self) -> None:
+        """Beyond the limit it is the client's own socket that fills up."""
+        self.slow_down()
+        (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.first.id)
+        calls: list[str] = []
+        self.patch(socket.transport, "pauseProducing", lambda: calls.append("pause"))
+        self.patch(socket.transport, "resumeProducing", lambda: calls.append("resume"))
+        count = MAX_WAITING_FRAMES + 10
+        for number in range(count):
+            self.first.send({"type": "candidate", "n": number})
+        self.assertEqual((len(self.waiting), calls), (1, ["pause"]))
+        self.answer()
+        self.assertEqual([json.loads(one)["n"] for one in self.second.ws.messages()], list(range(count)))
+        self.assertEqual(calls, ["pause", "resume"])
+
+    def test_a_socket_that_ends_while_it_registers_leaves_no_ghost(self) -> None:
+        """Its client is lost like any other: after the grace time its seat is free."""
+        page = Page(self.server, "room2")
+        page.join()
+        self.slow_down()
+        page.open()
+        page.register()
+        page.crash()
+        self.answer()
+        self.assertEqual(self.server.seats("room2"), [page.id])
+        self.server.wait(11)
+        self.assertEqual(self.server.seats("room2"), [])
 
 
 class PostTests(Case):
