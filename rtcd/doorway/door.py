@@ -77,11 +77,6 @@ class Doorway(MultiService):
         self._plain = PlainFactory(reactor, self._connections, self.site)
 
     @property
-    def host_names(self) -> tuple[str, ...]:
-        """The names and addresses that this daemon's certificate is for."""
-        return self.certificates.names
-
-    @property
     def public_origin(self) -> str | None:
         """The configured public origin, or None if there is none."""
         return self._public[1].origin(self._public[0]) if self._public else None

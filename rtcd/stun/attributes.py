@@ -346,8 +346,3 @@ MOBILITY_TICKET = Attribute(0x8030, "MOBILITY-TICKET", *_any)
 
 TABLE: dict[int, Attribute[Any]] = {row.number: row for row in list(globals().values()) if isinstance(row, Attribute)}
 """Every row by its number."""
-
-
-def comprehension_required(number: int) -> bool:
-    """Whether who does not understand this attribute must refuse the message (RFC 8489 §14)."""
-    return number < 0x8000

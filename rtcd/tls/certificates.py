@@ -38,8 +38,6 @@ _SERVER = ("server.crt", "server.key")
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _MTime = tuple[int, int, int]
 
-Names = Callable[[], Iterable[str]]
-
 
 def host_name() -> str:
     """This machine's own name."""

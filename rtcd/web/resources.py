@@ -10,7 +10,6 @@ import json
 import math
 import re
 import secrets
-from collections.abc import Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -36,7 +35,6 @@ MAX_EVENT_BYTES = 16384
 """Longest analytics event."""
 
 Answer = tuple[int, Any]
-Work = Coroutine[Deferred[Any], Any, Answer]
 
 
 class Rooms:

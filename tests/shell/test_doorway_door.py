@@ -194,6 +194,6 @@ class DoorwayTests(SynchronousTestCase):
     def test_the_certificate_is_for_the_public_host_too(self) -> None:
         """And for every name of the machine."""
         door = self.door(public_url="https://meet.example")
-        self.assertEqual(door.host_names, ())
+        self.assertEqual(door.certificates.names, ())
         door.privilegedStartService()
-        self.assertTrue({"meet.example", "localhost", "127.0.0.1", "::1"} <= set(door.host_names))
+        self.assertTrue({"meet.example", "localhost", "127.0.0.1", "::1"} <= set(door.certificates.names))

@@ -114,10 +114,6 @@ class Values(SynchronousTestCase):
         for size in range(9):
             self.assertEqual(len(a.DATA.encode(bytes(size))), 4 + (size + 3) // 4 * 4)
 
-    def test_required_attributes_are_the_lower_half(self) -> None:
-        self.assertTrue(a.comprehension_required(0x7FFF))
-        self.assertFalse(a.comprehension_required(0x8000))
-
     @settings(max_examples=200, deadline=None)
     @given(st.ip_addresses(), st.integers(0, 65535), st.binary(min_size=12, max_size=12))
     def test_every_address_survives_xoring(
