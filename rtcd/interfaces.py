@@ -40,6 +40,9 @@ class IRoomStore(Interface):
         take a seat beyond the store's limits; nothing is changed then.
         """
 
+    async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
+
     def detach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """The socket is closed: nothing more goes to it. Returns False if it was not the client's socket any more."""
 

@@ -17,6 +17,7 @@ from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms.room import (
     Attach,
+    Census,
     Change,
     Close,
     Deliver,
@@ -76,6 +77,10 @@ class MemoryRooms:
         if self._closed:
             raise StoreUnavailable("the daemon is ending; try again in a few seconds")
         return self._apply(room, change, socket)
+
+    async def census(self, address: str) -> Census:
+        """See `IRoomStore.census`."""
+        return Census(len(self._rooms), self._seats[address])
 
     def detach(self, room: str, client: str, socket: Socket) -> bool:
         """See `IRoomStore.detach`."""

@@ -164,6 +164,15 @@ class Socket(Protocol):
         """Close the connection, after what was delivered."""
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How full a store is."""
+
+    rooms: int
+    seats: int
+    """Seats held by clients of the address that was asked for."""
+
+
 class StoreUnavailable(Exception):
     """The store cannot be reached; try again later."""
 

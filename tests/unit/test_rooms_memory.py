@@ -108,6 +108,18 @@ class StoreTests:
         self.clock.advance(15)
         self.assertEqual(self.seats("far"), [])
 
+    def test_the_census_counts_rooms_and_an_address_s_seats(self) -> None:
+        """Seats are given back whatever ends them."""
+        self.joined("r", "a", "192.0.2.1")
+        self.joined("r", "b", "192.0.2.2")
+        self.joined("s", "c", "192.0.2.1")
+        census = self.successResultOf(Deferred.fromCoroutine(self.store.census("192.0.2.1")))
+        self.assertEqual((census.rooms, census.seats), (2, 2))
+        self.update("r", lambda one, now: switchboard.delete(one, now, "a"))
+        self.update("s", lambda one, now: switchboard.delete(one, now, "c"))
+        census = self.successResultOf(Deferred.fromCoroutine(self.store.census("192.0.2.1")))
+        self.assertEqual((census.rooms, census.seats), (1, 0))
+
     def test_seats_are_given_back_whatever_ends_them(self) -> None:
         """An address at its limit may join again when one of its clients is gone."""
         limits = self.store.limits
