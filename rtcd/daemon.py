@@ -143,6 +143,9 @@ class Daemon(MultiService):
             except ConfigError as error:
                 self._log.error("{file}: {reason} (the section stays as it was)", file=self._file, reason=str(error))
                 continue
+            except Exception:
+                self._log.failure("[{section}] could not be taken over; the other sections were", section=section)
+                continue
             for key, what in changed.items():
                 untouched = False
                 state = "in force" if key in applied else "needs a restart"

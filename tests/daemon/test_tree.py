@@ -73,9 +73,11 @@ class Plugin:
         return self.service
 
     def reload(self, old: Settings, new: Settings) -> list[str]:
-        """One key is in force at once; one word is refused."""
+        """One key is in force at once; one word is refused, one breaks the service."""
         if new.word == "bad":
             raise ConfigError(self.name, "word", "is bad; choose another")
+        if new.word == "broken":
+            raise RuntimeError("a fault of the service")
         return ["word"]
 
 
@@ -199,7 +201,7 @@ class ReloadTests(TreeTestCase):
         """A line of the log; so are `warn` and `error`."""
         self.lines.append(text.format(**fields))
 
-    warn = error = info
+    warn = error = failure = info
 
     def reload(self, old: str, new: str) -> list[str]:
         """Change the ini, send the signal, and return what the log says."""
@@ -219,6 +221,11 @@ class ReloadTests(TreeTestCase):
         """Its section stays as it was, the others are taken over."""
         self.assertEqual(self.reload("[one]\n[two]", "[one]\nword = bad\n[two]\nword = c"), [
             "rtcd.ini: [one] word: is bad; choose another (the section stays as it was)", "[two] word: a -> c: in force"])
+
+    def test_a_service_that_breaks_does_not_break_the_others(self) -> None:
+        """It is logged as a fault of the service; what comes behind it in the file is taken over."""
+        self.assertEqual(self.reload("[one]\n[two]", "[one]\nword = broken\n[two]\nword = c"), [
+            "[one] could not be taken over; the other sections were", "[two] word: a -> c: in force"])
 
     def test_a_mistake_changes_nothing(self) -> None:
         """Not even what is right in the same file."""
