@@ -50,6 +50,20 @@ class IRoomStore(Interface):
         """Tell every client whose socket is in this process that the daemon ends, and let go of everything."""
 
 
+class IClientPath(Interface):
+    """How frames reach a client whose transport is not plain UDP: a stream, or DTLS. Neither method ever raises.
+
+    A frame is one STUN message or one ChannelData message, padded as the client's transport wants it. It may be a view of
+    a buffer that is used again: what is kept of it has to be copied.
+    """
+
+    def deliver(frame):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Send what was relayed; a client that does not keep up loses it, whole. False if it was dropped."""
+
+    def respond(data):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Send a response or an indication of the server itself."""
+
+
 class IRelayPlane(Interface):
     """Moves packets of TURN clients and peers; owns every UDP socket of the TURN service.
 
@@ -69,12 +83,22 @@ class IRelayPlane(Interface):
     def adopt(descriptor):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Take over a bound UDP socket that was inherited and return its ``(host, port)``. Raises OSError."""
 
+    def attach(five_tuple, path):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """A client that does not come by plain UDP: what is for it goes to ``path``, an `IClientPath`."""
+
+    def detach(five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Its connection is gone: what still comes for it is dropped."""
+
+    def channel_data(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Forward or drop one ChannelData message, perhaps padded, of an attached client."""
+
     def respond(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Send ``data`` to the client of ``five_tuple`` from the address that it asked. Never raises; drops are counted."""
 
-    def open(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Open a relay socket on ``allocation.relay_host`` and return the relayed transport address it is bound to.
+    def open(allocation, host):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Open a relay socket on ``host`` and return the relayed transport address it is bound to.
 
+        An allocation has at most one of each family; what follows is done by the one of the peer's family.
         At an even port if ``allocation.even_port``; if ``allocation.reserves`` is a token, the port above is held
         under it too, until `release` or until an allocation whose ``claims`` it is takes that socket over.
         Raises OSError when no port can be had; nothing is left behind then.
@@ -94,8 +118,9 @@ class IRelayPlane(Interface):
     def send(allocation, peer, data):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Send ``data`` from the relayed transport address to ``peer``. Never raises; drops are counted."""
 
-    def close(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Close the relay socket at once, forget permissions and channels, and return the `Traffic` totals."""
+    def close(allocation, family=None):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Close the relay sockets, or that of one family, at once; forget permissions and channels with them. Returns the
+        `Traffic` totals of what was closed. One that is not open is no fault."""
 
     def release(token):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Let go of the port that is held under ``token`` and that no allocation has claimed."""

@@ -24,6 +24,7 @@ from rtcd.stun.attributes import (
     USERNAME,
     XOR_PEER_ADDRESS,
     Address,
+    family_of,
 )
 from rtcd.stun.integrity import long_term_key, sign, sign_sha256
 from rtcd.stun.message import Class, Message, Method, decode, encode
@@ -50,7 +51,7 @@ class FakePlane:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.fault: OSError | None = None
-        self.open_relays: set[Allocation] = set()
+        self.open_relays: set[tuple[Allocation, int]] = set()
         self._ports = itertools.count(50000)
 
     def start(self, receive: Any) -> None:
@@ -65,11 +66,20 @@ class FakePlane:
     def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
         self.calls.append(("respond", data, five_tuple))
 
-    def open(self, allocation: Allocation) -> Address:
+    def attach(self, five_tuple: FiveTuple, path: Any) -> None:
+        self.calls.append(("attach", five_tuple))
+
+    def detach(self, five_tuple: FiveTuple) -> None:
+        self.calls.append(("detach", five_tuple))
+
+    def channel_data(self, data: bytes, five_tuple: FiveTuple) -> None:
+        self.calls.append(("channel_data", data, five_tuple))
+
+    def open(self, allocation: Allocation, host: str) -> Address:
         if self.fault is not None:
             raise self.fault
-        self.open_relays.add(allocation)
-        return allocation.relay_host, next(self._ports)
+        self.open_relays.add((allocation, family_of(host)))
+        return host, next(self._ports)
 
     def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
         self.calls.append(("permit", peer_host, expires_at, named))
@@ -80,8 +90,8 @@ class FakePlane:
     def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
         self.calls.append(("send", peer, data))
 
-    def close(self, allocation: Allocation) -> Traffic:
-        self.open_relays.remove(allocation)
+    def close(self, allocation: Allocation, family: int | None = None) -> Traffic:
+        self.open_relays -= {one for one in self.open_relays if one[0] is allocation and family in (None, one[1])}
         return Traffic()
 
     def release(self, token: bytes) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from rtcd.interfaces import IRelayPlane
+from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import Poller
-from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, SocketAddress
-from rtcd.stun.attributes import Address, family_of
+from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, SocketAddress, Way, socket_address
+from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
@@ -116,7 +116,11 @@ class PythonRelayPlane:
         self._socket_buffer_bytes = socket_buffer_bytes
         self.fingerprint = fingerprint
         self._listeners: dict[Address, Listener] = {}
-        self._relays: dict[Allocation, Relay] = {}
+        self._relays: dict[Allocation, dict[Family, Relay]] = {}
+        self._ways: dict[Allocation, Way] = {}
+        self._paths: dict[FiveTuple, IClientPath] = {}
+        self._attached: dict[FiveTuple, Way] = {}
+        """Those of `_ways` whose clients are attached."""
         self._held: dict[bytes, socket.socket] = {}
         """Sockets at reserved ports, by token."""
         self.receive: Receive = _nobody
@@ -149,45 +153,82 @@ class PythonRelayPlane:
             raise
         return self._serve(sock)
 
+    def attach(self, five_tuple: FiveTuple, path: IClientPath) -> None:
+        self._paths[five_tuple] = path
+
+    def detach(self, five_tuple: FiveTuple) -> None:
+        self._paths.pop(five_tuple, None)
+
+    def channel_data(self, data: bytes, five_tuple: FiveTuple) -> None:
+        channel, length = HEADER.unpack_from(data)
+        way = self._attached.get(five_tuple)
+        route = way.channels.get(channel) if way is not None else None
+        if route is None:
+            self.no_channel.value += 1
+        elif self._clock.seconds() >= route.until:
+            self.no_permission.value += 1
+        elif length > len(data) - HEADER_BYTES:
+            self.truncated.value += 1
+        else:
+            try:
+                route.sendto(memoryview(data)[HEADER_BYTES : HEADER_BYTES + length], route.peer)
+            except OSError:
+                self.send_failed.value += 1
+            else:
+                route.sent_packets += 1
+                route.sent_bytes += length
+
     def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
+        path = self._paths.get(five_tuple)
+        if path is not None:
+            path.respond(data)
+            return
         try:
             self._listeners[five_tuple.server].sendto(data, five_tuple.client)
-        except OSError:
+        except (KeyError, OSError):
             self.send_failed.value += 1
 
-    def open(self, allocation: Allocation) -> Address:
-        listener = self._listeners[allocation.five_tuple.server]
+    def open(self, allocation: Allocation, host: str) -> Address:
+        way = self._ways.get(allocation) or self._way(allocation.five_tuple)
         if allocation.claims:
             sock = self._held.pop(allocation.claims)
         else:
-            sock = self._relay_socket(allocation.relay_host, allocation.even_port, allocation.reserves)
-        relay = Relay(self, allocation, sock, listener)
+            sock = self._relay_socket(host, allocation.even_port, allocation.reserves)
+        relay = Relay(self, sock, way)
         try:
             self._poller.add(sock.fileno(), relay.reader())
         except BaseException:
             sock.close()
-            self._ports[allocation.relay_host].give_back(relay.address[1], self._clock.seconds())
+            self._ports[host].give_back(relay.address[1], self._clock.seconds())
             self.release(allocation.reserves)
             raise
-        self._relays[allocation] = relay
+        self._relays.setdefault(allocation, {})[family_of(host)] = relay
+        self._take_way(allocation, way)
         return relay.address
 
     def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
-        self._relays[allocation].permit(peer_host, expires_at, named, self._clock.seconds())
+        self._relays[allocation][family_of(peer_host)].permit(peer_host, expires_at, named, self._clock.seconds())
 
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
-        self._relays[allocation].bind(channel, peer, expires_at, self._clock.seconds())
+        self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self._clock.seconds())
 
     def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
-        self._relays[allocation].send(peer, data)
+        self._relays[allocation][family_of(peer[0])].send(peer, data)
 
-    def close(self, allocation: Allocation) -> Traffic:
-        relay = self._relays.pop(allocation)
-        self._poller.remove(relay.sock.fileno())
-        host, port = relay.address
-        traffic = relay.close()
-        self._ports[host].give_back(port, self._clock.seconds())
-        return traffic
+    def close(self, allocation: Allocation, family: Family | None = None) -> Traffic:
+        relays = self._relays.get(allocation, {})
+        total = Traffic()
+        for one in list(relays) if family is None else [family] if family in relays else []:
+            relay = relays.pop(one)
+            self._poller.remove(relay.sock.fileno())
+            host, port = relay.address
+            traffic = relay.close()
+            self._ports[host].give_back(port, self._clock.seconds())
+            total = Traffic(*(before + more for before, more in zip(total, traffic, strict=True)))
+        if not relays:
+            self._relays.pop(allocation, None)
+            self._drop_way(allocation)
+        return total
 
     def release(self, token: bytes) -> None:
         sock = self._held.pop(token, None)
@@ -206,6 +247,32 @@ class PythonRelayPlane:
             listener.sock.close()
         self._listeners.clear()
         self._poller.stop()
+
+    def _way(self, five_tuple: FiveTuple) -> Way:
+        """How to reach this client. Raises OSError if it is gone already."""
+        path = self._paths.get(five_tuple)
+        if path is not None:
+            return Way(_through(path), (), padded=five_tuple.transport in ("tcp", "tls"))
+        listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
+        if listener is None:
+            raise OSError(errno.ENOTCONN, "the client is gone")
+        return Way(listener.sendto, socket_address(five_tuple.client), padded=False)
+
+    def _take_way(self, allocation: Allocation, way: Way) -> None:
+        self._ways[allocation] = way
+        if way.address:
+            self._listeners[allocation.five_tuple.server].clients[way.address] = way.channels
+        else:
+            self._attached[allocation.five_tuple] = way
+
+    def _drop_way(self, allocation: Allocation) -> None:
+        way = self._ways.pop(allocation, None)
+        if way is None:
+            return
+        if way.address:
+            self._listeners[allocation.five_tuple.server].clients.pop(way.address, None)
+        else:
+            self._attached.pop(allocation.five_tuple, None)
 
     def _serve(self, sock: socket.socket) -> Address:
         listener = Listener(self, sock)
@@ -267,6 +334,16 @@ def _let_routers_fragment(sock: socket.socket) -> None:
     """DF clear on IPv4 (RFC 8656 §14): nobody asked for DONT-FRAGMENT, and no client would hear of the ICMP."""
     if sock.family == socket.AF_INET:
         sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+
+
+def _through(path: IClientPath) -> Callable[..., None]:
+    """As a socket's ``sendto``."""
+
+    def sendto(frame: bytes | memoryview, address: SocketAddress) -> None:
+        if not path.deliver(frame):
+            raise BlockingIOError
+
+    return sendto
 
 
 def _nobody(data: bytes, five_tuple: FiveTuple) -> None:

@@ -1,4 +1,4 @@
-"""`Relay`: one allocation's relay socket, and the routes between its client and its peers.
+"""`Relay`: a relay socket of an allocation, and the routes between its client and its peers.
 
 Packets with a channel are forwarded by dictionaries alone; from other permitted peers come Data indications.
 Part of the Python relay plane, rtcd.plane.relay, which lends its buffer and its counters.
@@ -19,10 +19,10 @@ from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import HEADER_BYTES as HEADER_LENGTH
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Method, type_of
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, Traffic
+from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
 
 if TYPE_CHECKING:
-    from rtcd.plane.relay import Listener, PythonRelayPlane
+    from rtcd.plane.relay import PythonRelayPlane
 
 HEADROOM = 48
 """Bytes in front of a peer's payload in the plane's buffer: for the header of ChannelData or of a Data indication."""
@@ -41,18 +41,33 @@ SocketAddress = tuple[Any, ...]
 class Route:
     """A channel between a client and a peer, with all that forwarding needs at hand."""
 
-    __slots__ = ("channel", "channel_until", "host", "peer", "received_bytes", "received_packets", "sendto", "sent_bytes",
-                 "sent_packets", "until")
+    __slots__ = ("channel", "channel_until", "host", "peer", "received_bytes", "received_packets", "relay", "sendto",
+                 "sent_bytes", "sent_packets", "until")
 
-    def __init__(self, channel: int, host: str, peer: SocketAddress, sendto: Callable[..., int]) -> None:
+    def __init__(self, channel: int, host: str, peer: SocketAddress, relay: Relay) -> None:
         self.channel = channel
         self.host = host
         self.peer = peer
-        self.sendto = sendto
+        self.relay = relay
+        self.sendto = relay.sock.sendto
         self.channel_until = 0.0
         self.until = 0.0
         """The earlier one of the channel's and the permission's end."""
         self.sent_packets = self.sent_bytes = self.received_packets = self.received_bytes = 0
+
+
+class Way:
+    """How frames go to a client, and its channels: one for all relays of an allocation."""
+
+    __slots__ = ("address", "channels", "padded", "sendto")
+
+    def __init__(self, sendto: Callable[..., object], address: SocketAddress, padded: bool) -> None:
+        self.sendto = sendto
+        """``sendto(frame, address)`` raises OSError for a frame that is lost."""
+        self.address = address
+        self.padded = padded
+        """Whether ChannelData is padded to a multiple of four, as on streams (RFC 8656 §12.5)."""
+        self.channels: dict[int, Route] = {}
 
 
 class Permit:
@@ -71,27 +86,25 @@ class Permit:
 
 
 class Relay:
-    """An allocation's relay socket, and what may pass through it."""
+    """A relay socket of an allocation, and what may pass through it."""
 
-    def __init__(self, plane: PythonRelayPlane, allocation: Allocation, sock: socket.socket, listener: Listener) -> None:
+    def __init__(self, plane: PythonRelayPlane, sock: socket.socket, way: Way) -> None:
         self._plane = plane
         self.sock = sock
         self.address: Address = sock.getsockname()[:2]
-        self._reply = listener.sendto
-        self._listener = listener
-        self._client = socket_address(allocation.five_tuple.client)
-        self.channels: dict[int, Route] = {}
+        self._way = way
         self.peers: dict[SocketAddress, Route] = {}
         self.permits: dict[str, Permit] = {}
         self.routes: dict[str, dict[int, Route]] = {}
-        """The values of `channels` by the host of their peer: they end when its permission does."""
+        """The same by the host of their peer: they end when its permission does."""
         self._done = Traffic()
         """What was moved outside of the channels that are there now."""
 
     def reader(self) -> Read:
         """What brings at most so many datagrams of peers to the client. A closure: with one packet a call, which many
         busy relays come to, looking everything up anew would cost as much as forwarding."""
-        plane, find, reply, client = self._plane, self.peers.get, self._reply, self._client
+        plane, find, way = self._plane, self.peers.get, self._way
+        reply, client, padded = way.sendto, way.address, way.padded
         receive, pack = self.sock.recvfrom_into, HEADER.pack_into
         buffer, view, body = plane.buffer, plane.view, plane.view[HEADROOM:]
         head = HEADROOM - HEADER_BYTES
@@ -108,8 +121,13 @@ class Relay:
                 route = find(source)
                 if route is not None and now < route.until:
                     pack(buffer, head, route.channel, size)
+                    end = HEADROOM + size
+                    if padded:
+                        padding = -size & 3
+                        buffer[end : end + padding] = bytes(padding)
+                        end += padding
                     try:
-                        reply(view[head : HEADROOM + size], client)
+                        reply(view[head:end], client)
                     except OSError:
                         plane.send_failed.value += 1
                     else:
@@ -147,7 +165,7 @@ class Relay:
         plane.buffer[end : end + padding] = bytes(padding)
         message = plane.view[start : end + padding]
         try:
-            self._reply(add_fingerprint(bytes(message)) if plane.fingerprint else message, self._client)
+            self._way.sendto(add_fingerprint(bytes(message)) if plane.fingerprint else message, self._way.address)
         except OSError:
             plane.send_failed.value += 1
             return
@@ -175,17 +193,17 @@ class Relay:
         """See IRelayPlane."""
         host, target = peer[0], socket_address(peer)
         permit = self.permits.get(host)
-        route = self.channels.get(channel)
+        channels = self._way.channels
+        route = channels.get(channel)
         if route is None or route.peer != target:
             for old in (route, self.peers.get(target)):
                 if old is not None:
-                    self._unbind(old)
-            if len(self.channels) >= MAX_CHANNELS:
-                for ended in [one for one in self.channels.values() if now >= one.channel_until]:
-                    self._unbind(ended)
-            route = self.channels[channel] = self.peers[target] = Route(channel, host, target, self.sock.sendto)
+                    old.relay.unbind(old)
+            if len(channels) >= MAX_CHANNELS:
+                for ended in [one for one in channels.values() if now >= one.channel_until]:
+                    ended.relay.unbind(ended)
+            route = channels[channel] = self.peers[target] = Route(channel, host, target, self)
             self.routes.setdefault(host, {})[channel] = route
-            self._listener.clients.setdefault(self._client, self.channels)
         route.channel_until = expires_at
         route.until = min(expires_at, permit.until) if permit is not None else 0.0
 
@@ -200,14 +218,14 @@ class Relay:
 
     def close(self) -> Traffic:
         """See IRelayPlane."""
-        self._listener.clients.pop(self._client, None)
         self.sock.close()
-        for route in list(self.channels.values()):
-            self._unbind(route)
+        for route in list(self.peers.values()):
+            self.unbind(route)
         return self._done
 
-    def _unbind(self, route: Route) -> None:
-        del self.channels[route.channel]
+    def unbind(self, route: Route) -> None:
+        """Forget one of our routes."""
+        del self._way.channels[route.channel]
         del self.peers[route.peer]
         routes = self.routes[route.host]
         del routes[route.channel]

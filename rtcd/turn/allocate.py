@@ -146,7 +146,7 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
     allocation.reserves = server.token() if request.reserves else b""
     server.reservations.remove(request.claims)  # a token is good once, whatever comes of it
     try:
-        allocation.relayed = server.plane.open(allocation)
+        allocation.relayed = server.plane.open(allocation, request.relay_host)
     except OSError:
         return Error(508)
     if allocation.reserves:

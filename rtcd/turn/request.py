@@ -56,7 +56,10 @@ class Rules:
 class Plane(Protocol):
     """The part of rtcd.interfaces.IRelayPlane that requests have effects on."""
 
-    def open(self, allocation: Allocation) -> Address:
+    def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
+        """Send to a client, from the address of ours in ``five_tuple``."""
+
+    def open(self, allocation: Allocation, host: str) -> Address:
         """Raises OSError."""
 
     def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
@@ -68,8 +71,8 @@ class Plane(Protocol):
     def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
         """Send to a peer."""
 
-    def close(self, allocation: Allocation) -> Traffic:
-        """Close the relay."""
+    def close(self, allocation: Allocation, family: Family | None = None) -> Traffic:
+        """Close the relays, or that of one family."""
 
     def release(self, token: bytes) -> None:
         """Let go of a held port."""

@@ -11,12 +11,14 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from rtcd.interfaces import IRelayPlane
+from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import MAX_TURN_S, Poller
 from rtcd.plane.relay import DROPS, IP_MTU_DISCOVER, PythonRelayPlane
+from rtcd.plane.routes import Relay
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode
@@ -64,7 +66,7 @@ class PlaneTestCase(SynchronousTestCase):
         five_tuple = FiveTuple("udp", self.address(sock or self.client), self.server)
         allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12), self.family, self.host, 600.0)
         allocation.even_port, allocation.reserves, allocation.claims = bool(reserves), reserves, claims
-        allocation.relayed = self.plane.open(allocation)
+        allocation.relayed = self.plane.open(allocation, allocation.relay_host)
         return allocation
 
     def bound(self, expires_at: float = 600.0, permitted_until: float = 300.0) -> Allocation:
@@ -90,6 +92,14 @@ class PlaneTestCase(SynchronousTestCase):
             return bytes(sock.recv(70000))
         except BlockingIOError:
             return None
+
+    def relay(self, allocation: Allocation) -> Relay:
+        """Its relay inside the plane."""
+        return next(iter(self.plane._relays[allocation].values()))
+
+    def elsewhere(self, index: int = 0) -> str:
+        """The host of a peer that nobody sends to."""
+        return f"2001:4860::{index:x}" if ":" in self.host else f"8.8.{index >> 8}.{index & 255}"
 
 
 class Forwarding(PlaneTestCase):
@@ -234,7 +244,7 @@ class Ends(PlaneTestCase):
         """The pair is even and odd; the claim gets that very socket, and everything is given back at the end."""
         first = self.allocate(reserves=b"token")
         second = self.allocate(claims=b"token")
-        (host, even), (other, odd) = self.plane._relays[first].address, self.plane._relays[second].address
+        (host, even), (other, odd) = self.relay(first).address, self.relay(second).address
         self.assertEqual((host, even % 2, odd), (other, 0, even + 1))
         self.assertEqual(self.plane._held, {})
         self.plane.close(first)
@@ -259,31 +269,32 @@ class Ends(PlaneTestCase):
         allocation = self.allocate()
         for index in range(3 * MAX_PERMISSIONS):
             self.clock.advance(1)
-            self.plane.permit(allocation, f"8.8.{index >> 8}.{index & 255}", self.clock.seconds() + 300, "8.8.8.8")
-        self.assertLessEqual(len(self.plane._relays[allocation].permits), MAX_PERMISSIONS)
+            self.plane.permit(allocation, self.elsewhere(index), self.clock.seconds() + 300, self.elsewhere(index))
+        self.assertLessEqual(len(self.relay(allocation).permits), MAX_PERMISSIONS)
 
     def test_ended_channels_do_not_pile_up(self) -> None:
         """Numbers run out at 4096; the plane holds no more bindings than the rules allow."""
         allocation = self.allocate()
-        relay = self.plane._relays[allocation]
+        relay, channels = self.relay(allocation), self.plane._ways[allocation].channels
         for index in range(3 * MAX_CHANNELS):
             self.clock.advance(1)
-            self.plane.bind(allocation, 0x4000 + index, ("8.8.8.8", 1 + index), self.clock.seconds() + 600)
-            self.assertLessEqual(len(relay.channels), MAX_CHANNELS)
-        self.assertEqual(len(relay.peers), len(relay.channels))
-        self.assertEqual(sum(map(len, relay.routes.values())), len(relay.channels))
+            self.plane.bind(allocation, 0x4000 + index, (self.elsewhere(), 1 + index), self.clock.seconds() + 600)
+            self.assertLessEqual(len(channels), MAX_CHANNELS)
+        self.assertEqual(len(relay.peers), len(channels))
+        self.assertEqual(sum(map(len, relay.routes.values())), len(channels))
 
     def test_channels_follow_the_permission_of_their_own_host_alone(self) -> None:
         """What a permission costs does not grow with the channels to others."""
         allocation = self.bound(expires_at=600.0, permitted_until=300.0)
-        relay = self.plane._relays[allocation]
-        self.plane.bind(allocation, 0x4001, ("8.8.8.8", 1), 600.0)
+        relay, channels = self.relay(allocation), self.plane._ways[allocation].channels
+        other = self.elsewhere()
+        self.plane.bind(allocation, 0x4001, (other, 1), 600.0)
         self.assertEqual({host: list(routes) for host, routes in relay.routes.items()},
-                         {self.host: [0x4000], "8.8.8.8": [0x4001]})
-        self.plane.permit(allocation, "8.8.8.8", 400.0, "8.8.8.8")
-        self.assertEqual((relay.channels[0x4000].until, relay.channels[0x4001].until), (300.0, 400.0))
+                         {self.host: [0x4000], other: [0x4001]})
+        self.plane.permit(allocation, other, 400.0, other)
+        self.assertEqual((channels[0x4000].until, channels[0x4001].until), (300.0, 400.0))
         self.plane.bind(allocation, 0x4001, (self.host, 1), 700.0)
-        self.assertEqual((list(relay.routes), relay.channels[0x4001].until), ([self.host], 300.0))
+        self.assertEqual((list(relay.routes), channels[0x4001].until), ([self.host], 300.0))
 
     def test_a_closed_relay_lets_go_of_everything(self) -> None:
         allocation = self.bound()
@@ -375,7 +386,8 @@ class Passing(PlaneTestCase):
         inherited = self.open_socket()
         self.plane.adopt(inherited.detach())
         self.allocate()
-        sockets = [one.sock for one in self.plane._listeners.values()] + [one.sock for one in self.plane._relays.values()]
+        sockets = [one.sock for one in self.plane._listeners.values()] + [
+            self.relay(one).sock for one in self.plane._relays]
         self.assertEqual([one.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) for one in sockets], [0, 0, 0])
 
     def test_an_inherited_socket_is_served(self) -> None:
@@ -399,3 +411,68 @@ class Ends6(Ends):
 
     host = "::1"
     family = Family.IPV6
+
+
+@implementer(IClientPath)
+class FakePath:
+    """Keeps the frames that reach a client, unless it is `full`."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.answers: list[bytes] = []
+        self.full = False
+
+    def deliver(self, frame: bytes | memoryview) -> bool:
+        if not self.full:
+            self.frames.append(bytes(frame))
+        return not self.full
+
+    def respond(self, data: bytes) -> None:
+        self.answers.append(data)
+
+
+class Attached(PlaneTestCase):
+    """Clients that do not come by plain UDP."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = FakePath()
+        verifyObject(IClientPath, self.path)
+        self.five_tuple = FiveTuple("tcp", ("192.0.2.9", 5000), ("198.51.100.1", 3478))
+        self.plane.attach(self.five_tuple, self.path)
+        self.attached = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12), self.family, self.host, 1e12)
+        self.relayed = self.plane.open(self.attached, self.host)
+        self.plane.permit(self.attached, self.host, 1e12, self.host)
+        self.plane.bind(self.attached, 0x4000, self.peer.getsockname()[:2], 1e12)
+
+    def test_channel_data_goes_through_its_path_and_is_padded(self) -> None:
+        """RFC 8656 §12.5: streams keep to multiples of four."""
+        self.peer.sendto(b"hello", self.relayed)
+        self.poller.doRead()
+        self.assertEqual(self.path.frames, [channeldata.encode(0x4000, b"hello") + bytes(3)])
+
+    def test_what_it_sends_reaches_the_peer_without_padding(self) -> None:
+        self.plane.channel_data(channeldata.encode(0x4000, b"hello") + bytes(3), self.five_tuple)
+        self.assertEqual(self.peer.recv(100), b"hello")
+
+    def test_a_path_that_is_full_loses_whole_frames(self) -> None:
+        self.path.full = True
+        self.peer.sendto(b"hello", self.relayed)
+        self.poller.doRead()
+        self.assertEqual((self.path.frames, self.drops["send-failed"].value), ([], 1))
+
+    def test_responses_take_the_same_path(self) -> None:
+        self.plane.respond(b"x", self.five_tuple)
+        self.assertEqual(self.path.answers, [b"x"])
+
+    def test_a_client_that_is_gone_gets_nothing(self) -> None:
+        self.plane.detach(self.five_tuple)
+        self.plane.respond(b"x", self.five_tuple)
+        self.assertEqual((self.path.answers, self.drops["send-failed"].value), ([], 1))
+        other = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12), self.family, self.host, 1e12)
+        self.assertRaises(OSError, self.plane.open, other, self.host)
+
+    def test_its_channels_end_with_the_allocation(self) -> None:
+        self.plane.close(self.attached)
+        self.plane.channel_data(channeldata.encode(0x4000, b"x"), self.five_tuple)
+        self.assertEqual(self.drops["no-channel"].value, 1)
