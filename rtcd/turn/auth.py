@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME, Malformed
+from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME, Malformed, PasswordAlgorithm
 from rtcd.stun.integrity import long_term_key, opaque_string, verify, verify_sha256
 from rtcd.stun.message import Message
 from rtcd.turn.allocation import Allocation, FiveTuple
@@ -19,7 +19,8 @@ from rtcd.turn.nonce import Nonces
 MAX_USERS = 10000
 """Static users; more of them belong into time-limited names."""
 
-_HEX_KEY = re.compile(r"0x[0-9a-fA-F]{32}")
+_MD5_KEY = re.compile(r"0x[0-9a-fA-F]{32}")
+_SHA256_KEY = re.compile(r"0x[0-9a-fA-F]{64}")
 _NO_KEY = bytes(16)
 
 
@@ -64,12 +65,47 @@ class Refusal(NamedTuple):
     """Set when somebody tried a name and failed."""
 
 
-def parse_users(lines: Iterable[str], realm: str) -> dict[str, bytes]:
-    """The MD5 keys of lines ``name:password`` or ``name:0x<32 hex digits of the key>``.
+class Keys(NamedTuple):
+    """What a user's requests may be signed with; empty where there is no key of that kind."""
 
-    Raises ValueError that tells the line's number and never its text.
+    md5: bytes = b""
+    sha256: bytes = b""
+
+    def of(self, algorithm: int) -> tuple[bytes, ...]:
+        """The key of a password algorithm, if there is one."""
+        key = self.sha256 if algorithm == PasswordAlgorithm.SHA256 else self.md5
+        return (key,) if key else ()
+
+
+def keys_of_password(name: str, realm: str, password: str) -> Keys:
+    """Both keys."""
+    return Keys(long_term_key(name, realm, password), long_term_key(name, realm, password, PasswordAlgorithm.SHA256))
+
+
+def parse_keys(text: str) -> Keys:
+    """The keys in ``0x<32 hex digits>`` (MD5), ``0x<64 hex digits>`` (SHA-256), or both with a comma between.
+
+    Raises ValueError, which never tells the text.
     """
-    users: dict[str, bytes] = {}
+    md5 = sha256 = b""
+    for one in text.split(","):
+        if _MD5_KEY.fullmatch(one) and not md5:
+            md5 = bytes.fromhex(one[2:])
+        elif _SHA256_KEY.fullmatch(one) and not sha256:
+            sha256 = bytes.fromhex(one[2:])
+        else:
+            raise ValueError("a key that is not 0x and 32 or 64 hex digits")
+    return Keys(md5, sha256)
+
+
+def parse_users(lines: Iterable[str], realm: str, *, sha256: bool = False) -> dict[str, Keys]:
+    """The keys of lines ``name:password`` or ``name:KEYS`` (`parse_keys`), by name in canonical spelling.
+
+    ``sha256``: clients are told that they may use SHA-256, before anybody knows who they are, so every user needs a key
+    for it; where they are not told, every user needs one for MD5. Raises ValueError that tells the line's number and
+    never its text.
+    """
+    users: dict[str, Keys] = {}
     for number, line in enumerate(lines, 1):
         name, colon, password = line.partition(":")
         if not name or not colon or not password:
@@ -80,11 +116,18 @@ def parse_users(lines: Iterable[str], realm: str) -> dict[str, bytes]:
         if name in users:
             raise ValueError(f"line {number} repeats a name; keep one of the two")
         if password.startswith("0x"):
-            if not _HEX_KEY.fullmatch(password):
-                raise ValueError(f"line {number} has a key that is not 0x and 32 hex digits")
-            users[name] = bytes.fromhex(password[2:])
+            try:
+                keys = parse_keys(password)
+            except ValueError as error:
+                raise ValueError(f"line {number} has {error}") from None
         else:
-            users[name] = long_term_key(name, realm, password)
+            keys = keys_of_password(name, realm, password)
+        if sha256 and not keys.sha256:
+            raise ValueError(f"line {number} has an MD5 key only; add the SHA-256 key behind a comma, write the password, or"
+                             " set sha256 = no")
+        if not sha256 and not keys.md5:
+            raise ValueError(f"line {number} has a SHA-256 key only; add the MD5 key with a comma, or set sha256 = yes")
+        users[name] = keys
         if len(users) > MAX_USERS:
             raise ValueError(f"more than {MAX_USERS} users; use time-limited names instead")
     return users
@@ -93,7 +136,7 @@ def parse_users(lines: Iterable[str], realm: str) -> dict[str, bytes]:
 class Authenticator:
     """Checks the credentials of requests. `users` may be replaced at any moment."""
 
-    def __init__(self, realm: str, users: Mapping[str, bytes], names: TimeLimitedNames, nonces: Nonces) -> None:
+    def __init__(self, realm: str, users: Mapping[str, Keys], names: TimeLimitedNames, nonces: Nonces) -> None:
         self.realm = realm
         self.users = users
         self.nonces = nonces
@@ -131,10 +174,10 @@ class Authenticator:
     def _look_up(self, username: str, now: float) -> tuple[str, tuple[bytes, ...]]:
         """Whom to charge and which keys would be right. A static user, in canonical spelling, comes before a
         time-limited name, whose HMAC is over the text as it came; but one user is charged however it is spelled."""
-        key = self.users.get(username)
-        verdict = self._names.verify(username, now) if key is None else None
-        if verdict is None:
-            return username, (key,) if key is not None else ()
+        static = self.users.get(username)
+        if static is not None:
+            return username, static.of(PasswordAlgorithm.MD5)
+        verdict = self._names.verify(username, now)
         keys = tuple(long_term_key(username, self.realm, password) for password in verdict.passwords)
         return opaque_string(verdict.user or username), keys
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rtcd.config import option
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS
 from rtcd.turn.addresses import External, canonical_host, parse_external
-from rtcd.turn.auth import parse_users
+from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.listening import parse_endpoint
 from rtcd.turn.peers import parse_ranges
 from rtcd.turn.request import Rules
@@ -77,7 +77,7 @@ class Settings:
         _checked("allowed-peers", lambda: parse_ranges(self.allowed_peers))
         _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
 
-    def users(self) -> dict[str, bytes]:
+    def users(self) -> dict[str, Keys]:
         """The keys of static users."""
         return parse_users(self.user, self.realm)
 

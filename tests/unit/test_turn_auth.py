@@ -7,12 +7,20 @@ import unicodedata
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.ice.credentials import Credentials
-from rtcd.stun.attributes import MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME, XOR_MAPPED_ADDRESS
+from rtcd.stun.attributes import (
+    MESSAGE_INTEGRITY,
+    NONCE,
+    REALM,
+    REQUESTED_TRANSPORT,
+    USERNAME,
+    XOR_MAPPED_ADDRESS,
+    PasswordAlgorithm,
+)
 from rtcd.stun.integrity import long_term_key, sign, verify, verify_sha256
 from rtcd.stun.message import Class, Method, encode
 from rtcd.turn import auth
 from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import parse_users
+from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.nonce import NONCE_CHARACTERS, Nonces
 from tests.fakes_turn import PEER, REALM_NAME, SERVER, UDP, Client, World, code_of
 
@@ -52,10 +60,24 @@ class NonceTests(SynchronousTestCase):
 class Users(SynchronousTestCase):
     def test_passwords_and_keys_stand_side_by_side(self) -> None:
         users = parse_users(["a:b:c", "k:0x" + "0F" * 16], "r")
-        self.assertEqual(users, {"a": long_term_key("a", "r", "b:c"), "k": b"\x0f" * 16})
+        both = Keys(long_term_key("a", "r", "b:c"), long_term_key("a", "r", "b:c", PasswordAlgorithm.SHA256))
+        self.assertEqual(users, {"a": both, "k": Keys(b"\x0f" * 16)})
+
+    def test_a_key_may_be_of_either_kind_or_both_in_any_order(self) -> None:
+        md5, sha256 = "0x" + "0f" * 16, "0x" + "AB" * 32
+        both = Keys(b"\x0f" * 16, b"\xab" * 32)
+        self.assertEqual(parse_users([f"a:{md5},{sha256}", f"b:{sha256},{md5}"], "r"), {"a": both, "b": both})
+        self.assertEqual(parse_users([f"c:{sha256}"], "r", sha256=True), {"c": Keys(b"", b"\xab" * 32)})
+
+    def test_every_user_needs_a_key_of_the_kind_that_any_client_may_use(self) -> None:
+        """Which user it will be is not known when the challenge goes out (RFC 8489 §9.2.1)."""
+        md5, sha256 = "a:0x" + "0f" * 16, "a:0x" + "AB" * 32
+        self.assertIn("MD5 key only", str(self.assertRaises(ValueError, parse_users, [md5], "r", sha256=True)))
+        self.assertIn("SHA-256 key only", str(self.assertRaises(ValueError, parse_users, [sha256], "r")))
 
     def test_a_broken_line_is_told_by_number_and_never_by_text(self) -> None:
-        for line in ("hush", ":hush", "hush:", "hush:0x12", "hush:0x" + "g" * 32, "h" * 509 + ":hush"):
+        for line in ("hush", ":hush", "hush:", "hush:0x12", "hush:0x" + "g" * 32, "hush:0x" + "0" * 33,
+                     "hush:0x" + "0" * 32 + ",0x" + "0" * 32, "hush:0x" + "0" * 32 + ",", "h" * 509 + ":hush"):
             error = self.assertRaises(ValueError, parse_users, ["a:b", line], "r")
             self.assertIn("line 2", str(error))
             self.assertNotIn("hush", str(error))
