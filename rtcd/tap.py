@@ -153,7 +153,7 @@ def _made(plugin: IServicePlugin, context: Context, settings: Any) -> IService:
 
 def _credentials(settings: CredentialsSettings, state: StateDirectory) -> Credentials:
     given = settings.secret or (state.secret("turn-secret", lambda: secrets.token_urlsafe(SECRET_BYTES)),)
-    return Credentials(given, settings.lifetime, settings.separator, generated=not settings.secret)
+    return Credentials(given, settings.lifetime, settings.secret_separator, generated=not settings.secret)
 
 
 def _take_reloads(

@@ -48,11 +48,12 @@ class CredentialsSettings:
         (), "Shared secret of the time-limited TURN passwords; the first one signs, those on further lines are still "
         "accepted. Unset: one is made at first start and kept in the state directory.", secret=True)
     lifetime: int = option(43200, "Seconds that a password is valid.", minimum=60, maximum=604800)
-    separator: str = option(":", "What stands between expiry and user in a name.")
+    secret_separator: str = option(":", "What stands between expiry and user in a name.")
 
     def __post_init__(self) -> None:
         if any(len(one) < MIN_SECRET_CHARS for one in self.secret):
             raise ValueError(f"secret: is shorter than {MIN_SECRET_CHARS} characters and could be guessed; make one with: "
                              "openssl rand -base64 32")
-        if len(self.separator) != 1 or self.separator.isalnum():
-            raise ValueError(f"separator: {self.separator!r} is not one character that is neither letter nor digit")
+        if len(self.secret_separator) != 1 or self.secret_separator.isalnum():
+            raise ValueError(f"secret-separator: {self.secret_separator!r} is not one character that is neither letter nor"
+                             " digit")

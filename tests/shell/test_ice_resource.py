@@ -127,4 +127,4 @@ class ServiceTests(SynchronousTestCase):
         error = str(self.assertRaises(ValueError, CredentialsSettings, secret=("walter",)))
         self.assertTrue(error.startswith("secret: "))
         self.assertNotIn("walter", error)
-        self.assertRaises(ValueError, CredentialsSettings, separator="ab")
+        self.assertRaises(ValueError, CredentialsSettings, secret_separator="ab")
