@@ -45,16 +45,20 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     secret: bool = False,
+    from_file: bool | None = None,
+    path: bool = False,
 ) -> Any:
     """Declare one key of a ``Settings`` dataclass.
 
     The key is the field's name with dashes; a trailing underscore (for Python's reserved words) is dropped.
     ``default`` is a value of the field's type. ``text`` is what the shipped ini says above the key.
-    ``secret`` keeps the value out of logs and adds a second key, ``KEY-file``, whose file's text is the value.
+    ``secret`` keeps the value out of logs and adds a second key, ``KEY-file``, whose file's text is the value;
+    ``from_file`` set to False leaves that key out. ``path``: the value names a file, relative to the ini.
     """
     if choices:
         text = f"{text} One of: {', '.join(choices)}."
-    meta = {"text": text, "minimum": minimum, "maximum": maximum, "choices": choices, "secret": secret}
+    meta = {"text": text, "minimum": minimum, "maximum": maximum, "choices": choices, "secret": secret,
+            "from_file": secret if from_file is None else from_file, "path": path}
     return dataclasses.field(default=default, metadata=meta)
 
 
@@ -97,7 +101,7 @@ def section_from(section: str, values: Mapping[str, str], schema: type[T], base:
     """Make one ``Settings`` object of ini values. Raises `ConfigError`."""
     fields = {key_of(field): field for field in dataclasses.fields(typing.cast(Any, schema))}
     hints = typing.get_type_hints(schema)
-    secrets = {f"{key}-file": key for key, field in fields.items() if field.metadata.get("secret")}
+    secrets = {f"{key}-file": key for key, field in fields.items() if field.metadata.get("from_file")}
     known = [*fields, *secrets]
     arguments: dict[str, Any] = {}
     for key, raw in values.items():
@@ -116,7 +120,7 @@ def section_from(section: str, values: Mapping[str, str], schema: type[T], base:
         except ValueError as error:
             shown = "" if field.metadata.get("secret") else f"{raw.strip()!r} "
             raise ConfigError(section, key, f"{shown}{error}") from None
-        arguments[field.name] = value
+        arguments[field.name] = str((base / value).absolute()) if field.metadata.get("path") and value else value
     try:
         return schema(**arguments)
     except ValueError as error:

@@ -53,7 +53,7 @@ def _option(field: dataclasses.Field[Any]) -> Iterator[str]:
     first, *more = show(field.default).split("\n")
     yield f"# {key} = {first}".rstrip()
     yield from (f"# {line}" for line in more)
-    if meta["secret"]:
+    if meta["from_file"]:
         yield from _comment("Or the name of a file that holds it, relative to this one; only one of the two may be set.")
         yield f"# {key}-file ="
 

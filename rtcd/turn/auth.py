@@ -99,7 +99,8 @@ def parse_keys(text: str) -> Keys:
 
 
 def parse_users(lines: Iterable[str], realm: str, *, sha256: bool = False) -> dict[str, Keys]:
-    """The keys of lines ``name:password`` or ``name:KEYS`` (`parse_keys`), by name in canonical spelling.
+    """The keys of lines ``name:password`` or ``name:KEYS`` (`parse_keys`), by name in canonical spelling. A line may be
+    empty or begin with ``#``.
 
     ``sha256``: clients are told that they may use SHA-256, before anybody knows who they are, so every user needs a key
     for it; where they are not told, every user needs one for MD5. Raises ValueError that tells the line's number and
@@ -107,6 +108,8 @@ def parse_users(lines: Iterable[str], realm: str, *, sha256: bool = False) -> di
     """
     users: dict[str, Keys] = {}
     for number, line in enumerate(lines, 1):
+        if not line or line.startswith("#"):
+            continue
         name, colon, password = line.partition(":")
         if not name or not colon or not password:
             raise ValueError(f"line {number} is not name:password")

@@ -9,7 +9,7 @@ import errno
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from rtcd.plane.relay import PythonRelayPlane
 from rtcd.stun.attributes import Address, family_of
 from rtcd.turn.addresses import Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Authenticator
+from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.events import Events
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 from rtcd.turn.nonce import Nonces
@@ -34,6 +34,7 @@ from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.reservation import TOKEN_BYTES
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
+from rtcd.turn.userfile import Users
 
 if TYPE_CHECKING:
     from rtcd.context import Context
@@ -64,6 +65,7 @@ class TurnService(Service):
         self._drops = self._events.relay_drops()
         self._plane: PythonRelayPlane | None = None
         self._server: TurnServer | None = None
+        self._users = Users(context.reactor, self._take_users)
         self._announced: list[Listener] = []
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
@@ -102,10 +104,12 @@ class TurnService(Service):
         super().startService()
         if self._plane is not None:
             self._plane.start(self.receive)
+            self._users.start()
 
     def stopService(self) -> None:
         """End every allocation and close every socket."""
         super().stopService()
+        self._users.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -129,13 +133,14 @@ class TurnService(Service):
         self._set_timer(server)
 
     def reload(self, old: Settings, new: Settings) -> Iterable[str]:
-        """Take over what needs no new socket (rtcd.context.Reload)."""
+        """Take over what needs no new socket (rtcd.context.Reload). Raises ConfigError, and then nothing has changed."""
         live = {field.name: getattr(new, field.name) for field in fields(new) if field.name in LIVE}
-        before, self._settings = self._settings, replace(self._settings, **live)
-        settings, server = self._settings, self._server
+        before, settings, server = self._settings, replace(self._settings, **live), self._server
+        if server is not None:
+            server.authenticator.users = self._users.load(settings)
+        self._settings = settings
         if server is not None:
             server.rules = settings.rules()
-            server.authenticator.users = settings.users()
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
             server.policy = self._policy(server.addresses)
             if settings.unauth_rate != before.unauth_rate:
@@ -200,9 +205,13 @@ class TurnService(Service):
         settings = self._settings
         key = settings.nonce_secret.encode() or secrets.token_bytes(NONCE_KEY_BYTES)
         authenticator = Authenticator(
-            settings.realm, settings.users(), self._context.credentials, Nonces(key, settings.stale_nonce))
+            settings.realm, self._users.load(settings), self._context.credentials, Nonces(key, settings.stale_nonce))
         return TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                           _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
+
+    def _take_users(self, users: Mapping[str, Keys]) -> None:
+        if self._server is not None:
+            self._server.authenticator.users = users
 
     def _policy(self, addresses: RelayAddresses) -> PeerPolicy:
         settings = self._settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,7 +33,10 @@ class Settings:
     realm: str = option("rtcd", "The realm of users and their keys, shown to clients.")
     user: tuple[str, ...] = option(
         (), "Users with a password of their own, beside the time-limited names: name:password or name:0xKEY, one a line.",
-        secret=True)
+        secret=True, from_file=False)
+    users_file: str = option(
+        "", "A file of more such users, relative to this one; read again by itself when it changes. The command rtcd user"
+        " edits it.", path=True)
     stale_nonce: int = option(600, "Seconds that a nonce is good for.", minimum=1, maximum=3600)
     nonce_secret: str = option("", "What nonces are made with; set it where several daemons share an address.", secret=True)
     fingerprint: bool = option(False, "Put FINGERPRINT on every message, asked for or not.")
@@ -78,8 +81,12 @@ class Settings:
         _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
 
     def users(self) -> dict[str, Keys]:
-        """The keys of static users."""
-        return parse_users(self.user, self.realm)
+        """The keys of the users in the ini."""
+        return self.keys(self.user)
+
+    def keys(self, lines: Iterable[str]) -> dict[str, Keys]:
+        """The keys of users, one a line, as the realm and the algorithms are."""
+        return parse_users(lines, self.realm)
 
     def relay_hosts(self) -> tuple[str, ...]:
         """`relay_ip`, canonical."""
@@ -104,7 +111,7 @@ class Settings:
 
 
 LIVE = frozenset((
-    "user", "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime",
+    "user", "users_file", "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime",
     "permission_lifetime", "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
     "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
 ))

@@ -27,6 +27,7 @@ class Settings:
     from_: str = option("", "A key that is a reserved word.")
     secret: str | None = option(None, "A secret.", secret=True)
     secrets: tuple[str, ...] = option((), "Several secrets.", secret=True)
+    hidden: str = option("", "A secret that has no file.", secret=True, from_file=False)
 
     def __post_init__(self) -> None:
         if self.name == "bad":
@@ -100,6 +101,8 @@ BAD = (
     ("secret-file = nowhere", "[one] secret-file: "),
     ("secret-file = x\nsecret = y", "[one] secret-file: secret is set as well; keep one of the two"),
     ("name-file = x", "[one] name-file: unknown key"),
+    ("hidden-file = x", "[one] hidden-file: unknown key"),
+    ("hidden = a\n    b", "[one] hidden: takes one line only"),
 )
 
 
@@ -193,7 +196,7 @@ class ShowTests(SynchronousTestCase):
     ) -> None:
         """Every kind of value."""
         given_one = Settings(on=on, count=count, seconds=seconds, note=note, number=number, many=many)
-        fields = [field for field in Settings.__dataclass_fields__.values() if not field.name.startswith("secret")]
+        fields = [field for field in Settings.__dataclass_fields__.values() if not field.metadata["secret"]]
         text = "".join(f"{key_of(field)} = {show(getattr(given_one, field.name))}\n" for field in fields)
         self.assertEqual(parse(f"[one]\n{text}", SCHEMAS), {"one": given_one})
 

@@ -25,7 +25,7 @@ SHELL = {
     "plane": {"poller", "relay", "routes"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
-    "turn": {"events", "listeners", "service"},
+    "turn": {"events", "listeners", "service", "userfile"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
@@ -38,7 +38,7 @@ CORE = {
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "integrity", "message"},
     "turn": {"addresses", "allocate", "allocation", "auth", "held", "listening", "nonce", "peers", "request", "reservation",
-             "server", "settings"},
+             "server", "settings", "users"},
     "web": {"parameters"},
 }
 """Modules of rules: no Twisted, no socket, no clock, no log, no randomness that is not passed in."""
