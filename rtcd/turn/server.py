@@ -33,6 +33,7 @@ from rtcd.turn import allocate, held
 from rtcd.turn.addresses import RelayAddresses
 from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 from rtcd.turn.auth import Authenticator, Grant, Refusal
+from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.request import ERROR_ATTRIBUTES, AllocateRequest, Error, Observer, Plane, Request, Rules
 from rtcd.turn.reservation import Reservations
@@ -76,6 +77,8 @@ class TurnServer:
         self.allocations = Allocations()
         self.reservations = Reservations()
         self.token = token
+        self.discovery: Discovery | None = None
+        """Serves RFC 5780 if set."""
         self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
         """The client network that limits and quotas count."""
 
@@ -217,6 +220,9 @@ class TurnServer:
     def _binding(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
         if not self._may_answer(five_tuple, now):
             return None
+        discovery = self.discovery
+        if discovery is not None and discovery.concerns(message, five_tuple):
+            return self._discover(discovery, message, five_tuple)
         unknown = message.unknown(UNDERSTOOD)
         if unknown:
             return self._error(message, None, _unknown(unknown))
@@ -225,6 +231,24 @@ class TurnServer:
             attributes.append(MAPPED_ADDRESS.encode(five_tuple.client))
         self.observer.answered(Method.BINDING, 0)
         return self._answer(message, Class.SUCCESS, attributes, None)
+
+    def _discover(self, discovery: Discovery, message: Message, five_tuple: FiveTuple) -> bytes | None:
+        """A Binding with RFC 5780; its answer may leave from another socket, and is then given to the plane."""
+        unknown = message.unknown(UNDERSTOOD | REQUIRED)
+        if unknown:
+            return self._error(message, None, _unknown(unknown))
+        try:
+            reply = discovery.reply(message, five_tuple) if discovery.serves(five_tuple) else None
+        except Malformed:
+            reply = None
+        if reply is None:
+            return self._error(message, None, Error(400))
+        self.observer.answered(Method.BINDING, 0)
+        answer = self._answer(message, Class.SUCCESS, reply.attributes, None)
+        if reply.five_tuple == five_tuple:
+            return answer
+        self.plane.respond(answer, reply.five_tuple)
+        return None
 
     def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
         """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
