@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from rtcd.stun.attributes import Address, Family, family_of
@@ -45,8 +45,12 @@ def parse_external(line: str) -> External:
     return found
 
 
+MAX_FORMER = 16
+"""External addresses of the past that are still reached at their private ones, the latest of them."""
+
+
 class RelayAddresses:
-    """The hosts that relays are bound to, and how they look from outside."""
+    """The hosts that relays are bound to, and how they look from outside, which may change."""
 
     def __init__(self, hosts: Sequence[str], external: Iterable[External] = ()) -> None:
         """``hosts``: canonical, in the order of preference, loopback always last. A public address without a private
@@ -59,17 +63,39 @@ class RelayAddresses:
             (self._loopback if ipaddress.ip_address(host).is_loopback else self._outside)[family_of(host)].append(host)
         self._public: dict[str, str] = {}
         self._private: dict[str, str] = {}
-        mappings = sorted(external, key=lambda one: not one.private)
-        for one in mappings:
+        self._former: dict[str, str] = {}
+        self._reached: dict[str, str] = {}
+        """Both of these; the present ones win."""
+        self.remap(external)
+
+    def remap(self, external: Iterable[External], told: Collection[str] = ()) -> bool:
+        """Other external addresses for relays from now on; whether that is a change. Raises ValueError like the
+        constructor, and changes nothing then.
+
+        ``told``: the hosts that clients of living allocations know. An address of the past is reached at its private
+        one as long as it is among them: it may be somebody else's afterwards.
+        """
+        public: dict[str, str] = {}
+        private: dict[str, str] = {}
+        for one in sorted(external, key=lambda one: not one.private):
             insiders = (one.private,) if one.private else tuple(
-                host for host in self.hosts if family_of(host) == family_of(one.public) and host not in self._public)
+                host for host in self.hosts if family_of(host) == family_of(one.public) and host not in public)
             if not insiders or insiders[0] not in self.hosts:
                 raise ValueError(f"{one.private or one.public} belongs to no relay address ({', '.join(self.hosts)})")
-            if one.public in self._private or any(host in self._public for host in insiders):
+            if one.public in private or any(host in public for host in insiders):
                 raise ValueError(f"{one.public} or its private address is there twice")
-            self._private[one.public] = insiders[0]
+            private[one.public] = insiders[0]
             for host in insiders:
-                self._public[host] = one.public
+                public[host] = one.public
+        changed = public != self._public
+        former = [(old, host) for old, host in (self._former | self._private).items() if old in told and old not in private]
+        self._public, self._private, self._former = public, private, dict(former[-MAX_FORMER:])
+        self._reached = self._former | private
+        return changed
+
+    def mapping(self) -> dict[str, str]:
+        """The external address of each host that has one."""
+        return dict(self._public)
 
     def choose(self, family: Family, asked: str) -> str | None:
         """The host for a relay of this family of a client that came to our address ``asked``, or None.
@@ -92,7 +118,7 @@ class RelayAddresses:
 
     def reached(self, host: str) -> str:
         """Where our packets to ``host`` must go: an external address of ours is reached at its private one."""
-        return self._private.get(host, host)
+        return self._reached.get(host, host)
 
 
 class Ports:

@@ -152,10 +152,11 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
     if allocation.reserves:
         server.reservations.add(allocation.reserves, request.family, request.relay_host, request.now)
         request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
+    allocation.shown = server.addresses.shown(allocation.relayed)
     server.allocations.add(allocation)
     request.allocation = allocation
     request.attributes[:0] = (
-        XOR_RELAYED_ADDRESS.encode(server.addresses.shown(allocation.relayed), transaction_id),
+        XOR_RELAYED_ADDRESS.encode(allocation.shown, transaction_id),
         LIFETIME.encode(request.lifetime_s),
         XOR_MAPPED_ADDRESS.encode(request.five_tuple.client, transaction_id),
     )

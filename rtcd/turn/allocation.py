@@ -69,7 +69,7 @@ class Allocation:
     """
 
     __slots__ = ("answer", "channels", "claims", "even_port", "expires_at", "family", "five_tuple", "key", "network",
-                 "peers", "permissions", "relay_host", "relayed", "reserves", "transaction_id", "user", "username")
+                 "peers", "permissions", "relay_host", "relayed", "reserves", "shown", "transaction_id", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -96,6 +96,8 @@ class Allocation:
         """If not empty: the token of the held port that it is to have."""
         self.relayed: Address = (relay_host, 0)
         """What the plane bound, without external mapping; port 0 until then."""
+        self.shown = self.relayed
+        """What the client was told, which stays its address when the external one has changed."""
         self.expires_at = expires_at
         self.answer = b""
         """The success response, for the retransmitted request."""

@@ -79,7 +79,7 @@ class Events:
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         for counter, amount in zip(self._traffic, traffic, strict=True):
             counter.value += amount
-        self._debug("allocation {relayed} of {user} at {five_tuple} ended: {reason}; {traffic}", relayed=allocation.relayed,
+        self._debug("allocation {relayed} of {user} at {five_tuple} ended: {reason}; {traffic}", relayed=allocation.shown,
                     user=allocation.user, five_tuple=allocation.five_tuple, reason=reason, traffic=traffic)
 
     def _drop_counter(self, reason: str) -> Counter:

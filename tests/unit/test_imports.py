@@ -43,6 +43,7 @@ CORE = {
         "allocation",
         "auth",
         "discovery",
+        "external",
         "held",
         "listening",
         "nonce",

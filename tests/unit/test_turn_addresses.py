@@ -7,7 +7,7 @@ import random
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.stun.attributes import Family
-from rtcd.turn.addresses import PORT_REST_S, External, Ports, RelayAddresses, parse_external
+from rtcd.turn.addresses import MAX_FORMER, PORT_REST_S, External, Ports, RelayAddresses, parse_external
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 
 
@@ -43,6 +43,36 @@ class ExternalAddresses(SynchronousTestCase):
         for lines in (["203.0.113.1/10.0.0.9"], ["2001:db8::1"], ["203.0.113.1", "203.0.113.2"],
                       ["203.0.113.1/10.0.0.1", "203.0.113.1/10.0.0.2"], ["203.0.113.1/10.0.0.1", "203.0.113.2/10.0.0.1"]):
             self.assertRaises(ValueError, RelayAddresses, ["10.0.0.1", "10.0.0.2"], [parse_external(one) for one in lines])
+
+    def test_another_external_address_takes_the_place_of_the_first(self) -> None:
+        """Clients of living allocations know the first one: it is reached until they are gone."""
+        addresses = RelayAddresses(["10.0.0.1"], [External("203.0.113.1")])
+        self.assertTrue(addresses.remap([External("203.0.113.2")], {"203.0.113.1"}))
+        self.assertEqual(addresses.shown(("10.0.0.1", 5)), ("203.0.113.2", 5))
+        self.assertEqual([addresses.reached(host) for host in ("203.0.113.1", "203.0.113.2")], ["10.0.0.1"] * 2)
+        self.assertFalse(addresses.remap([External("203.0.113.2")], {"203.0.113.2"}))
+        self.assertEqual(addresses.reached("203.0.113.1"), "203.0.113.1")
+
+    def test_an_address_that_has_moved_is_reached_where_it_is_now(self) -> None:
+        addresses = RelayAddresses(["10.0.0.1", "10.0.0.2"], [External("203.0.113.1", "10.0.0.1")])
+        addresses.remap([External("203.0.113.1", "10.0.0.2")], {"203.0.113.1"})
+        self.assertEqual(addresses.reached("203.0.113.1"), "10.0.0.2")
+        addresses.remap([], {"203.0.113.1"})
+        self.assertEqual((addresses.mapping(), addresses.reached("203.0.113.1")), ({}, "10.0.0.2"))
+
+    def test_a_mapping_that_cannot_be_meant_changes_nothing(self) -> None:
+        addresses = RelayAddresses(["10.0.0.1"], [External("203.0.113.1")])
+        self.assertRaises(ValueError, addresses.remap, [External("203.0.113.2", "10.0.0.9")])
+        self.assertEqual(addresses.mapping(), {"10.0.0.1": "203.0.113.1"})
+
+    def test_only_so_many_addresses_of_the_past_are_remembered(self) -> None:
+        """The latest ones."""
+        addresses = RelayAddresses(["10.0.0.1"])
+        past = [f"203.0.113.{number}" for number in range(MAX_FORMER + 2)]
+        for host in past:
+            addresses.remap([External(host)], past)
+        reached = [host for host in past if addresses.reached(host) == "10.0.0.1"]
+        self.assertEqual(reached, past[1:])
 
     def test_text_that_does_not_parse_is_an_error(self) -> None:
         self.assertEqual(parse_external("203.0.113.1/10.0.0.1"), External("203.0.113.1", "10.0.0.1"))

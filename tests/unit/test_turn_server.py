@@ -503,6 +503,22 @@ class Hairpin(SynchronousTestCase):
         self.assertEqual(client.bind(0x4001, ("203.0.113.9", 22)), 403)
         self.assertEqual(client.bind(0x4001, ("10.0.0.6", 50001)), 403)
 
+    def test_an_allocation_keeps_the_external_address_that_it_was_told(self) -> None:
+        """New ones are told the new one; each is reached under its own."""
+        private = ("10.0.0.5", 3478)
+        policy = PeerPolicy(relay_hosts=(private[0],), relay_ports=range(50000, 60000))
+        world = World(hosts=(private[0],), external=(External("203.0.113.9"),), policy=policy)
+        old, new = world.client(server=private), world.client(2, server=private)
+        old.allocate()
+        world.addresses.remap([External("203.0.113.10")], {"203.0.113.9"})
+        new.allocate()
+        self.assertEqual([one.shown for one in world.server.allocations], [("203.0.113.9", 50000), ("203.0.113.10", 50001)])
+        self.assertEqual({one.relayed[0] for one in world.server.allocations}, {private[0]})
+        self.assertEqual(new.bind(0x4000, ("203.0.113.9", 50000)), 0)
+        self.assertEqual(old.bind(0x4000, ("203.0.113.10", 50001)), 0)
+        self.assertEqual([call[2] for call in world.plane.calls if call[0] == "bind"],
+                         [(private[0], 50000), (private[0], 50001)])
+
 
 class Robustness(SynchronousTestCase):
     def test_mutated_packets_leave_allocations_alive(self) -> None:
