@@ -43,6 +43,17 @@ class IRoomStore(Interface):
     async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
 
+    def watch(watcher):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """From now on tell ``watcher``, an rtcd.rooms.room.Watcher, what happens in every room, until the process ends.
+
+        The news of an update are ``rtcd.rooms.room.news(before, outcome)`` of the outcome that was kept, be it a
+        caller's update, an expiry or the end of a room. Every watcher of every process that shares the rooms is told
+        each of them once, those of one room in their order; in the process of the update that is before its effects
+        are carried out, so that what a text says is known here when the other client reads it. A watcher neither waits nor
+        updates a room, and what it raises is logged and changes nothing. A store that was cut off
+        from other processes may have lost news: watchers bound by number and age what they keep.
+        """
+
     def detach(room, client, socket):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """The socket is closed: nothing more goes to it. Returns False if it was not the client's socket any more."""
 

@@ -27,8 +27,10 @@ from rtcd.rooms.room import (
     Socket,
     StoreFull,
     StoreUnavailable,
+    Watcher,
     close,
     expire,
+    news,
     next_deadline,
 )
 from rtcd.rooms.settings import RoomsSettings
@@ -56,6 +58,7 @@ class MemoryRooms:
         self._queued: Counter[str] = Counter()
         self._queued_total = 0
         self._closed = False
+        self._watchers: list[Watcher] = []
         self.use(settings)
         metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
         metrics.gauge("rooms", "seats", "Clients that hold a seat.", lambda: self._seats.total())
@@ -82,6 +85,10 @@ class MemoryRooms:
         """See `IRoomStore.census`."""
         return Census(len(self._rooms), self._seats[address])
 
+    def watch(self, watcher: Watcher) -> None:
+        """See `IRoomStore.watch`."""
+        self._watchers.append(watcher)
+
     def detach(self, room: str, client: str, socket: Socket) -> bool:
         """See `IRoomStore.detach`."""
         if self._sockets.get((room, client)) is not socket:
@@ -104,6 +111,8 @@ class MemoryRooms:
         after = outcome.room
         if after is not before and not (before is None and after.empty):
             self._keep(name, before, after)
+        if self._watchers:
+            self._tell(name, before or Room(), outcome)
         for effect in outcome.effects:
             if isinstance(effect, Attach):
                 if socket is not None:
@@ -147,6 +156,14 @@ class MemoryRooms:
                 self._refused.value += 1
                 raise StoreFull("too many messages are waiting for clients that are not there")
         return more
+
+    def _tell(self, name: str, before: Room, outcome: Outcome[T]) -> None:
+        for one in news(before, outcome):
+            for watcher in self._watchers:
+                try:
+                    watcher.happened(name, one)
+                except Exception:
+                    self._log.failure("a watcher did not take {news}", news=type(one).__name__)
 
     def _perform(self, name: str, effect: Deliver | Close) -> None:
         socket = self._sockets.get((name, effect.client))

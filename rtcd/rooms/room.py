@@ -143,15 +143,50 @@ Effect: TypeAlias = Attach | Deliver | Close
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """News: ``client`` has taken a seat, or registered, from ``address``."""
+
+    client: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """News: a seated client gave ``text`` for the others: passed on, kept for the next one to join, or queued."""
+
+    client: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """News: ``client`` holds no seat any more, whatever ended it. One within its grace time still has its seat."""
+
+    client: str
+
+
+News: TypeAlias = Came | Said | Gone
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome(Generic[T_co]):
     """What a change makes of a room: the next room, an answer for the caller, and effects in their order."""
 
     room: Room
     result: T_co
     effects: tuple[Effect, ...] = ()
+    events: tuple[Came | Said, ...] = ()
+    """What is news besides that seats were lost, which `news` finds out by itself."""
 
 
 Change: TypeAlias = Callable[[Room, float], Outcome[T]]
+
+
+class Watcher(Protocol):
+    """Is told by a store what happens in every room."""
+
+    def happened(self, room: str, news: News) -> None:
+        """Something happened; see `rtcd.interfaces.IRoomStore.watch`."""
 
 
 class Socket(Protocol):
@@ -204,7 +239,8 @@ def join(
     effects: tuple[Effect, ...] = ()
     if not taken and loopback:
         partner = replace(early[0], deadline=None) if early else Client(LOOPBACK_CLIENTS[0])
-        return _changed(replace(room, clients=(seated, partner), loopback=True), now, Joined("SUCCESS", True))
+        room = replace(room, clients=(seated, partner), loopback=True)
+        return replace(_changed(room, now, Joined("SUCCESS", True)), events=(Came(client_id, address),))
     if early:
         effects = tuple(Close(one.id) for one in early)
         room = replace(room, clients=taken)
@@ -212,7 +248,8 @@ def join(
     messages = tuple(text for one in room.clients for text in one.held)
     clients = (*(replace(one, held=(), told=False) for one in room.clients), seated)
     joined = Joined("SUCCESS", not taken, messages)
-    return _changed(replace(room, clients=clients), now, joined, effects + told)
+    outcome = _changed(replace(room, clients=clients), now, joined, effects + told)
+    return replace(outcome, events=(Came(client_id, address),))
 
 
 def message(room: Room, now: float, limits: Limits, client_id: str, text: str) -> Outcome[str]:
@@ -229,10 +266,11 @@ def message(room: Room, now: float, limits: Limits, client_id: str, text: str) -
         return Outcome(room, "UNKNOWN_CLIENT")
     if any(not one.told for one in room.others(client_id)):
         outcome = hand_over(room, now, limits, sender, text)
-        return Outcome(outcome.room, "SUCCESS" if outcome.result else "ERROR", outcome.effects)
+        return Outcome(outcome.room, "SUCCESS" if outcome.result else "ERROR", outcome.effects, outcome.events)
     if not _fits(sender.held, text, limits):
         return Outcome(room, "ERROR")
-    return _changed(_replaced(room, replace(sender, held=(*sender.held, text))), now, "SUCCESS")
+    kept = _changed(_replaced(room, replace(sender, held=(*sender.held, text))), now, "SUCCESS")
+    return replace(kept, events=(Said(client_id, text),))
 
 
 def leave(room: Room, now: float, limits: Limits, client_id: str) -> Outcome[None]:
@@ -262,6 +300,19 @@ def expire(room: Room, now: float, limits: Limits) -> Outcome[None]:
     if room == before:
         return Outcome(before, None)
     return _changed(room, now, None, effects + told)
+
+
+def news(before: Room, outcome: Outcome[T]) -> tuple[News, ...]:
+    """What watchers of a store are told of a change, in this order."""
+    if outcome.room.clients is before.clients:
+        return outcome.events
+    seated = {one.id for one in outcome.room.clients}
+    return (*outcome.events, *(Gone(one.id) for one in before.clients if one.id not in seated))
+
+
+def is_seated(room: Room, now: float, client_id: str) -> Outcome[bool]:
+    """Whether a client of this name holds a seat. Names that everybody knows are nobody's proof, and not counted."""
+    return Outcome(room, client_id not in LOOPBACK_CLIENTS and room.client(client_id) is not None)
 
 
 def close(room: Room, now: float) -> Outcome[None]:
@@ -297,9 +348,10 @@ def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str)
         if not _fits(sender.queue, text, limits):
             return Outcome(room, False)
         after = replace(after, queue=(*sender.queue, text))
+    said = (Said(sender.id, text),)
     if after is sender:
-        return Outcome(room, True, effects)
-    return _changed(_replaced(room, after), now, True, effects)
+        return Outcome(room, True, effects, said)
+    return replace(_changed(_replaced(room, after), now, True, effects), events=said)
 
 
 def remove(room: Room, client: Client) -> tuple[Room, tuple[Effect, ...]]:

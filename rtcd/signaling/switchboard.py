@@ -10,7 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import BYE, LOOPBACK_CLIENTS, Attach, Client, Close, Deliver, Departed, Effect, Limits, Outcome, Room
+from rtcd.rooms.room import (
+    BYE,
+    LOOPBACK_CLIENTS,
+    Attach,
+    Came,
+    Client,
+    Close,
+    Deliver,
+    Departed,
+    Effect,
+    Limits,
+    Outcome,
+    Room,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,8 @@ def register(
     if client is None:
         if client_id in LOOPBACK_CLIENTS and not room.clients and require_join:
             early = Client(client_id, address, registered=True, deadline=now + limits.join_timeout_s)
-            return _changed(replace(room, clients=(early,)), now, (Attach(client_id),))
+            answer = _changed(replace(room, clients=(early,)), now, (Attach(client_id),))
+            return replace(answer, events=(Came(client_id, address),))
         if require_join:
             return Outcome(room, NOT_JOINED)
         if room.gone(client_id):
@@ -63,7 +77,8 @@ def register(
             effects += [Deliver(client_id, text) for text in one.queue]
             told = rooms.is_bye(one.queue[-1]) if one.queue else one.told
             clients.append(replace(one, queue=(), told=told))
-    return _changed(replace(room, clients=tuple(clients)), now, tuple(effects))
+    answer = _changed(replace(room, clients=tuple(clients)), now, tuple(effects))
+    return replace(answer, events=(Came(client_id, address),))
 
 
 def send(room: Room, now: float, limits: Limits, client_id: str, text: str) -> Answer:
@@ -75,7 +90,7 @@ def send(room: Room, now: float, limits: Limits, client_id: str, text: str) -> A
     if client is None:
         return Outcome(room, NOT_REGISTERED)
     outcome = rooms.hand_over(room, now, limits, client, text)
-    return Outcome(outcome.room, None if outcome.result else QUEUE_FULL, outcome.effects)
+    return Outcome(outcome.room, None if outcome.result else QUEUE_FULL, outcome.effects, outcome.events)
 
 
 def post(
@@ -88,7 +103,8 @@ def post(
     if len(room.clients) >= rooms.CAPACITY:
         return Outcome(room, NO_ROOM)
     newcomer = Client(client_id, address, deadline=now + limits.register_timeout_s)
-    return send(replace(room, clients=(*room.clients, newcomer)), now, limits, client_id, text)
+    answer = send(replace(room, clients=(*room.clients, newcomer)), now, limits, client_id, text)
+    return replace(answer, events=(Came(client_id, address), *answer.events))
 
 
 def lost(room: Room, now: float, limits: Limits, client_id: str) -> Answer:

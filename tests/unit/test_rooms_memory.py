@@ -13,7 +13,7 @@ from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms import room as rooms
 from rtcd.rooms.memory import MAX_STALE_DEADLINES, MemoryRooms
-from rtcd.rooms.room import BYE, Attach, Close, Deliver, Outcome, Room, StoreFull
+from rtcd.rooms.room import BYE, Attach, Close, Deliver, Gone, Outcome, Room, Said, StoreFull
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 
@@ -32,6 +32,17 @@ class FakeSocket:
     def close(self) -> None:
         """Remember it."""
         self.closed = True
+
+
+class FakeWatcher:
+    """Writes down what it is told."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def happened(self, room: str, news: Any) -> None:
+        """Write it down."""
+        self.told.append((room, news))
 
 
 class StoreTests:
@@ -135,6 +146,39 @@ class StoreTests:
             self.update("r", ended)
             self.joined("r", f"c{number + 1}")
 
+    def test_watchers_are_told_what_happens_before_its_effects(self) -> None:
+        """Every one of them, in order; those of an expiry and of the end too."""
+        told: list[Any] = []
+        for _ in range(2):
+            self.store.watch(FakeWatcher(told))
+        limits = self.store.limits
+        first = self.joined("r", "a")
+        self.joined("r", "b")
+        told.clear()
+        first.texts = told
+        self.update("r", lambda one, now: switchboard.send(one, now, limits, "b", "hello"))
+        self.assertEqual(told, [("r", Said("b", "hello"))] * 2 + ["hello"])
+        told.clear()
+        self.update("r", lambda one, now: switchboard.lost(one, now, limits, "b"))
+        self.assertEqual(told, [])
+        self.clock.advance(10)
+        self.assertEqual(told, [("r", Gone("b"))] * 2 + [BYE])
+        told.clear()
+        self.successResultOf(Deferred.fromCoroutine(self.store.close()))
+        self.assertEqual(told, [("r", Gone("a"))] * 2 + [BYE])
+
+    def test_what_is_not_kept_is_no_news(self) -> None:
+        """A change that the store refuses."""
+        told: list[Any] = []
+        self.store.watch(FakeWatcher(told))
+        limits = self.store.limits
+        for name in ("r", "s", "t"):
+            self.joined(name, "a")
+        told.clear()
+        self.failureResultOf(Deferred.fromCoroutine(self.store.update(
+            "r", lambda one, now: rooms.join(one, now, limits, "b", "192.0.2.1"))))
+        self.assertEqual(told, [])
+
     def test_closing_tells_every_room(self) -> None:
         """A bye and a close for each socket; nothing is left that waits."""
         sockets = [self.joined(name, "a") for name in ("r", "s", "t")]
@@ -170,6 +214,15 @@ class MemoryTests(StoreTests, SynchronousTestCase):
         self.update("r", lambda one, _: Outcome(one, None, (Deliver("a", "x"), Deliver("b", "y"))))
         self.assertEqual(second.texts, ["y"])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
+    def test_a_watcher_that_breaks_does_not_break_the_update(self) -> None:
+        """Logged as ours; the next watcher is told all the same."""
+        told: list[Any] = []
+        for watcher in (None, FakeWatcher(told)):
+            self.store.watch(watcher)
+        self.joined("r", "a")
+        self.assertEqual([type(news).__name__ for _, news in told], ["Came", "Came"])
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 2)
 
     def test_deadlines_of_rooms_that_ended_early_do_not_pile_up(self) -> None:
         """Beyond a limit they are swept out."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import BYE, Client, Close, Deliver, Departed, Limits, Room
+from rtcd.rooms.room import BYE, LOOPBACK_CLIENTS, Came, Client, Close, Deliver, Departed, Gone, Limits, Room, Said
+from rtcd.signaling import switchboard
 
 LIMITS = Limits(max_messages=3, max_queue_bytes=100, join_timeout_s=45, grace_s=10, lifetime_s=1000)
 
@@ -236,3 +239,113 @@ class ByeTests(SynchronousTestCase):
         long = '{"type":"bye"' + " " * 300 + "}"
         for text in ("bye", '{"type":"offer","sdp":"bye"}', '["bye"]', "[" * 200 + '"bye"', long):
             self.assertFalse(rooms.is_bye(text), text)
+
+
+class NewsTests(SynchronousTestCase):
+    """What watchers of a store are told of a change."""
+
+    def setUp(self) -> None:
+        self.room = Room()
+
+    def do(self, change: Any) -> list[Any]:
+        """Apply a change, and return its news."""
+        outcome = change(self.room)
+        found = list(rooms.news(self.room, outcome))
+        self.room = outcome.room
+        return found
+
+    def call(self) -> None:
+        """Ann and bob are in, both with sockets."""
+        for name in ("ann", "bob"):
+            self.do(lambda one, name=name: rooms.join(one, 0, LIMITS, name, "192.0.2.1"))
+            self.do(lambda one, name=name: switchboard.register(one, 0, LIMITS, name, "192.0.2.2"))
+
+    def test_who_joins_and_registers_came_from_there(self) -> None:
+        """The two may come from two addresses; a refused one did not come."""
+        self.assertEqual(self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", "192.0.2.1")), [Came("ann", "192.0.2.1")])
+        self.assertEqual(self.do(lambda one: switchboard.register(one, 0, LIMITS, "ann", "192.0.2.2")),
+                         [Came("ann", "192.0.2.2")])
+        self.assertEqual(self.do(lambda one: switchboard.register(one, 0, LIMITS, "ann", "192.0.2.3")), [])
+        self.assertEqual(self.do(lambda one: switchboard.register(one, 0, LIMITS, "eve", "192.0.2.3")), [])
+        self.assertEqual(self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", "192.0.2.3")), [])
+
+    def test_a_seat_taken_by_posting_or_registering_is_told_too(self) -> None:
+        """require-join = no."""
+        self.assertEqual(
+            self.do(lambda one: switchboard.post(one, 0, LIMITS, "ann", "x", "192.0.2.1", require_join=False)),
+            [Came("ann", "192.0.2.1"), Said("ann", "x")])
+        self.assertEqual(
+            self.do(lambda one: switchboard.register(one, 0, LIMITS, "bob", "192.0.2.2", require_join=False)),
+            [Came("bob", "192.0.2.2")])
+
+    def test_a_loopback_caller_and_its_other_end_are_told(self) -> None:
+        """And go together."""
+        self.assertEqual(self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", "192.0.2.1", loopback=True)),
+                         [Came("ann", "192.0.2.1")])
+        name = LOOPBACK_CLIENTS[1]
+        self.assertIn(Came(name, "192.0.2.1"), self.do(lambda one: switchboard.register(one, 0, LIMITS, name, "192.0.2.1")))
+        self.assertEqual(self.do(lambda one: switchboard.send(one, 0, LIMITS, name, "x")), [Said(name, "x")])
+        self.assertEqual(self.do(lambda one: rooms.leave(one, 0, LIMITS, "ann")), [Gone("ann"), Gone(name)])
+
+    def test_an_early_end_of_a_loopback_call_is_told(self) -> None:
+        """It registers before the one whose other end it is joins."""
+        name = LOOPBACK_CLIENTS[1]
+        self.assertEqual(self.do(lambda one: switchboard.register(one, 0, LIMITS, name, "192.0.2.1")),
+                         [Came(name, "192.0.2.1")])
+
+    def test_every_text_that_is_taken_was_said(self) -> None:
+        """Kept while alone, passed on, queued; by HTTP and over the socket. One that does not fit was not."""
+        self.do(lambda one: rooms.join(one, 0, LIMITS, "ann"))
+        self.assertEqual(self.do(lambda one: rooms.message(one, 0, LIMITS, "ann", "kept")), [Said("ann", "kept")])
+        self.assertEqual(self.do(lambda one: switchboard.post(one, 0, LIMITS, "ann", "queued")), [Said("ann", "queued")])
+        self.do(lambda one: rooms.join(one, 0, LIMITS, "bob"))
+        self.assertEqual(self.do(lambda one: rooms.message(one, 0, LIMITS, "bob", "queued")), [Said("bob", "queued")])
+        self.do(lambda one: switchboard.register(one, 0, LIMITS, "ann"))
+        self.do(lambda one: switchboard.register(one, 0, LIMITS, "bob"))
+        self.assertEqual(self.do(lambda one: rooms.message(one, 0, LIMITS, "ann", "on")), [Said("ann", "on")])
+        self.assertEqual(self.do(lambda one: switchboard.send(one, 0, LIMITS, "bob", "on")), [Said("bob", "on")])
+        self.assertEqual(self.do(lambda one: switchboard.send(one, 0, LIMITS, "eve", "x")), [])
+        self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob"))
+        long = "x" * (LIMITS.max_queue_bytes + 1)
+        self.assertEqual(self.do(lambda one: switchboard.send(one, 0, LIMITS, "ann", long)), [])
+        self.assertEqual(self.do(lambda one: rooms.message(one, 0, LIMITS, "ann", long)), [])
+
+    def test_whatever_ends_a_seat_is_told_once(self) -> None:
+        """Leave, DELETE, a lost socket after its bye, the end of the grace time, the end of the room."""
+        for ended in (
+            lambda one: rooms.leave(one, 0, LIMITS, "bob"), lambda one: switchboard.delete(one, 0, "bob"),
+        ):
+            self.room = Room()
+            self.call()
+            self.assertEqual((self.do(ended), self.do(ended)), ([Gone("bob")], []))
+        self.room = Room()
+        self.call()
+        self.do(lambda one: switchboard.send(one, 0, LIMITS, "bob", BYE))
+        self.assertEqual(self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob")), [Gone("bob")])
+        self.assertEqual(self.do(lambda one: rooms.close(one, 0)), [Gone("ann")])
+
+    def test_one_within_its_grace_time_is_not_gone(self) -> None:
+        """And comes back, or is gone when it is over; a seat that never registered likewise."""
+        self.call()
+        self.assertEqual(self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob")), [])
+        self.assertEqual(self.do(lambda one: switchboard.register(one, 5, LIMITS, "bob", "192.0.2.9")),
+                         [Came("bob", "192.0.2.9")])
+        self.assertEqual(self.do(lambda one: switchboard.lost(one, 6, LIMITS, "bob")), [])
+        self.assertEqual(self.do(lambda one: rooms.expire(one, 15.9, LIMITS)), [])
+        self.assertEqual(self.do(lambda one: rooms.expire(one, 16, LIMITS)), [Gone("bob")])
+        self.do(lambda one: rooms.join(one, 20, LIMITS, "cid"))
+        self.assertEqual(self.do(lambda one: rooms.expire(one, 65, LIMITS)), [Gone("cid")])
+
+    def test_who_holds_a_seat_can_be_asked(self) -> None:
+        """Not who has left; and the names that everybody knows prove nothing."""
+        def seated(name: str) -> bool:
+            return rooms.is_seated(self.room, 0, name).result
+
+        self.call()
+        self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob"))
+        self.assertEqual((seated("ann"), seated("bob"), seated("eve")), (True, True, False))
+        self.do(lambda one: rooms.leave(one, 0, LIMITS, "ann"))
+        self.assertEqual((seated("ann"), self.room.gone("ann") is not None), (False, True))
+        self.room = Room()
+        self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", loopback=True))
+        self.assertEqual([seated(name) for name in (*LOOPBACK_CLIENTS, "ann")], [False, False, True])
