@@ -14,6 +14,13 @@ MAX_EXPIRY_DIGITS = 12
 """Unix times have ten digits today; more than twelve is no time."""
 
 
+TAG_PURPOSE = b"rtcd: tags of rooms and clients"
+"""Makes the key of tags another one than the secret that signs passwords."""
+ROOM_TAG_BYTES = 8
+CLIENT_TAG_BYTES = 10
+"""As many random bytes as a client's name has: a tag is as hard to meet by accident."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What a client is given."""
@@ -52,11 +59,22 @@ class Credentials:
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._separator = separator
         self.lifetime_s = lifetime_s
+        self.generation = 0
+        """Another number whenever the secrets may have changed."""
 
     def take(self, other: Credentials) -> None:
         """Go by the secrets of ``other`` from now on."""
         self._secrets, self._separator = other._secrets, other._separator
         self.lifetime_s, self.generated = other.lifetime_s, other.generated
+        self.generation += 1
+
+    def users_of(self, room: str, client: str) -> tuple[str, ...]:
+        """The users that names bound to this client of this room are made out to: one a secret, the signing one first.
+
+        ``<room tag>-<client tag>``: truncated HMACs, so that whoever has the secret can tell which names belong to a
+        client or a room, and nobody else learns what room or client it is.
+        """
+        return tuple(_user(secret, room, client) for secret in self._secrets)
 
     def issue(self, user: str, now: float) -> Credential:
         """A name for ``user``, valid for `lifetime_s` from ``now``."""
@@ -72,6 +90,16 @@ class Credentials:
         if now >= int(expiry):
             return Verdict((), user, int(expiry), "expired")
         return Verdict(tuple(_sign(secret, username) for secret in self._secrets), user, int(expiry))
+
+
+def _user(secret: bytes, room: str, client: str) -> str:
+    room_key = hmac.digest(hmac.digest(secret, TAG_PURPOSE, "sha256"), _bytes(room), "sha256")
+    client_tag = hmac.digest(room_key, b"=" + _bytes(client), "sha256")
+    return f"{hmac.digest(room_key, b'', 'sha256')[:ROOM_TAG_BYTES].hex()}-{client_tag[:CLIENT_TAG_BYTES].hex()}"
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")  # JSON may hold half a character, and names of it are names too
 
 
 def _sign(secret: bytes, username: str) -> str:

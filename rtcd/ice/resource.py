@@ -1,5 +1,8 @@
 """``POST /v1alpha/iceconfig`` and the older ``/turn``: which STUN and TURN servers to use, and as whom.
 
+With ``room=`` and ``client=`` the credential belongs to that client, as long as it is in that room; who knows the name
+of a client is that client.
+
 The URLs come from what this daemon is listening on and the host by which the client reached it, so they cannot name
 a port that nobody serves. Origin and Referer are not looked at: the phone apps always claim another site's.
 """
@@ -11,15 +14,19 @@ import json
 import secrets
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.bucket import Buckets, network
 from rtcd.context import Context
 from rtcd.ice.settings import Settings
+from rtcd.rooms.room import MAX_NAME_CHARS, StoreUnavailable, is_seated
 
 USER_BYTES = 8
-"""Random bytes of the user part of a name: one user a request."""
+"""Random bytes of the user part of a name that is bound to no room: one user a request."""
 
 
 class IceServers:
@@ -28,7 +35,7 @@ class IceServers:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.issued = context.metrics.counter("ice", "issued", "Credentials handed out.")
-        self.refused = context.metrics.counter("ice", "refused", "Requests refused by key or rate.")
+        self.refused = context.metrics.counter("ice", "refused", "Requests refused by key, rate or room.")
         self.buckets = Buckets(settings.rate, settings.rate * 10)
         self.use(settings)
 
@@ -55,8 +62,8 @@ class IceServers:
         stun = [f"stun:{host}:{port}" for transport, port in found if transport == "udp"]
         return (turn if relaying else []), stun
 
-    def grant(self, request: Request) -> tuple[int, dict[str, Any]]:
-        """Status and facts of an answer: ``urls``, ``stun``, ``username``, ``password``; or why not."""
+    async def grant(self, request: Request) -> tuple[int, dict[str, Any]]:
+        """Status and facts of an answer: ``turn``, ``stun``, ``credential``; or why not."""
         now = self.context.reactor.seconds()
         if self.settings.api_key is not None:
             given = request.args.get(b"key", [b""])[0]
@@ -67,10 +74,33 @@ class IceServers:
             self.refused.value += 1
             request.setHeader(b"retry-after", b"10")
             return 429, {"error": "Too many requests from this address; try again in a few seconds."}
+        try:
+            user = await self._user(request)
+        except StoreUnavailable as fault:
+            request.setHeader(b"retry-after", b"10")
+            return 503, {"error": str(fault)}
+        if user is None:
+            self.refused.value += 1
+            return 403, {"error": "Join a room first: room= and client= must name a client that is in that room."}
         turn, stun = self.urls(request)
         self.issued.value += 1
-        return 200, {"turn": turn, "stun": stun,
-                     "credential": self.context.credentials.issue(secrets.token_hex(USER_BYTES), now)}
+        return 200, {"turn": turn, "stun": stun, "credential": self.context.credentials.issue(user, now)}
+
+    async def _user(self, request: Request) -> str | None:
+        """Whom a name is made out to, or None for a client that is in no room."""
+        args: dict[bytes, list[bytes]] = request.args
+        if b"room" not in args and b"client" not in args:
+            return None if self.settings.require_room else secrets.token_hex(USER_BYTES)
+        try:
+            room, client = (args.get(name, [b""])[0].decode() for name in (b"room", b"client"))
+        except UnicodeDecodeError:
+            return None
+        if not room or not client or max(len(room), len(client)) > MAX_NAME_CHARS:
+            return None
+        store: Any = self.context.rooms
+        if not await store.update(room, lambda one, now: is_seated(one, now, client)):
+            return None
+        return self.context.credentials.users_of(room, client)[0]
 
     def cross_origin(self, request: Request) -> None:
         """Let the pages of named origins read the answer."""
@@ -81,14 +111,39 @@ class IceServers:
             request.setHeader(b"vary", b"Origin")
 
 
-class IceConfig(Resource):
-    """``POST /v1alpha/iceconfig?key=K``"""
+class Granting(Resource):
+    """A leaf that answers with a credential, in a shape that a subclass says."""
 
     isLeaf = True
+    _log = Logger()
 
     def __init__(self, servers: IceServers) -> None:
         super().__init__()
         self.servers = servers
+
+    def shape(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """The answer."""
+        raise TypeError("a subclass says what it looks like")
+
+    def grant(self, request: Request) -> Any:
+        """Answer when the rooms have been asked."""
+        self.servers.cross_origin(request)
+        Deferred.fromCoroutine(self.servers.grant(request)).addCallbacks(
+            lambda granted: self._finish(request, *granted), lambda failure: self._failed(request, failure))
+        return NOT_DONE_YET
+
+    def _failed(self, request: Request, failure: Failure) -> None:
+        self._log.failure("no credential could be made", failure)
+        self._finish(request, 500, {"error": "The server failed; its log says why."})
+
+    def _finish(self, request: Request, code: int, facts: dict[str, Any]) -> None:
+        if not request._disconnected:
+            request.write(_json(request, code, self.shape(facts) if code == 200 else facts))
+            request.finish()
+
+
+class IceConfig(Granting):
+    """``POST /v1alpha/iceconfig?key=K&room=R&client=C``"""
 
     def render_HEAD(self, request: Request) -> bytes:
         """POST only, as every client knows it."""
@@ -101,12 +156,12 @@ class IceConfig(Resource):
         self.servers.cross_origin(request)
         return b""
 
-    def render_POST(self, request: Request) -> bytes:
-        """The servers; an entry without URLs is left out, since the iOS app dies of one."""
-        self.servers.cross_origin(request)
-        code, facts = self.servers.grant(request)
-        if code != 200:
-            return _json(request, code, facts)
+    def render_POST(self, request: Request) -> Any:
+        """The servers."""
+        return self.grant(request)
+
+    def shape(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """An entry without URLs is left out, since the iOS app dies of one."""
         entries: list[dict[str, Any]] = []
         credential = facts["credential"]
         if facts["turn"]:
@@ -115,29 +170,23 @@ class IceConfig(Resource):
         if facts["stun"]:
             entries.append({"urls": facts["stun"]})
         lifetime = self.servers.context.credentials.lifetime_s
-        return _json(request, 200, {"lifetimeDuration": f"{lifetime}.000s", "iceServers": entries})
+        return {"lifetimeDuration": f"{lifetime}.000s", "iceServers": entries}
 
 
-class TurnRest(Resource):
+class TurnRest(Granting):
     """``GET`` or ``POST /turn``: the shape of draft-uberti-behave-turn-rest-00 §2.2."""
 
-    isLeaf = True
-
-    def __init__(self, servers: IceServers) -> None:
-        super().__init__()
-        self.servers = servers
-
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> Any:
         """One credential for all URIs."""
-        self.servers.cross_origin(request)
-        code, facts = self.servers.grant(request)
-        if code != 200:
-            return _json(request, code, facts)
+        return self.grant(request)
+
+    def shape(self, facts: dict[str, Any]) -> dict[str, Any]:
+        """All that is known in one object."""
         credential = facts["credential"]
-        return _json(request, 200, {
+        return {
             "username": credential.username, "password": credential.password,
             "ttl": self.servers.context.credentials.lifetime_s, "uris": facts["turn"],
-        })
+        }
 
     render_POST = render_GET
 
@@ -156,4 +205,6 @@ def _json(request: Request, code: int, answer: dict[str, Any]) -> bytes:
     request.setResponseCode(code)
     request.setHeader(b"content-type", b"application/json; charset=utf-8")
     request.setHeader(b"cache-control", b"no-store")
-    return json.dumps(answer).encode()
+    body = json.dumps(answer).encode()
+    request.setHeader(b"content-length", str(len(body)).encode())
+    return body

@@ -25,6 +25,9 @@ class Settings:
         None, "If set, requests must have it as key=; a page gets it with the argument apikey=.", secret=True)
     allowed_origins: tuple[str, ...] = option(
         (), "Origins of other sites whose pages may read the answer, such as https://cloud.example.org, one a line.")
+    require_room: bool = option(
+        False, "Hand out no credential that is not bound to a client of a room, who loses it on leaving; the iOS app and "
+        "other programs then get none.")
     rate: float = option(
         5.0, "Requests a second from one address (ten times as many at once); 0: no limit.", minimum=0)
 

@@ -32,6 +32,8 @@ class Site:
     header_message: str | None = None
     bypass_join_confirmation: bool = False
     allowed_ice: tuple[str, ...] = ()
+    own_ice: bool = True
+    """Whether `ice_url` is this daemon's, which may be told who asks: another one need not know our clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def parameters(
         "pc_constraints": json.dumps(_pc_constraints(args, loopback)),
         "offer_options": "{}",
         "media_constraints": json.dumps(_media_constraints(args, user_agent, warnings)),
-        "ice_server_url": _ice_url(args, site, warnings),
+        "ice_server_url": _ice_url(args, site, warnings, room, seat),
         "ice_server_transports": args.get("tt", ""),
         "include_loopback_js": "",
         "wss_url": site.wss_url,
@@ -172,18 +174,19 @@ def _pc_constraints(args: Mapping[str, str], loopback: bool) -> dict[str, Any]:
     return {"optional": optional}
 
 
-def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str]) -> str:
-    base = site.ice_url
+def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str], room: str | None, seat: Seat | None) -> str:
+    base, own = site.ice_url, site.own_ice
     if "ts" in args:
         if not args["ts"]:
             return ""
         if args["ts"].rstrip("/") in site.allowed_ice:
-            base = f"{args['ts'].rstrip('/')}/v1alpha/iceconfig"
+            base, own = f"{args['ts'].rstrip('/')}/v1alpha/iceconfig", False
         else:
             warnings.append('The ICE server provider of the link ("ts") is not allowed here; the own one is used.')
-    if base and args.get("apikey"):
-        return f"{base}{'&' if '?' in base else '?'}{urlencode({'key': args['apikey']})}"
-    return base
+    more = {"key": args["apikey"]} if args.get("apikey") else {}
+    if own and room is not None and seat is not None:
+        more |= {"room": room, "client": seat.client_id}
+    return f"{base}{'&' if '?' in base else '?'}{urlencode(more)}" if base and more else base
 
 
 def _text(value: bool) -> str:

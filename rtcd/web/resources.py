@@ -75,6 +75,7 @@ class Rooms:
             settings.header_message,
             settings.bypass_join_confirmation,
             settings.allowed_ice,
+            own_ice=not settings.ice_server_url,
         )
 
 

@@ -22,11 +22,11 @@ class DeadSocket {
 globalThis.WebSocket = /** @type {any} */ (DeadSocket);
 globalThis.addEventListener = () => {};
 globalThis.removeEventListener = () => {};
-globalThis.location = /** @type {any} */ ({ origin: "https://h" });
+globalThis.location = /** @type {any} */ ({ origin: "https://h", protocol: "https:", host: "h" });
 
 /** @type {string[]} */
 let requests;
-/** @type {(initiator: boolean) => void} */
+/** @type {(initiator: boolean, more?: object) => void} */
 let seat;
 
 beforeEach(() => {
@@ -35,8 +35,8 @@ beforeEach(() => {
     requests.push(`${method} ${url}`);
     return new Promise((resolve) => {
       if (url.startsWith("/join/")) {
-        seat = (initiator) => {
-          const params = { client_id: "me", is_initiator: String(initiator), messages: [] };
+        seat = (initiator, more = {}) => {
+          const params = { client_id: "me", is_initiator: String(initiator), messages: [], ...more };
           resolve({ ok: true, text: async () => JSON.stringify({ result: "SUCCESS", params }) });
         };
       } else {
@@ -46,8 +46,8 @@ beforeEach(() => {
   });
 });
 
-function newCall() {
-  const parameters = { base: "", wssUrl: "wss://h/ws", wssPostUrl: "/sig", iceServerRequestUrl: "", peerConnectionConfig: {} };
+function newCall(iceServerRequestUrl = "") {
+  const parameters = { base: "", wssUrl: "wss://h/ws", wssPostUrl: "/sig", iceServerRequestUrl, peerConnectionConfig: {} };
   const media = { open: async () => {}, close: () => {} };
   const nothing = () => {};
   return new Call(
@@ -74,3 +74,32 @@ test("one who was there already is told", async () => {
   await gone;
   assert.deepEqual(requests, ["POST /join/room1", "POST /leave/room1/me", "POST /sig/room1/me", "DELETE /sig/room1/me"]);
 });
+
+test("ICE servers are asked for with the seat's own URL, as soon as there is a seat and without waiting for the socket", async () => {
+  const call = newCall("https://h/v1alpha/iceconfig");
+  call.start();
+  await settled();
+  assert.deepEqual(requests, ["POST /join/room1"]);
+  seat(true, { ice_server_url: "http://h/v1alpha/iceconfig?room=room1&client=me" });
+  await settled();
+  assert.deepEqual(requests, ["POST /join/room1", "POST https://h/v1alpha/iceconfig?room=room1&client=me"]);
+  await call.hangUp();
+});
+
+test("a join answer that says nothing of ICE servers leaves the page's URL in force, an empty one means none", async () => {
+  for (const [more, asked] of [[{}, ["POST https://h/ice"]], [{ ice_server_url: "" }, []]]) {
+    requests = [];
+    const call = newCall("https://h/ice");
+    call.start();
+    await settled();
+    seat(true, /** @type {any} */ (more));
+    await settled();
+    assert.deepEqual(requests.slice(1), asked);
+    await call.hangUp();
+  }
+});
+
+/** Let everything that waits for nothing outside happen. */
+function settled() {
+  return new Promise((resolve) => setImmediate(resolve));
+}

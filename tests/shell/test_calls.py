@@ -185,6 +185,17 @@ class CallTests(SynchronousTestCase):
             app.hang_up()
         self.server.wait(60)
 
+    def test_android_s_credential_is_bound_to_its_seat_and_ios_s_is_not(self) -> None:
+        """Android asks the URL of the join answer as it stands, iOS that of /params, before it joins."""
+        android, iphone = Android(self.server, "room1"), IPhone(self.server, "room1")
+        users = []
+        for app in (android, iphone):
+            app.start()
+            users.append(app.ice()["iceServers"][0]["username"].partition(":")[2])
+        bound = [self.server.context.credentials.users_of("room1", app.id)[0] for app in (android, iphone)]
+        self.assertEqual(users[0], bound[0])
+        self.assertRegex(users[1], "^[0-9a-f]{16}$")
+
     def test_a_loopback_call_by_each_app(self) -> None:
         """iOS registers its other end after the join, the page before or beside it, Android needs none."""
         answer = self.server.json("POST", "/join/loop1?debug=loopback")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError
@@ -49,6 +50,60 @@ class IceConfigTests(SynchronousTestCase):
         server = Server(self)
         names = {server.json("POST", "/v1alpha/iceconfig")["iceServers"][0]["username"] for _ in range(20)}
         self.assertEqual(len(names), 20)
+
+    def join(self, server: Server, room: str = "room1") -> str:
+        """The client's name of one who has joined."""
+        return str(server.json("POST", f"/join/{room}")["params"]["client_id"])
+
+    def test_a_name_for_a_client_of_a_room_is_bound_to_it(self) -> None:
+        """The same user each time, so that quotas count clients; by both paths."""
+        server = Server(self)
+        client = self.join(server)
+        bound = server.context.credentials.users_of("room1", client)[0]
+        query = f"?room=room1&client={client}"
+        names = [server.json("POST", f"/v1alpha/iceconfig{query}")["iceServers"][0]["username"] for _ in range(2)]
+        names.append(server.json("GET", f"/turn{query}")["username"])
+        self.assertEqual([name.partition(":")[2] for name in names], [bound] * 3)
+
+    def test_who_is_not_in_the_room_gets_nothing(self) -> None:
+        """Another room, another client, half of the two, one who has left, names that everybody knows: 403, counted."""
+        server = Server(self)
+        client, gone = self.join(server), self.join(server)
+        server.request("POST", f"/leave/room1/{gone}")
+        server.json("POST", "/join/loop?debug=loopback")
+        for query in (f"room=room2&client={client}", f"room=room1&client={client[:-1]}", "room=room1", f"client={client}",
+                      f"room=room1&client={gone}", "room=&client=", "room=loop&client=LOOPBACK_CLIENT_ID",
+                      f"room=room1&client={'x' * 1025}", "room=%ff&client=x"):
+            for path in ("/v1alpha/iceconfig", "/turn"):
+                answer = server.request("POST", f"{path}?{query}")
+                self.assertEqual((answer.code, list(json.loads(answer.body))), (403, ["error"]), query)
+                self.assertNotIn(b"urls", answer.body)
+            server.wait(10)
+        self.assertEqual(self.urls(server)[1], ["stun:192.0.2.1:3478"])
+
+    def test_asking_about_a_room_opens_none(self) -> None:
+        """Nor does it keep one alive."""
+        server = Server(self)
+        server.request("POST", "/v1alpha/iceconfig?room=room9&client=x")
+        self.assertEqual(server.rooms._rooms, {})
+
+    def test_the_operator_may_require_a_room(self) -> None:
+        """[ice] require-room, live on reload; who is in one is not concerned."""
+        server = Server(self)
+        self.assertEqual(server.request("POST", "/v1alpha/iceconfig").code, 200)
+        server.reloads.apply("ice", Settings(), Settings(require_room=True))
+        for path in ("/v1alpha/iceconfig", "/turn"):
+            self.assertEqual(server.request("POST", path).code, 403)
+            self.assertEqual(server.request("POST", f"{path}?room=room1&client={self.join(server)}").code, 200)
+
+    def test_rooms_that_cannot_be_reached_are_an_answer_too(self) -> None:
+        """503, and later again."""
+        server = Server(self)
+        client = self.join(server)
+        self.successResultOf(Deferred.fromCoroutine(server.rooms.close()))
+        answer = server.request("POST", f"/v1alpha/iceconfig?room=room1&client={client}")
+        self.assertEqual((answer.code, answer.header("retry-after")), (503, "10"))
+        self.assertIn("ending", json.loads(answer.body)["error"])
 
     def test_the_older_shape_is_offered_beside_it(self) -> None:
         """username, password, ttl, uris; by GET and POST."""

@@ -313,7 +313,8 @@ class PageTests(SynchronousTestCase):
         params = server.json("POST", "/join/room1")["params"]
         self.assertEqual(params["wss_url"], "wss://calls.example/ws")
         self.assertEqual(params["room_link"], "https://calls.example/r/room1")
-        self.assertEqual(params["ice_server_url"], "https://calls.example/v1alpha/iceconfig")
+        self.assertEqual(params["ice_server_url"],
+                         f"https://calls.example/v1alpha/iceconfig?room=room1&client={params['client_id']}")
 
 
 class AnalyticsTests(SynchronousTestCase):

@@ -57,3 +57,41 @@ class CredentialsTests(SynchronousTestCase):
         given = Credentials(("s",), 60, "|").issue("a:b", 0)
         self.assertEqual(given.username, "60|a:b")
         self.assertEqual(Credentials(("s",), 60, "|").verify(given.username, 1).user, "a:b")
+
+
+class TagTests(SynchronousTestCase):
+    """The users that names bound to a client of a room are made out to."""
+
+    def user(self, room: str, client: str, secret: str = "secret-1") -> str:
+        """What one secret makes of it."""
+        return Credentials((secret,), 600).users_of(room, client)[0]
+
+    def test_a_user_is_a_tag_of_the_room_and_a_tag_of_the_client(self) -> None:
+        """The first half is the same for all in a room; equal names of clients in two rooms are two users."""
+        ann, bob, other = self.user("r", "ann"), self.user("r", "bob"), self.user("s", "ann")
+        self.assertRegex(ann, r"^[0-9a-f]{16}-[0-9a-f]{20}$")
+        self.assertEqual(ann, self.user("r", "ann"))
+        self.assertEqual(ann[:17], bob[:17])
+        self.assertNotEqual(ann[17:], bob[17:])
+        self.assertNotEqual(ann[:17], other[:17])
+        self.assertNotEqual(ann[17:], other[17:])
+
+    def test_tags_are_of_this_very_secret_and_reveal_no_name(self) -> None:
+        """Another secret makes others; names that meet when joined do not meet as tags."""
+        self.assertNotEqual(self.user("r", "ann"), self.user("r", "ann", "secret-2"))
+        pairs = (("ab", "c"), ("a", "bc"), ("", "abc"), ("abc", ""), ("a=b", "c"))
+        self.assertEqual(len({self.user(*pair) for pair in pairs}), 5)
+        self.assertFalse(self.user("r", "")[17:].startswith(self.user("r", "x")[:16]))
+
+    def test_there_is_one_user_for_each_secret_and_the_signing_one_is_first(self) -> None:
+        """While one secret replaces another, names of both are about."""
+        old = self.user("r", "ann")
+        credentials = Credentials(("secret-1",), 600)
+        before = credentials.generation
+        credentials.take(Credentials(("secret-2", "secret-1"), 600))
+        self.assertEqual(credentials.users_of("r", "ann"), (self.user("r", "ann", "secret-2"), old))
+        self.assertNotEqual(credentials.generation, before)
+
+    def test_any_text_is_a_name(self) -> None:
+        """Half a character that JSON let through, too."""
+        self.assertNotEqual(self.user("\ud800", "c"), self.user("r", "\ud800"))

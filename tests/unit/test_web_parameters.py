@@ -33,7 +33,7 @@ class TypeTests(SynchronousTestCase):
         self.assertEqual(params["messages"], ['{"type":"offer"}'])
         self.assertEqual(params["wss_url"], "wss://h:8443/ws")
         self.assertEqual(params["wss_post_url"], "https://h:8443/sig")
-        self.assertEqual(params["ice_server_url"], "https://h:8443/v1alpha/iceconfig")
+        self.assertEqual(params["ice_server_url"], "https://h:8443/v1alpha/iceconfig?room=room-1&client=c")
         self.assertEqual(json.loads(params["pc_config"]), {
             "iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require", "iceTransports": "relay"})
         self.assertEqual(params["room_link"], "https://h:8443/r/room-1?it=relay")
@@ -168,3 +168,20 @@ class ArgumentTests(SynchronousTestCase):
         """No argument can break out of it."""
         params = parameters({"a": '"><script>'}, SITE, "", "room")
         self.assertEqual(params["room_link"], "https://h:8443/r/room?a=%22%3E%3Cscript%3E")
+
+    def test_only_our_own_ice_servers_are_told_who_asks(self) -> None:
+        """Who knows a client's name is that client, so no other site is given it; a page without a seat names none."""
+        seat = Seat("c", True, ())
+
+        def url(site: Site = SITE, **args: str) -> str:
+            return str(parameters(args, site, "", "r", seat)["ice_server_url"])
+
+        own = "https://h:8443/v1alpha/iceconfig"
+        self.assertEqual(url(apikey="a&b"), own + "?key=a%26b&room=r&client=c")
+        self.assertEqual(url(ts=""), "")
+        self.assertEqual(url(ts="https://ice.example"), "https://ice.example/v1alpha/iceconfig")
+        self.assertEqual(url(ts="https://evil"), own + "?room=r&client=c")
+        elsewhere = Site("https://h:8443", "", "", "https://ice.example/x", own_ice=False)
+        self.assertEqual(url(elsewhere), "https://ice.example/x")
+        self.assertEqual(url(Site("https://h:8443", "", "", "")), "")
+        self.assertEqual(parameters({}, SITE, "", "r")["ice_server_url"], own)

@@ -60,7 +60,7 @@ export class Call {
   #rejoining = false;
   /** @type {import("./messages.js").PeerMessage[] | null} messages that came before there is a peer connection to take them */
   #early = [];
-  /** @type {{servers: RTCIceServer[], at: number} | null} */
+  /** @type {{servers: RTCIceServer[], at: number, client: string} | null} */
   #ice = null;
   #restartTimer = 0;
   #restarts = 0;
@@ -92,15 +92,21 @@ export class Call {
     });
   }
 
-  /** Join and begin. Devices, ICE servers, the WebSocket and the seat are asked for at once. Never throws. */
+  /**
+   * Join and begin. Devices, the WebSocket and the seat are asked for at once, the ICE servers as soon as there is a seat, whose
+   * they are: mostly that is done before the WebSocket, which takes more round trips than both. Never throws.
+   */
   async start() {
     this.#setPhase("joining");
-    const prepared = Promise.all([this.#media.open(), this.#lookUpIce()]);
+    const media = this.#media.open();
     const socket = this.#signaling.connect().catch(() => {
       throw new RequestError("socket", this.#parameters.wssUrl);
     });
     try {
-      const [membership] = await Promise.all([this.#join(), socket]);
+      const joined = this.#join();
+      const prepared = Promise.all([media, joined.then((membership) => membership && this.#lookUpIce())]);
+      prepared.catch(() => {}); // what is wrong with the seat is told below
+      const [membership] = await Promise.all([joined, socket]);
       if (this.#ended) {
         return;
       }
@@ -388,18 +394,33 @@ export class Call {
     return this.#ice ? { ...peerConnectionConfig, iceServers: this.#ice.servers } : peerConnectionConfig;
   }
 
-  /** Ask for ICE servers, unless the page came with some or those that we have are fresh. Never throws. */
+  /**
+   * Ask for the ICE servers of our seat, unless the page came with some or those that we have are fresh. Those of a seat that we
+   * have no longer are good for nothing. Never throws.
+   */
   async #lookUpIce() {
-    const { peerConnectionConfig, iceServerRequestUrl, iceServerTransports } = this.#parameters;
-    if (peerConnectionConfig.iceServers?.length || !iceServerRequestUrl || (this.#ice && Date.now() - this.#ice.at < ICE_FRESH_MS)) {
+    const { peerConnectionConfig, iceServerTransports } = this.#parameters;
+    const membership = this.#membership;
+    if (!membership?.iceUrl || peerConnectionConfig.iceServers?.length) {
+      return;
+    }
+    const { client } = membership;
+    if (this.#ice?.client !== client) {
+      this.#ice = null;
+    } else if (Date.now() - this.#ice.at < ICE_FRESH_MS) {
       return;
     }
     try {
-      this.#ice = { servers: usableIceServers(await this.#server.iceServers(), iceServerTransports), at: Date.now() };
-      this.#listener.trouble("ice", false);
+      const servers = usableIceServers(await this.#server.iceServers(membership), iceServerTransports);
+      if (this.#membership === membership) {
+        this.#ice = { servers, at: Date.now(), client };
+        this.#listener.trouble("ice", false);
+      }
     } catch (error) {
       console.warn("rtcd: no ICE servers", error);
-      this.#listener.trouble("ice", true);
+      if (this.#membership === membership && !this.#ended) {
+        this.#listener.trouble("ice", true);
+      }
     }
   }
 

@@ -5,6 +5,8 @@
  * Each call either returns what the server said or throws a `RequestError` that says what kind of trouble it was.
  */
 
+import { ownUrl } from "./parameters.js";
+
 const REQUEST_TIMEOUT_MS = 10_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
@@ -27,6 +29,7 @@ export class RequestError extends Error {
  * @property {string} client
  * @property {boolean} initiator
  * @property {string[]} messages
+ * @property {string} iceUrl where this client's own ICE servers are to be had; empty: there is nothing to ask
  */
 
 /** Speaks for one page with the server. */
@@ -54,7 +57,9 @@ export class RoomServer {
       const answer = await this.#json(`${this.#base}/join/${encodeURIComponent(room)}${this.#query}`);
       if (answer.result === "SUCCESS" && typeof answer.params?.client_id === "string") {
         const { client_id: client, is_initiator: initiator, messages } = answer.params;
-        return { room, client, initiator: String(initiator) === "true", messages: messages ?? [] };
+        const given = answer.params.ice_server_url;
+        const iceUrl = typeof given === "string" ? given && ownUrl(given, location) : this.#iceUrl;
+        return { room, client, initiator: String(initiator) === "true", messages: messages ?? [], iceUrl };
       }
       if (answer.result === "FULL") {
         return null;
@@ -119,11 +124,12 @@ export class RoomServer {
   }
 
   /**
-   * The ICE servers on offer.
+   * The ICE servers on offer, with credentials that are good while we have our seat.
+   * @param {Membership} membership
    * @returns {Promise<any[]>}
    */
-  async iceServers() {
-    const answer = await this.#json(this.#iceUrl);
+  async iceServers({ iceUrl }) {
+    const answer = await this.#json(iceUrl);
     if (!Array.isArray(answer.iceServers)) {
       throw new RequestError("garbled", "iceServers");
     }
