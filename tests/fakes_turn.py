@@ -109,7 +109,9 @@ class FakeObserver:
         self.drops: list[str] = []
         self.failed: list[str] = []
         self.denied: list[tuple[Address, str]] = []
+        self.refusals: list[tuple[str, int, str]] = []
         self.created = 0
+        self.refreshed: list[int] = []
         self.ended: list[str] = []
 
     def answered(self, method: Method, code: int) -> None:
@@ -121,11 +123,17 @@ class FakeObserver:
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
         self.failed.append(username)
 
+    def refused(self, five_tuple: FiveTuple, user: str, code: int, reason: str) -> None:
+        self.refusals.append((user, code, reason))
+
     def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
         self.denied.append((peer, reason))
 
     def allocation_created(self, allocation: Allocation) -> None:
         self.created += 1
+
+    def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
+        self.refreshed.append(lifetime_s)
 
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         self.ended.append(reason)

@@ -24,6 +24,7 @@ from rtcd.stun.attributes import (
     family_of,
 )
 from rtcd.turn.allocation import Allocation
+from rtcd.turn.redirect import client_stays
 from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def reservation_is_ours(server: TurnServer, request: AllocateRequest) -> Error |
         return Error(400)
     held = server.reservations.get(token, request.now)
     if held is None:
-        return Error(508)
+        return Error(508, reason="no-reservation")
     request.claims, request.family, request.relay_host = token, held.family, held.host
     return None
 
@@ -122,17 +123,17 @@ def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     rules, table = server.rules, server.allocations
     request.network = server.network(request.five_tuple.client[0])
     if rules.total_quota and len(table) >= rules.total_quota:
-        return Error(486)
+        return Error(486, reason="total-quota")
     if rules.user_quota and table.of_user(request.grant.user) >= rules.user_quota:
-        return Error(486)
+        return Error(486, reason="user-quota")
     if rules.address_quota and table.of_network(request.network) >= rules.address_quota:
-        return Error(486)
+        return Error(486, reason="address-quota")
     return None
 
 
 def reservations_are_left(server: TurnServer, request: AllocateRequest) -> Error | None:
     """508 when as many ports are held as may be."""
-    return Error(508) if request.reserves and server.reservations.full else None
+    return Error(508, reason="reservations") if request.reserves and server.reservations.full else None
 
 
 def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -148,7 +149,7 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
     try:
         allocation.relayed = server.plane.open(allocation, request.relay_host)
     except OSError:
-        return Error(508)
+        return Error(508, reason="ports")
     if allocation.reserves:
         server.reservations.add(allocation.reserves, request.family, request.relay_host, request.now)
         request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
@@ -165,6 +166,6 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
 
 
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
-    five_tuple_is_free, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
+    five_tuple_is_free, client_stays, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
     reservation_is_ours, family_is_served, even_port_suits_the_families, quotas_allow, reservations_are_left, relay_opens,
 )

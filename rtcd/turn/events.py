@@ -1,9 +1,14 @@
-"""What the TURN service tells about itself: counters and log lines. The rules are rtcd.turn.server's."""
+"""What the TURN service tells about itself: counters and log lines. The rules are rtcd.turn.server's.
+
+A log line is the name of the event and then ``field=value``, always in the order of `_CLIENT` and what follows it; no value
+has a space or a quotation mark in it, so that programs can read them (docs/operating.md, etc/fail2ban).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from rtcd.bucket import Buckets, network
@@ -18,6 +23,11 @@ MAX_SHOWN_NAME = 64
 
 MAX_LINES = 20.0
 """Lines a second about failed passwords, whoever they come from."""
+
+
+_CLIENT = "address={address} port={port} transport={transport} user={user}"
+_TRAFFIC = " ".join(f"{one}={{{one}}}" for one in Traffic._fields)
+_ALLOCATION = f"{_CLIENT} relayed={{relayed}}"
 
 
 class Events:
@@ -39,6 +49,8 @@ class Events:
             for direction in ("sent", "received") for unit in ("packets", "bytes")
         ]
         metrics.gauge("turn", "allocations_open", "Allocations there are now.", allocations)
+        self._allocations = allocations
+        self._idle: list[Deferred[None]] = []
         self._lines = Buckets(1.0, 1.0)
         self._all_lines = Buckets(MAX_LINES, MAX_LINES, 1)
 
@@ -63,24 +75,67 @@ class Events:
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
         """One line a second for each network, and `MAX_LINES` in all, in a form that fail2ban can read."""
         self._failed.value += 1
-        host, port = five_tuple.client
-        if self._lines.allow(network(host), now) and self._all_lines.allow("", now):
-            name = "".join(one if one.isprintable() and one not in ' "' else "?" for one in username[:MAX_SHOWN_NAME])
-            self._log.info("auth_fail address={address} port={port} transport={transport} user={user}",
-                           address=host, port=port, transport=five_tuple.transport, user=name)
+        if self._lines.allow(network(five_tuple.client[0]), now) and self._all_lines.allow("", now):
+            self._log.info(f"auth_fail {_CLIENT}", **_client(five_tuple, username))
+
+    def refused(self, five_tuple: FiveTuple, user: str, code: int, reason: str) -> None:
+        name = "quota_refused" if code == 486 else "capacity_refused"
+        self._debug(f"{name} {_CLIENT} reason={{reason}}", **_client(five_tuple, user), reason=reason or "-")
 
     def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
         self._denied.value += 1
-        self._log.debug("refused peer {peer} to {user}: {reason}", peer=peer, user=allocation.user, reason=reason)
+        self._debug(f"peer_denied {_ALLOCATION} peer={{peer}} reason={{reason}}", **_allocation(allocation),
+                    peer=_shown(peer), reason=_word(reason))
 
     def allocation_created(self, allocation: Allocation) -> None:
         self._created.value += 1
+        self._debug(f"allocation_created {_ALLOCATION}", **_allocation(allocation))
+
+    def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
+        self._debug(f"allocation_refreshed {_ALLOCATION} lifetime={{lifetime}}", **_allocation(allocation),
+                    lifetime=lifetime_s)
 
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         for counter, amount in zip(self._traffic, traffic, strict=True):
             counter.value += amount
-        self._debug("allocation {relayed} of {user} at {five_tuple} ended: {reason}; {traffic}", relayed=allocation.shown,
-                    user=allocation.user, five_tuple=allocation.five_tuple, reason=reason, traffic=traffic)
+        self._debug(
+            f"allocation_ended {_ALLOCATION} reason={{reason}} {_TRAFFIC}", **_allocation(allocation), reason=_word(reason),
+            **traffic._asdict())
+        if self._idle and not self._allocations():
+            waiting, self._idle = self._idle, []
+            for one in waiting:
+                one.callback(None)
+
+    def idle(self) -> Deferred[None]:
+        """Fires when there is no allocation."""
+        if not self._allocations():
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._idle.append(waiting)
+        return waiting
 
     def _drop_counter(self, reason: str) -> Counter:
         return self._metrics.counter("turn", "dropped_packets", "Datagrams that were dropped, by reason.", reason=reason)
+
+
+def _client(five_tuple: FiveTuple, user: str) -> dict[str, object]:
+    host, port = five_tuple.client
+    return {"address": host, "port": port, "transport": five_tuple.transport, "user": _name(user)}
+
+
+def _allocation(allocation: Allocation) -> dict[str, object]:
+    return {**_client(allocation.five_tuple, allocation.user), "relayed": _shown(allocation.shown)}
+
+
+def _name(text: str) -> str:
+    """A name that a stranger may have made up, without what would end a field or a line."""
+    return "".join(one if one.isprintable() and one not in ' "' else "?" for one in text[:MAX_SHOWN_NAME]) or "-"
+
+
+def _shown(address: Address) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _word(reason: str) -> str:
+    return reason.replace(" ", "-")

@@ -51,6 +51,7 @@ def lifetime_is_refreshed(server: TurnServer, request: Request) -> Error | None:
     else:
         granted = granted_lifetime(server, asked)
         server.allocations.extend(allocation, request.now + granted)
+        server.observer.allocation_refreshed(allocation, granted)
     request.attributes.append(LIFETIME.encode(granted))
     return None
 
@@ -98,7 +99,7 @@ def _peers_are_allowed(server: TurnServer, request: Request, any_port: bool) -> 
 def permissions_fit(server: TurnServer, request: Request) -> Error | None:
     """508 if there would be too many."""
     hosts = {host for host, _ in request.peers}
-    return None if request.allocation.room_for_permissions(hosts, request.now) else Error(508)
+    return None if request.allocation.room_for_permissions(hosts, request.now) else Error(508, reason="permissions")
 
 
 def permissions_are_installed(server: TurnServer, request: Request) -> Error | None:
@@ -141,7 +142,7 @@ def channel_and_peer_are_free(server: TurnServer, request: Request) -> Error | N
 
 def channel_fits(server: TurnServer, request: Request) -> Error | None:
     """508 if there would be too many."""
-    return None if request.allocation.room_for_channel(request.channel, request.now) else Error(508)
+    return None if request.allocation.room_for_channel(request.channel, request.now) else Error(508, reason="channels")
 
 
 def channel_is_bound(server: TurnServer, request: Request) -> Error | None:

@@ -17,6 +17,7 @@ DEFAULT_LIFETIME_S = 600
 """What an allocation lasts when the client asks for less or nothing (RFC 8656 §3.2)."""
 
 REASONS = {
+    300: "Try Alternate",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 405: "Mobility Forbidden", 420: "Unknown Attribute",
     437: "Allocation Mismatch", 438: "Stale Nonce", 440: "Address Family not Supported", 441: "Wrong Credentials",
     442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch", 486: "Allocation Quota Reached",
@@ -32,6 +33,8 @@ class Error(NamedTuple):
 
     code: int
     attributes: tuple[bytes, ...] = ()
+    reason: str = ""
+    """For the log: which limit it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Rules:
     software: str = ""
     rfc5766_channels: bool = False
     stun_only: bool = False
+    stun: bool = True
+    """Whether Bindings are answered."""
     legacy_mapped_address: bool = False
     keep_family: bool = False
     """A relay of the client's own family, not IPv4, where the client names none."""
@@ -90,11 +95,17 @@ class Observer(Protocol):
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
         """Somebody tried a name and a password that are not right."""
 
+    def refused(self, five_tuple: FiveTuple, user: str, code: int, reason: str) -> None:
+        """A request went past a limit: 486 for a quota, 508 for capacity, and which one it was."""
+
     def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
         """A client named a peer that the policy refuses."""
 
     def allocation_created(self, allocation: Allocation) -> None:
         """An allocation began."""
+
+    def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
+        """A client wants its allocation for so long from now on."""
 
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         """An allocation is gone: ``refreshed to 0``, ``expired``, ``shut down``."""
@@ -144,3 +155,8 @@ class Request:
         """The same peers as our sockets reach them."""
         self.attributes: list[bytes] = []
         """Of the success response, encoded."""
+
+    @property
+    def five_tuple(self) -> FiveTuple:
+        """Of the allocation that it is about."""
+        return self.allocation.five_tuple

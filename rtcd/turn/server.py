@@ -35,6 +35,7 @@ from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 from rtcd.turn.auth import Authenticator, Grant, Refusal
 from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.peers import PeerPolicy
+from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import ERROR_ATTRIBUTES, AllocateRequest, Error, Observer, Plane, Request, Rules
 from rtcd.turn.reservation import Reservations
 
@@ -53,12 +54,14 @@ MAX_UNKNOWN = 32
 MAX_AMPLIFICATION = 3
 """An answer to a datagram of nobody known is at most so many times as long."""
 CACHED_NETWORKS = 4096
+LIMITS = (486, 508)
+"""The errors that tell an operator that something is full."""
 
 
 class TurnServer:
     """The rules of STUN and TURN for all clients of this daemon.
 
-    `rules`, `policy` and `unauthenticated` may be replaced at any moment (a reload); `authenticator.users` too.
+    `rules`, `policy`, `alternates`, `unauthenticated` and `authenticator.users` may be replaced at any moment (a reload).
     """
 
     def __init__(
@@ -79,6 +82,10 @@ class TurnServer:
         self.token = token
         self.discovery: Discovery | None = None
         """Serves RFC 5780 if set."""
+        self.alternates = Alternates()
+        """Other servers that clients are sent to."""
+        self.draining = False
+        """Whether no new allocations are made; those that there are go on."""
         self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
         """The client network that limits and quotas count."""
 
@@ -90,7 +97,7 @@ class TurnServer:
             self.observer.dropped("malformed")
             return None
         if message.class_ is Class.REQUEST:
-            if message.method is Method.BINDING:
+            if message.method is Method.BINDING and self.rules.stun:
                 return self._binding(message, five_tuple, now)
             if message.method in _REQUESTS and not self.rules.stun_only:
                 return self._request(message, five_tuple, now)
@@ -168,6 +175,8 @@ class TurnServer:
             for step in steps:
                 error = step(self, request)
                 if error is not None:
+                    if error.code in LIMITS:
+                        self.observer.refused(request.five_tuple, grant.user, error.code, error.reason)
                     return self._error(message, grant, error)
         except Malformed:
             return self._error(message, grant, Error(400))

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -122,6 +123,12 @@ class TurnService(Service):
         while self._announced:
             self._context.doorway.directory.closed(self._announced.pop())
 
+    def drain(self) -> Deferred[None]:
+        """Make no new allocations (rtcd.daemon.Drainable); fires when there are none any more."""
+        if self._server is not None:
+            self._server.draining = True
+        return self._events.idle()
+
     def receive(self, data: bytes, five_tuple: FiveTuple) -> None:
         """A STUN message of a client, from the relay plane."""
         server, plane = self._server, self._plane
@@ -143,6 +150,8 @@ class TurnService(Service):
             server.rules = settings.rules()
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
             server.policy = self._policy(server.addresses)
+            if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
+                server.alternates = settings.alternates()
             if settings.unauth_rate != before.unauth_rate:
                 server.unauthenticated = _unauthenticated(settings)
         taken = list(changes(before, settings))
@@ -206,8 +215,10 @@ class TurnService(Service):
         key = settings.nonce_secret.encode() or secrets.token_bytes(NONCE_KEY_BYTES)
         authenticator = Authenticator(
             settings.realm, self._users.load(settings), self._context.credentials, Nonces(key, settings.stale_nonce))
-        return TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
-                          _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
+        server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
+                            _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
+        server.alternates = settings.alternates()
+        return server
 
     def _take_users(self, users: Mapping[str, Keys]) -> None:
         if self._server is not None:

@@ -12,6 +12,7 @@ from rtcd.turn.addresses import External, canonical_host, parse_external
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.listening import parse_endpoint
 from rtcd.turn.peers import parse_ranges
+from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
 
 T = TypeVar("T")
@@ -60,6 +61,12 @@ class Settings:
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
     software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
     stun_only: bool = option(False, "Answer STUN only and relay nothing.")
+    stun: bool = option(True, "Answer STUN's Binding requests; no: be a relay only.")
+    alternate_server: tuple[str, ...] = option(
+        (), "Other servers that clients are sent to in turn instead of being served here, one a line: 192.0.2.1:3478 or "
+        "[2001:db8::1]:3478. A client of a family that is not in the list is served here.")
+    redirect: str = option("always", "When clients are sent there: always, or only while this server drains.",
+                           choices=("always", "draining"))
     default_family: str = option(
         "ipv4", "Family of the relay of a client that names none: IPv4, or keep its own.", choices=("ipv4", "keep"))
     legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
@@ -73,6 +80,9 @@ class Settings:
             raise ValueError(f"realm: takes 1 to {MAX_TEXT_CHARACTERS} characters and no quotation mark")
         if len(self.software) > MAX_TEXT_CHARACTERS:
             raise ValueError(f"software: takes at most {MAX_TEXT_CHARACTERS} characters")
+        if self.stun_only and not self.stun:
+            raise ValueError("stun: no and stun-only = yes leave nothing to do; remove [turn] to have no TURN server")
+        _checked("alternate-server", self.alternates)
         _checked("listen", lambda: [parse_endpoint(one) for one in self.listen])
         _checked("relay-ip", self.relay_hosts)
         _checked("external-ip", self.external)
@@ -99,13 +109,17 @@ class Settings:
         """`external_ip`, parsed."""
         return tuple(map(parse_external, self.external_ip))
 
+    def alternates(self) -> Alternates:
+        """The servers of `alternate_server`, nobody sent there yet."""
+        return Alternates(parse_alternates(self.alternate_server), always=self.redirect == "always")
+
     def rules(self) -> Rules:
         """What requests are judged by."""
         return Rules(
             max_lifetime=self.max_lifetime, channel_lifetime=self.channel_lifetime,
             permission_lifetime=self.permission_lifetime, user_quota=self.user_quota, address_quota=self.address_quota,
             total_quota=self.total_quota, fingerprint=self.fingerprint, software=self.software,
-            rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only,
+            rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only, stun=self.stun,
             legacy_mapped_address=self.legacy_mapped_address, keep_family=self.default_family == "keep",
         )
 
@@ -114,6 +128,7 @@ LIVE = frozenset((
     "user", "users_file", "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime",
     "permission_lifetime", "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
     "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
+    "alternate_server", "redirect",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

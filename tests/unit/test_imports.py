@@ -48,6 +48,7 @@ CORE = {
         "listening",
         "nonce",
         "peers",
+        "redirect",
         "request",
         "reservation",
         "server",
