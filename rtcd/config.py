@@ -73,6 +73,16 @@ def parse(text: str, schemas: Mapping[str, type[Any]], base: Path = Path(".")) -
     ``schemas`` maps section names to dataclasses; ``base`` is where relative ``*-file`` paths start.
     Raises `ConfigError` for an unknown section or key, a value that does not fit, or text that is no ini.
     """
+    found = {}
+    for section, values in sections(text).items():
+        if section not in schemas:
+            raise ConfigError(section, "", f"no service has this name{_hint(section, schemas)}; remove the section")
+        found[section] = section_from(section, values, schemas[section], base)
+    return found
+
+
+def sections(text: str) -> dict[str, dict[str, str]]:
+    """The keys and values of each section as they are written. Raises `ConfigError` for text that is no ini."""
     ini = configparser.RawConfigParser(
         delimiters=("=",), comment_prefixes=("#", ";"), inline_comment_prefixes=None, default_section="\0",
     )
@@ -89,12 +99,7 @@ def parse(text: str, schemas: Mapping[str, type[Any]], base: Path = Path(".")) -
         line = error.errors[0][0]
         what = text.split("\n")[line - 1].strip()
         raise ConfigError("", "", f"line {line} is neither [section] nor key = value: {what[:60]!r}") from None
-    found = {}
-    for section in ini.sections():
-        if section not in schemas:
-            raise ConfigError(section, "", f"no service has this name{_hint(section, schemas)}; remove the section")
-        found[section] = section_from(section, dict(ini[section]), schemas[section], base)
-    return found
+    return {section: dict(ini[section]) for section in ini.sections()}
 
 
 def section_from(section: str, values: Mapping[str, str], schema: type[T], base: Path = Path(".")) -> T:

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from unittest import SkipTest
 
+from rtcd import __version__
 from tests.daemon.process import ROOT, TWISTD, WEB, DaemonTestCase, environment
 
 BUILD_S = 300.0
@@ -68,11 +69,14 @@ class PackagingTests(DaemonTestCase):
                         ignore=shutil.ignore_patterns("__pycache__", "dropin.cache", "rtcd_*.py", "test"))
 
     def starts(self, python: str) -> None:
-        """``twistd rtcd`` is known in a folder that has nothing to do with the checkout, and runs."""
+        """``twistd rtcd`` is known in a folder that has nothing to do with the checkout, and runs; so does ``rtcd``."""
         command = (python, *TWISTD[1:], "-n", "--pidfile=")
         daemon = self.run_daemon(WEB, command=command, extra={"PYTHONPATH": ""}).started()
         self.assertEqual(self.get(f"https://127.0.0.1:{daemon.port()}/")[0], 200)
         self.assertEqual(daemon.stop(), 0)
+        command = Path(python).parent / "rtcd"
+        done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        self.assertEqual(done.stdout, f"rtcd {__version__}\n")
 
     def test_the_wheel_has_everything_and_runs_from_any_folder(self) -> None:
         """Static files and plugins, but nothing that would shadow Twisted; no tests."""

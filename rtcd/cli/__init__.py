@@ -1,0 +1,1 @@
+"""The command ``rtcd``, for who looks after the daemon: one verb a module."""
