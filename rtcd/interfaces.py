@@ -86,7 +86,9 @@ class IRelayPlane(Interface):
 
     def start(receive):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Begin. ``receive(data: bytes, five_tuple: FiveTuple)`` is called for each client datagram whose first byte
-        is 0 to 3. ChannelData is forwarded or dropped here, all else is dropped; drops are counted by reason."""
+        is 0 to 3. ChannelData is forwarded or dropped here, all else is dropped; drops are counted by reason. With
+        mobility on, ChannelData of a client that is not known here is passed up as well, since it may be the first packet
+        on the new path of one that moved: after a `move` it is forwarded, else dropped."""
 
     def listen(host, port):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Open a client-facing UDP socket and return its ``(host, port)``. Raises OSError."""
@@ -101,7 +103,7 @@ class IRelayPlane(Interface):
         """Its connection is gone: what still comes for it is dropped."""
 
     def channel_data(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Forward or drop one ChannelData message, perhaps padded, of an attached client."""
+        """Forward or drop one ChannelData message, perhaps padded, of an attached client; or pass it up, see `start`."""
 
     def respond(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Send ``data`` to the client of ``five_tuple`` from the address that it asked. Never raises; drops are counted."""
@@ -113,6 +115,20 @@ class IRelayPlane(Interface):
         At an even port if ``allocation.even_port``; if ``allocation.reserves`` is a token, the port above is held
         under it too, until `release` or until an allocation whose ``claims`` it is takes that socket over.
         Raises OSError when no port can be had; nothing is left behind then.
+
+        What goes to peers is charged to the meters in ``allocation.upward``, what comes from them to those in
+        ``allocation.downward``; a packet that one of them refuses is dropped and charged to none.
+        """
+
+    def remeter(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Its ``upward`` and ``downward`` are other ones now, or none any more. One that is not open is no fault."""
+
+    def move(allocation, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """The client is at ``five_tuple`` from now on (RFC 8016), which may be of another transport.
+
+        What comes from the former one is no longer its; relays, permissions and channels stay. It does not matter
+        whether ``allocation.five_tuple`` is changed before or after. Raises OSError, with nothing changed, if there is no
+        such client.
         """
 
     def permit(allocation, peer_host, expires_at, named):  # type: ignore[no-untyped-def] # zope interfaces take no self
@@ -126,8 +142,13 @@ class IRelayPlane(Interface):
         """Forward between channel number ``channel`` and ``peer``, whose host is permitted, until ``expires_at`` or
         until the permission ends (again: extend). What either was bound to before is forgotten."""
 
-    def send(allocation, peer, data):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Send ``data`` from the relayed transport address to ``peer``. Never raises; drops are counted."""
+    def send(allocation, peer, data, dont_fragment=False):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Send ``data`` from the relayed transport address to ``peer``. Never raises; drops are counted.
+
+        With ``dont_fragment`` no router may fragment it, unless there is IPv6 on either side (RFC 8656 §14)."""
+
+    def traffic(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """The `Traffic` totals so far of the relays that are open; zeros if none is."""
 
     def close(allocation, family=None):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Close the relay sockets, or that of one family, at once; forget permissions and channels with them. Returns the

@@ -87,8 +87,19 @@ class FakePlane:
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
         self.calls.append(("bind", channel, peer, expires_at))
 
-    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
-        self.calls.append(("send", peer, data))
+    def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
+        self.calls.append(("send", peer, data, *(["dont fragment"] if dont_fragment else [])))
+
+    def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.calls.append(("move", five_tuple))
+
+    def remeter(self, allocation: Allocation) -> None:
+        self.calls.append(("remeter", allocation))
+
+    def traffic(self, allocation: Allocation) -> Traffic:
+        return Traffic()
 
     def close(self, allocation: Allocation, family: int | None = None) -> Traffic:
         self.open_relays -= {one for one in self.open_relays if one[0] is allocation and family in (None, one[1])}

@@ -56,6 +56,10 @@ class Poller:
         if share:
             self._own[descriptor] = share
 
+    def change(self, descriptor: int, read: Read) -> None:
+        """Serve this descriptor, which was added before, by another `Read`."""
+        self._reads[descriptor] = read
+
     def remove(self, descriptor: int) -> None:
         """Serve it no longer; the caller closes it next, by which the epoll forgets it."""
         self._reads.pop(descriptor, None)

@@ -7,91 +7,33 @@ Sources: RFC 8656 §11, §12.6, §12.7.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
+from rtcd.plane.drops import DROPS, Dropped, SendTo, metered
+from rtcd.plane.listener import LISTENER_READS, Listener
 from rtcd.plane.poller import Poller
-from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, SocketAddress, Way, socket_address
+from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, Way
+from rtcd.plane.sockets import SocketAddress, adopt_udp, open_udp, socket_address
 from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.peers import EVERY_PORT
 
-DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed")
-"""Why a datagram is dropped here. ``no-protocol``: from a client, and neither STUN nor ChannelData."""
+__all__ = ["DROPS", "PythonRelayPlane"]
 
 BUFFER_BYTES = HEADROOM + 0xFFFF + TAILROOM
 """No UDP payload is longer, so none is ever cut; around a peer's there is room for what its client gets it in."""
 
-IP_MTU_DISCOVER = 10
-IP_PMTUDISC_DONT = 0
-"""Of <linux/in.h>; Python does not name them."""
-
-LISTENER_READS = 64
-"""Packets of all clients of a listener in one round, as many as busy relays have in it together."""
-
 Receive = Callable[[bytes, FiveTuple], None]
-
-
-class Listener:
-    """A client-facing socket."""
-
-    def __init__(self, plane: PythonRelayPlane, sock: socket.socket) -> None:
-        self._plane = plane
-        self.sock = sock
-        self.sendto = sock.sendto
-        self.address: Address = sock.getsockname()[:2]
-        self.clients: dict[SocketAddress, dict[int, Route]] = {}
-        """The channels of each client."""
-
-    def read(self, now: float, most: int) -> bool:
-        """Forward or pass up at most so many datagrams; True unless there are no more."""
-        plane, clients = self._plane, self.clients
-        receive, buffer, view, unpack = self.sock.recvfrom_into, plane.buffer, plane.view, HEADER.unpack_from
-        for _ in range(most):
-            try:
-                size, source = receive(buffer)
-            except BlockingIOError:
-                return False
-            except OSError:
-                plane.receive_failed.value += 1
-                continue
-            if size < HEADER_BYTES:
-                plane.no_protocol.value += 1
-                continue
-            channel, length = unpack(buffer)
-            if 0x4000 <= channel < 0x8000:
-                try:
-                    route = clients[source][channel]
-                except KeyError:
-                    plane.no_channel.value += 1
-                    continue
-                if now >= route.until:
-                    plane.no_permission.value += 1
-                elif length > size - HEADER_BYTES:
-                    plane.truncated.value += 1
-                else:
-                    try:
-                        route.sendto(view[4 : 4 + length], route.peer)
-                    except OSError:
-                        plane.send_failed.value += 1
-                    else:
-                        route.sent_packets += 1
-                        route.sent_bytes += length
-            elif channel < 0x0400 and "%" not in source[0]:
-                plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
-                if plane.over():
-                    return True
-            else:
-                plane.no_protocol.value += 1
-        return True
 
 
 @implementer(IRelayPlane)
@@ -101,20 +43,21 @@ class PythonRelayPlane:
     def __init__(
         self, poller: Poller, clock: IReactorTime, ports: Callable[[], Ports], drops: Mapping[str, Counter], *,
         socket_buffer_bytes: int = 0, fingerprint: bool = False,
-        peer_ports: Callable[[str], range] = lambda host: EVERY_PORT,
+        peer_ports: Callable[[str], range] = lambda host: EVERY_PORT, mobility: bool = False,
     ) -> None:
         """``ports()``: the relay ports of one more host. ``drops``: a counter for each of `DROPS`.
         ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
         ``fingerprint``: put FINGERPRINT on Data indications. ``peer_ports(host)``: from which ports of a permitted host
-        datagrams may come, asked at each permission."""
+        datagrams may come, asked at each permission. ``mobility``: pass up ChannelData of unknown clients."""
         self._poller = poller
         self.over = poller.over
-        self._clock = clock
+        self._seconds = clock.seconds
         self._new_ports = ports
         self.peer_ports = peer_ports
         self._ports: dict[str, Ports] = {}
         self._socket_buffer_bytes = socket_buffer_bytes
         self.fingerprint = fingerprint
+        self.mobility = mobility
         self._listeners: dict[Address, Listener] = {}
         self._relays: dict[Allocation, dict[Family, Relay]] = {}
         self._ways: dict[Allocation, Way] = {}
@@ -132,26 +75,17 @@ class PythonRelayPlane:
         self.no_permission = drops["no-permission"]
         self.send_failed = drops["send-failed"]
         self.receive_failed = drops["receive-failed"]
+        self._rate = drops["rate"]
 
     def start(self, receive: Receive) -> None:
         self.receive = receive
         self._poller.start()
 
     def listen(self, host: str, port: int) -> Address:
-        return self._serve(self._socket(host, port))
+        return self._serve(open_udp(host, port, self._socket_buffer_bytes))
 
     def adopt(self, descriptor: int) -> Address:
-        sock = socket.socket(fileno=descriptor)
-        try:
-            if sock.type != socket.SOCK_DGRAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
-                raise OSError(errno.EPROTOTYPE, "is no UDP socket")
-            sock.setblocking(False)
-            sock.set_inheritable(False)
-            _let_routers_fragment(sock)
-        except BaseException:
-            sock.close()
-            raise
-        return self._serve(sock)
+        return self._serve(adopt_udp(descriptor))
 
     def attach(self, five_tuple: FiveTuple, path: IClientPath) -> None:
         self._paths[five_tuple] = path
@@ -161,22 +95,26 @@ class PythonRelayPlane:
 
     def channel_data(self, data: bytes, five_tuple: FiveTuple) -> None:
         channel, length = HEADER.unpack_from(data)
-        way = self._attached.get(five_tuple)
-        route = way.channels.get(channel) if way is not None else None
+        channels = self._channels(five_tuple)
+        if channels is None and self.mobility:
+            self.receive(data, five_tuple)
+            channels = self._channels(five_tuple)
+        route = channels.get(channel) if channels is not None else None
         if route is None:
             self.no_channel.value += 1
-        elif self._clock.seconds() >= route.until:
+        elif self._seconds() >= route.until:
             self.no_permission.value += 1
         elif length > len(data) - HEADER_BYTES:
             self.truncated.value += 1
         else:
+            payload = memoryview(data)[HEADER_BYTES : HEADER_BYTES + length]
             try:
-                route.sendto(memoryview(data)[HEADER_BYTES : HEADER_BYTES + length], route.peer)
-            except OSError:
-                self.send_failed.value += 1
-            else:
-                route.sent_packets += 1
-                route.sent_bytes += length
+                route.sendto(payload, route.peer)
+            except OSError as error:
+                if not route.relay.went_out(error, payload, route.peer):
+                    return
+            route.sent_packets += 1
+            route.sent_bytes += length
 
     def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
         path = self._paths.get(five_tuple)
@@ -189,53 +127,81 @@ class PythonRelayPlane:
             self.send_failed.value += 1
 
     def open(self, allocation: Allocation, host: str) -> Address:
-        way = self._ways.get(allocation) or self._way(allocation.five_tuple)
+        family, relays = family_of(host), self._relays.get(allocation, {})
+        if family in relays:
+            raise OSError(errno.EISCONN, "there is a relay of this family")
+        way = self._ways.get(allocation) or self._way(allocation, allocation.five_tuple, {})
         if allocation.claims:
-            sock = self._held.pop(allocation.claims)
+            held = self._held.pop(allocation.claims, None)
+            if held is None:
+                raise OSError(errno.EADDRNOTAVAIL, "no port is held under this token")
+            sock = held
         else:
             sock = self._relay_socket(host, allocation.even_port, allocation.reserves)
-        relay = Relay(self, sock, way)
+        port = sock.getsockname()[1]
         try:
+            relay = Relay(self, sock, way, allocation)
+            relay.meter(self._seconds, self._rate)
             self._poller.add(sock.fileno(), relay.reader())
         except BaseException:
             sock.close()
-            self._ports[host].give_back(relay.address[1], self._clock.seconds())
+            self._ports[host].give_back(port, self._seconds())
             self.release(allocation.reserves)
             raise
-        self._relays.setdefault(allocation, {})[family_of(host)] = relay
+        relays[family] = relay
+        self._relays[allocation] = relays
         self._take_way(allocation, way)
         return relay.address
 
+    def remeter(self, allocation: Allocation) -> None:
+        way = self._ways.get(allocation)
+        if way is None:
+            return
+        for relay in self._relays[allocation].values():
+            relay.meter(self._seconds, self._rate)
+        with contextlib.suppress(OSError):  # one whose client is gone takes them up when it has moved
+            self.move(allocation, way.five_tuple)
+
+    def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
+        way = self._way(allocation, five_tuple, self._ways[allocation].channels)
+        self._drop_way(allocation)
+        self._take_way(allocation, way)
+        for relay in self._relays[allocation].values():
+            relay.way = way
+            self._poller.change(relay.sock.fileno(), relay.reader())
+
     def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
-        self._relays[allocation][family_of(peer_host)].permit(peer_host, expires_at, named, self._clock.seconds())
+        self._relays[allocation][family_of(peer_host)].permit(peer_host, expires_at, named, self._seconds())
 
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
-        self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self._clock.seconds())
+        self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self._seconds())
 
-    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
-        self._relays[allocation][family_of(peer[0])].send(peer, data)
+    def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
+        self._relays[allocation][family_of(peer[0])].send(peer, data, dont_fragment)
+
+    def traffic(self, allocation: Allocation) -> Traffic:
+        return _total(relay.traffic() for relay in self._relays.get(allocation, {}).values())
 
     def close(self, allocation: Allocation, family: Family | None = None) -> Traffic:
         relays = self._relays.get(allocation, {})
-        total = Traffic()
+        closed = []
         for one in list(relays) if family is None else [family] if family in relays else []:
             relay = relays.pop(one)
             self._poller.remove(relay.sock.fileno())
             host, port = relay.address
-            traffic = relay.close()
-            self._ports[host].give_back(port, self._clock.seconds())
-            total = Traffic(*(before + more for before, more in zip(total, traffic, strict=True)))
+            closed.append(relay.close())
+            self._ports[host].give_back(port, self._seconds())
         if not relays:
             self._relays.pop(allocation, None)
             self._drop_way(allocation)
-        return total
+        return _total(closed)
 
     def release(self, token: bytes) -> None:
         sock = self._held.pop(token, None)
         if sock is not None:
             host, port = sock.getsockname()[:2]
             sock.close()
-            self._ports[host].give_back(port, self._clock.seconds())
+            self._ports[host].give_back(port, self._seconds())
 
     def stop(self) -> None:
         for token in list(self._held):
@@ -248,31 +214,51 @@ class PythonRelayPlane:
         self._listeners.clear()
         self._poller.stop()
 
-    def _way(self, five_tuple: FiveTuple) -> Way:
-        """How to reach this client. Raises OSError if it is gone already."""
+    def lost(self, error: OSError) -> None:
+        """A frame could not be sent for this reason: count it."""
+        (error.counter if isinstance(error, Dropped) else self.send_failed).value += 1
+
+    def _way(self, allocation: Allocation, five_tuple: FiveTuple, channels: dict[int, Route]) -> Way:
+        """How to reach the client there, which has these channels. Raises OSError if it is gone already."""
         path = self._paths.get(five_tuple)
+        address: SocketAddress = ()
         if path is not None:
-            return Way(_through(path), (), padded=five_tuple.transport in ("tcp", "tls"))
-        listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
-        if listener is None:
-            raise OSError(errno.ENOTCONN, "the client is gone")
-        return Way(listener.sendto, socket_address(five_tuple.client), padded=False)
+            sendto = _through(path)
+        else:
+            listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
+            if listener is None:
+                raise OSError(errno.ENOTCONN, "the client is gone")
+            sendto, address = listener.sendto, socket_address(five_tuple.client)
+        if allocation.downward:
+            sendto = metered(sendto, lambda: allocation.downward, self._seconds, self._rate)
+        return Way(five_tuple, sendto, address, channels, padded=five_tuple.transport in ("tcp", "tls"))
 
     def _take_way(self, allocation: Allocation, way: Way) -> None:
         self._ways[allocation] = way
         if way.address:
-            self._listeners[allocation.five_tuple.server].clients[way.address] = way.channels
+            self._listeners[way.five_tuple.server].clients[way.address] = way.channels
         else:
-            self._attached[allocation.five_tuple] = way
+            self._attached[way.five_tuple] = way
 
     def _drop_way(self, allocation: Allocation) -> None:
+        """Unless somebody else is there by now."""
         way = self._ways.pop(allocation, None)
         if way is None:
             return
         if way.address:
-            self._listeners[allocation.five_tuple.server].clients.pop(way.address, None)
-        else:
-            self._attached.pop(allocation.five_tuple, None)
+            clients = self._listeners[way.five_tuple.server].clients
+            if clients.get(way.address) is way.channels:
+                del clients[way.address]
+        elif self._attached.get(way.five_tuple) is way:
+            del self._attached[way.five_tuple]
+
+    def _channels(self, five_tuple: FiveTuple) -> dict[int, Route] | None:
+        """Of the client there; None if it is not known."""
+        way = self._attached.get(five_tuple)
+        if way is not None:
+            return way.channels
+        listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
+        return listener.clients.get(socket_address(five_tuple.client)) if listener is not None else None
 
     def _serve(self, sock: socket.socket) -> Address:
         listener = Listener(self, sock)
@@ -290,7 +276,7 @@ class PythonRelayPlane:
         ports = self._ports.get(host)
         if ports is None:
             ports = self._ports[host] = self._new_ports()
-        now = self._clock.seconds()
+        now = self._seconds()
         for _ in range(MAX_PORT_TRIES):
             port = ports.take(now, even)
             if port is None:
@@ -300,43 +286,21 @@ class PythonRelayPlane:
                 continue
             sock = None
             try:
-                sock = self._socket(host, port)
+                sock = open_udp(host, port, self._socket_buffer_bytes)
                 if reserves:
-                    self._held[reserves] = self._socket(host, port + 1)
+                    self._held[reserves] = open_udp(host, port + 1, self._socket_buffer_bytes)
                 return sock
-            except OSError as error:
+            except BaseException as error:
                 if sock is not None:
                     sock.close()
                 for one in (port, port + 1) if reserves else (port,):
                     ports.give_back(one, now)
-                if error.errno != errno.EADDRINUSE:
+                if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
                     raise
         raise OSError(errno.EADDRINUSE, "no relay port is free")
 
-    def _socket(self, host: str, port: int) -> socket.socket:
-        version6 = family_of(host) == 2
-        sock = socket.socket(socket.AF_INET6 if version6 else socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        try:
-            if version6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            _let_routers_fragment(sock)
-            if self._socket_buffer_bytes:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._socket_buffer_bytes)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._socket_buffer_bytes)
-            sock.bind((host, port))
-        except BaseException:
-            sock.close()
-            raise
-        return sock
 
-
-def _let_routers_fragment(sock: socket.socket) -> None:
-    """DF clear on IPv4 (RFC 8656 §14): nobody asked for DONT-FRAGMENT, and no client would hear of the ICMP."""
-    if sock.family == socket.AF_INET:
-        sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
-
-
-def _through(path: IClientPath) -> Callable[..., None]:
+def _through(path: IClientPath) -> SendTo:
     """As a socket's ``sendto``."""
 
     def sendto(frame: bytes | memoryview, address: SocketAddress) -> None:
@@ -344,6 +308,13 @@ def _through(path: IClientPath) -> Callable[..., None]:
             raise BlockingIOError
 
     return sendto
+
+
+def _total(parts: Iterable[Traffic]) -> Traffic:
+    total = Traffic()
+    for one in parts:
+        total = Traffic(*(before + more for before, more in zip(total, one, strict=True)))
+    return total
 
 
 def _nobody(data: bytes, five_tuple: FiveTuple) -> None:

@@ -11,15 +11,18 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rtcd.metrics import Counter
+from rtcd.plane.drops import SendTo, metered
 from rtcd.plane.poller import Read
+from rtcd.plane.sockets import IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT, SocketAddress, socket_address
 from rtcd.stun.attributes import COOKIE, DATA, XOR_PEER_ADDRESS, Address
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import HEADER_BYTES as HEADER_LENGTH
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Method, type_of
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
+from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import PythonRelayPlane
@@ -34,10 +37,6 @@ _DATA4 = struct.Struct("!HHI12sHHHHIHH")
 _DATA6 = struct.Struct("!HHI12sHHHH16sHH")
 """A Data indication up to its payload: header, XOR-PEER-ADDRESS, number and length of DATA."""
 
-SocketAddress = tuple[Any, ...]
-"""An address as the socket module has it: two values for IPv4, four for IPv6."""
-
-
 class Route:
     """A channel between a client and a peer, with all that forwarding needs at hand."""
 
@@ -49,7 +48,7 @@ class Route:
         self.host = host
         self.peer = peer
         self.relay = relay
-        self.sendto = relay.sock.sendto
+        self.sendto = relay.sendto
         self.channel_until = 0.0
         self.until = 0.0
         """The earlier one of the channel's and the permission's end."""
@@ -57,17 +56,21 @@ class Route:
 
 
 class Way:
-    """How frames go to a client, and its channels: one for all relays of an allocation."""
+    """How frames go to a client, and its channels: one for all relays of an allocation, replaced when it moves."""
 
-    __slots__ = ("address", "channels", "padded", "sendto")
+    __slots__ = ("address", "channels", "five_tuple", "padded", "sendto")
 
-    def __init__(self, sendto: Callable[..., object], address: SocketAddress, padded: bool) -> None:
+    def __init__(
+        self, five_tuple: FiveTuple, sendto: SendTo, address: SocketAddress, channels: dict[int, Route], *, padded: bool
+    ) -> None:
+        self.five_tuple = five_tuple
         self.sendto = sendto
         """``sendto(frame, address)`` raises OSError for a frame that is lost."""
         self.address = address
+        """Empty for a client that does not come by plain UDP."""
+        self.channels = channels
         self.padded = padded
         """Whether ChannelData is padded to a multiple of four, as on streams (RFC 8656 §12.5)."""
-        self.channels: dict[int, Route] = {}
 
 
 class Permit:
@@ -88,11 +91,14 @@ class Permit:
 class Relay:
     """A relay socket of an allocation, and what may pass through it."""
 
-    def __init__(self, plane: PythonRelayPlane, sock: socket.socket, way: Way) -> None:
+    def __init__(self, plane: PythonRelayPlane, sock: socket.socket, way: Way, allocation: Allocation) -> None:
         self._plane = plane
         self.sock = sock
+        self.sendto: SendTo = sock.sendto
+        """To a peer; may be refused by a meter."""
         self.address: Address = sock.getsockname()[:2]
-        self._way = way
+        self.way = way
+        self._allocation = allocation
         self.peers: dict[SocketAddress, Route] = {}
         self.permits: dict[str, Permit] = {}
         self.routes: dict[str, dict[int, Route]] = {}
@@ -103,7 +109,7 @@ class Relay:
     def reader(self) -> Read:
         """What brings at most so many datagrams of peers to the client. A closure: with one packet a call, which many
         busy relays come to, looking everything up anew would cost as much as forwarding."""
-        plane, find, way = self._plane, self.peers.get, self._way
+        plane, find, way = self._plane, self.peers.get, self.way
         reply, client, padded = way.sendto, way.address, way.padded
         receive, pack = self.sock.recvfrom_into, HEADER.pack_into
         buffer, view, body = plane.buffer, plane.view, plane.view[HEADROOM:]
@@ -128,8 +134,8 @@ class Relay:
                         end += padding
                     try:
                         reply(view[head:end], client)
-                    except OSError:
-                        plane.send_failed.value += 1
+                    except OSError as error:
+                        plane.lost(error)
                     else:
                         route.received_packets += 1
                         route.received_bytes += size
@@ -165,9 +171,9 @@ class Relay:
         plane.buffer[end : end + padding] = bytes(padding)
         message = plane.view[start : end + padding]
         try:
-            self._way.sendto(add_fingerprint(bytes(message)) if plane.fingerprint else message, self._way.address)
-        except OSError:
-            plane.send_failed.value += 1
+            self.way.sendto(add_fingerprint(bytes(message)) if plane.fingerprint else message, self.way.address)
+        except OSError as error:
+            plane.lost(error)
             return
         self._count(received_packets=1, received_bytes=size)
 
@@ -193,7 +199,7 @@ class Relay:
         """See IRelayPlane."""
         host, target = peer[0], socket_address(peer)
         permit = self.permits.get(host)
-        channels = self._way.channels
+        channels = self.way.channels
         route = channels.get(channel)
         if route is None or route.peer != target:
             for old in (route, self.peers.get(target)):
@@ -207,14 +213,43 @@ class Relay:
         route.channel_until = expires_at
         route.until = min(expires_at, permit.until) if permit is not None else 0.0
 
-    def send(self, peer: Address, data: bytes) -> None:
+    def meter(self, seconds: Callable[[], float], rate: Counter) -> None:
+        """Charge what goes to peers to the meters that the allocation has now."""
+        send, allocation = self.sock.sendto, self._allocation
+        self.sendto = metered(send, lambda: allocation.upward, seconds, rate) if allocation.upward else send
+        for route in self.peers.values():
+            route.sendto = self.sendto
+
+    def send(self, peer: Address, data: bytes, dont_fragment: bool) -> None:
         """See IRelayPlane."""
+        address = socket_address(peer)
+        whole = dont_fragment and len(address) == 2 and ":" not in self.way.five_tuple.client[0]
         try:
-            self.sock.sendto(data, socket_address(peer))
-        except OSError:
-            self._plane.send_failed.value += 1
-            return
+            if whole:
+                self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+            self.sendto(data, address)
+        except OSError as error:
+            if not self.went_out(error, data, address):
+                return
+        finally:
+            if whole:
+                self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         self._count(sent_packets=1, sent_bytes=len(data))
+
+    def went_out(self, error: OSError, data: bytes | memoryview, address: SocketAddress) -> bool:
+        """Sending to a peer failed. Whether it went out after all; if not, the drop is counted."""
+        self._plane.lost(error)
+        return False
+
+    def traffic(self) -> Traffic:
+        """See IRelayPlane."""
+        sent_packets, sent_bytes, received_packets, received_bytes = self._done
+        for route in self.peers.values():
+            sent_packets += route.sent_packets
+            sent_bytes += route.sent_bytes
+            received_packets += route.received_packets
+            received_bytes += route.received_bytes
+        return Traffic(sent_packets, sent_bytes, received_packets, received_bytes)
 
     def close(self) -> Traffic:
         """See IRelayPlane."""
@@ -225,7 +260,7 @@ class Relay:
 
     def unbind(self, route: Route) -> None:
         """Forget one of our routes."""
-        del self._way.channels[route.channel]
+        del self.way.channels[route.channel]
         del self.peers[route.peer]
         routes = self.routes[route.host]
         del routes[route.channel]
@@ -239,8 +274,3 @@ class Relay:
         done = self._done
         self._done = Traffic(done.sent_packets + sent_packets, done.sent_bytes + sent_bytes,
                              done.received_packets + received_packets, done.received_bytes + received_bytes)
-
-
-def socket_address(address: Address) -> SocketAddress:
-    """As the socket module writes the addresses that it returns, so that the two are equal."""
-    return (*address, 0, 0) if ":" in address[0] else address

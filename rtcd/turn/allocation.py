@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from rtcd.stun.attributes import Address, Family
+from rtcd.turn.meter import Meter
 
 Transport = Literal["udp", "tcp", "tls", "dtls"]
 
@@ -68,8 +69,9 @@ class Allocation:
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "claims", "even_port", "expires_at", "family", "five_tuple", "key", "network",
-                 "peers", "permissions", "relay_host", "relayed", "reserves", "shown", "transaction_id", "user", "username")
+    __slots__ = ("answer", "channels", "claims", "downward", "even_port", "expires_at", "family", "five_tuple", "key",
+                 "network", "peers", "permissions", "relay_host", "relayed", "reserves", "shown", "transaction_id", "upward",
+                 "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -101,6 +103,9 @@ class Allocation:
         self.expires_at = expires_at
         self.answer = b""
         """The success response, for the retransmitted request."""
+        self.upward: tuple[Meter, ...] = ()
+        """What goes to its peers is charged to these, and what comes from them to the next; empty is no limit."""
+        self.downward: tuple[Meter, ...] = ()
         self.permissions: dict[str, Permission] = {}
         self.channels: dict[int, ChannelBinding] = {}
         self.peers: dict[Address, ChannelBinding] = {}

@@ -73,8 +73,17 @@ class Plane(Protocol):
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
         """Forward between channel and peer."""
 
-    def send(self, allocation: Allocation, peer: Address, data: bytes) -> None:
+    def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
         """Send to a peer."""
+
+    def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
+        """The client is there from now on. Raises OSError."""
+
+    def remeter(self, allocation: Allocation) -> None:
+        """Its meters were replaced."""
+
+    def traffic(self, allocation: Allocation) -> Traffic:
+        """The totals so far of the open relays."""
 
     def close(self, allocation: Allocation, family: Family | None = None) -> Traffic:
         """Close the relays, or that of one family."""

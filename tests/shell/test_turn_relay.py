@@ -17,8 +17,9 @@ from zope.interface.verify import verifyObject
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import MAX_TURN_S, Poller
-from rtcd.plane.relay import DROPS, IP_MTU_DISCOVER, PythonRelayPlane
+from rtcd.plane.relay import DROPS, PythonRelayPlane
 from rtcd.plane.routes import Relay
+from rtcd.plane.sockets import IP_MTU_DISCOVER
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode

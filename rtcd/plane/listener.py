@@ -1,0 +1,82 @@
+"""`Listener`: a client-facing UDP socket. Part of the Python relay plane, rtcd.plane.relay, which lends its buffer."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from rtcd.plane.routes import Route
+from rtcd.plane.sockets import SocketAddress
+from rtcd.stun.attributes import Address
+from rtcd.stun.channeldata import HEADER, HEADER_BYTES
+from rtcd.turn.allocation import FiveTuple
+
+if TYPE_CHECKING:
+    from rtcd.plane.relay import PythonRelayPlane
+
+LISTENER_READS = 64
+"""Packets of all clients of a listener in one round, as many as busy relays have in it together."""
+
+
+class Listener:
+    """A client-facing socket."""
+
+    def __init__(self, plane: PythonRelayPlane, sock: socket.socket) -> None:
+        self._plane = plane
+        self.sock = sock
+        self.sendto = sock.sendto
+        self.address: Address = sock.getsockname()[:2]
+        self.clients: dict[SocketAddress, dict[int, Route]] = {}
+        """The channels of each client."""
+
+    def read(self, now: float, most: int) -> bool:
+        """Forward or pass up at most so many datagrams; True unless there are no more."""
+        plane, clients = self._plane, self.clients
+        receive, buffer, view, unpack = self.sock.recvfrom_into, plane.buffer, plane.view, HEADER.unpack_from
+        for _ in range(most):
+            try:
+                size, source = receive(buffer)
+            except BlockingIOError:
+                return False
+            except OSError:
+                plane.receive_failed.value += 1
+                continue
+            if size < HEADER_BYTES:
+                plane.no_protocol.value += 1
+                continue
+            channel, length = unpack(buffer)
+            if 0x4000 <= channel < 0x8000:
+                try:
+                    route = clients[source][channel]
+                except KeyError:
+                    self._stray(size, source)
+                    if plane.over():
+                        return True
+                    continue
+                if now >= route.until:
+                    plane.no_permission.value += 1
+                elif length > size - HEADER_BYTES:
+                    plane.truncated.value += 1
+                else:
+                    try:
+                        route.sendto(view[4 : 4 + length], route.peer)
+                    except OSError as error:
+                        if not route.relay.went_out(error, view[4 : 4 + length], route.peer):
+                            continue
+                    route.sent_packets += 1
+                    route.sent_bytes += length
+            elif channel < 0x0400 and "%" not in source[0]:
+                plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
+                if plane.over():
+                    return True
+            else:
+                plane.no_protocol.value += 1
+        return True
+
+    def _stray(self, size: int, source: SocketAddress) -> None:
+        """ChannelData with a number that is not bound, or of a client that has perhaps moved here."""
+        plane = self._plane
+        if not plane.mobility or source in self.clients or "%" in source[0]:
+            plane.no_channel.value += 1
+        else:
+            plane.channel_data(bytes(plane.view[:size]), FiveTuple("udp", source[:2], self.address))
