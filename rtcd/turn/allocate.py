@@ -57,7 +57,7 @@ def no_mobility(server: TurnServer, request: AllocateRequest) -> Error | None:
 def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error | None:
     """As long as asked, not below the default and not above the operator's limit."""
     asked = request.message.get(LIFETIME)
-    request.lifetime_s = granted_lifetime(server, asked)
+    request.lifetime_s = granted_lifetime(server, asked, request.grant.expires_at - request.now)
     return None
 
 
@@ -83,9 +83,11 @@ def reservation_is_ours(server: TurnServer, request: AllocateRequest) -> Error |
     return None
 
 
-def granted_lifetime(server: TurnServer, asked: int | None) -> int:
-    """Seconds for a client that asked for so many, or did not ask."""
-    return min(max(asked or 0, DEFAULT_LIFETIME_S), server.rules.max_lifetime)
+def granted_lifetime(server: TurnServer, asked: int | None, left_s: float) -> int:
+    """Seconds for a client that asked for so many, or did not ask, and whose credential lasts for ``left_s`` more: that
+    many at most if expiry is strict, though one whole second, since 0 would mean the end."""
+    granted = min(max(asked or 0, DEFAULT_LIFETIME_S), server.rules.max_lifetime)
+    return max(1, int(left_s)) if server.authenticator.strict_expiry and left_s < granted else granted
 
 
 def family_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -143,6 +145,7 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
         request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id, request.family,
         request.relay_host, request.now + request.lifetime_s, request.even_port,
     )
+    allocation.credential_expires_at = grant.expires_at
     allocation.claims = request.claims
     allocation.reserves = server.token() if request.reserves else b""
     server.reservations.remove(request.claims)  # a token is good once, whatever comes of it

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -69,9 +70,9 @@ class Allocation:
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "claims", "downward", "even_port", "expires_at", "family", "five_tuple", "key",
-                 "network", "peers", "permissions", "relay_host", "relayed", "reserves", "shown", "transaction_id", "upward",
-                 "user", "username")
+    __slots__ = ("answer", "channels", "claims", "credential_expires_at", "downward", "even_port", "expires_at", "family",
+                 "five_tuple", "key", "network", "peers", "permissions", "relay_host", "relayed", "reserves", "shown",
+                 "transaction_id", "upward", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -83,6 +84,8 @@ class Allocation:
         """Whom quotas charge: the name, without the time in front of a time-limited one."""
         self.key = key
         """The key of the credential that made it; it goes on working when the credential does not."""
+        self.credential_expires_at = math.inf
+        """When that credential ends."""
         self.network = network
         """The client's network as address quotas count."""
         self.transaction_id = transaction_id

@@ -1,17 +1,34 @@
 """Who a request is from: long-term credentials, static users and time-limited names side by side.
 
 The checks run in the order of RFC 8489 §9.2.4, with the nonce before the password: it costs one HMAC and no look-up.
-What an authenticated user may do, quotas too, is rtcd.turn.server.
+What an authenticated user may do, quotas too, is rtcd.turn.server; users that are kept elsewhere are rtcd.turn.lookup.
+
+Where SHA-256 is offered, USERHASH is answered for static users, whose names are known beforehand. The security feature
+"username anonymity" is never announced all the same: it makes a client send USERHASH in place of USERNAME, and neither the
+expiry nor the password of a time-limited name can be had from its hash. Such names can always come: there always is a
+secret, one made here if none is given, and [ice], other services and other machines may issue with it at any moment.
 """
 
 from __future__ import annotations
 
+import hmac
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from rtcd.stun.attributes import MAX_USERNAME_BYTES, NONCE, REALM, USERNAME, Malformed, PasswordAlgorithm
-from rtcd.stun.integrity import long_term_key, opaque_string, verify, verify_sha256
+from rtcd.stun.attributes import (
+    MAX_USERNAME_BYTES,
+    NONCE,
+    PASSWORD_ALGORITHM,
+    PASSWORD_ALGORITHMS,
+    REALM,
+    USERHASH,
+    USERNAME,
+    Malformed,
+    PasswordAlgorithm,
+)
+from rtcd.stun.integrity import long_term_key, opaque_string, userhash, verify, verify_sha256
 from rtcd.stun.message import Message
 from rtcd.turn.allocation import Allocation, FiveTuple
 from rtcd.turn.nonce import Nonces
@@ -21,7 +38,12 @@ MAX_USERS = 10000
 
 _MD5_KEY = re.compile(r"0x[0-9a-fA-F]{32}")
 _SHA256_KEY = re.compile(r"0x[0-9a-fA-F]{64}")
-_NO_KEY = bytes(16)
+_NO_KEY = bytes(32)
+MD5_BYTES = 16
+"""A key of MD5; one of SHA-256 is longer."""
+
+OFFERED = (PasswordAlgorithm.SHA256, PasswordAlgorithm.MD5)
+"""What PASSWORD-ALGORITHMS says, the best one first."""
 
 
 class Verdict(Protocol):
@@ -34,6 +56,10 @@ class Verdict(Protocol):
     @property
     def user(self) -> str:
         """The name without its time."""
+
+    @property
+    def expires_at(self) -> int:
+        """Unix seconds; 0 if the name is no time-limited one."""
 
 
 class TimeLimitedNames(Protocol):
@@ -54,6 +80,8 @@ class Grant(NamedTuple):
     """For the integrity of the answer."""
     sha256: bool
     """Which kind of integrity the request had, so the answer has."""
+    expires_at: float = math.inf
+    """When the credential ends."""
 
 
 class Refusal(NamedTuple):
@@ -63,6 +91,12 @@ class Refusal(NamedTuple):
     """400, 401 or 438; the last two go with a fresh challenge."""
     username: str = ""
     """Set when somebody tried a name and failed."""
+
+
+class Pending(NamedTuple):
+    """Who the request is from is being asked for elsewhere; it is to be judged again when that is known."""
+
+    username: str
 
 
 class Keys(NamedTuple):
@@ -136,53 +170,148 @@ def parse_users(lines: Iterable[str], realm: str, *, sha256: bool = False) -> di
     return users
 
 
+class Found(NamedTuple):
+    """What is known of a user that is kept elsewhere; no keys: there is none of that name."""
+
+    keys: Keys = Keys()
+    expires_at: float = math.inf
+
+
+class Directory(Protocol):
+    """Users that are kept elsewhere, such as rtcd.turn.remote."""
+
+    def find(self, username: str, now: float) -> Found | None:
+        """What is known of a user by now; None if it has to be asked for."""
+
+    def wait(self, username: str, data: bytes, five_tuple: FiveTuple, now: float) -> bool:
+        """Ask, and receive this request again when the answer is there. False if too many wait already."""
+
+
 class Authenticator:
-    """Checks the credentials of requests. `users` may be replaced at any moment."""
+    """Checks the credentials of requests. What can be set may be set at any moment."""
 
     def __init__(self, realm: str, users: Mapping[str, Keys], names: TimeLimitedNames, nonces: Nonces) -> None:
         self.realm = realm
-        self.users = users
         self.nonces = nonces
+        self.strict_expiry = False
+        """Whether what a credential has opened ends with it."""
+        self.directory: Directory | None = None
+        """Who is asked for users that are neither static nor time-limited."""
         self._names = names
+        self.users = users
 
-    def check(self, message: Message, five_tuple: FiveTuple, now: float, known: Allocation | None) -> Grant | Refusal:
+    @property
+    def users(self) -> Mapping[str, Keys]:
+        """Static users by canonical name."""
+        return self._users
+
+    @users.setter
+    def users(self, users: Mapping[str, Keys]) -> None:
+        self._users = users
+        self._hashes: dict[bytes, str] | None = None
+
+    @property
+    def sha256(self) -> bool:
+        """Whether clients may use SHA-256, and are told so: then all `users` have keys for it."""
+        return self.nonces.cookie
+
+    @sha256.setter
+    def sha256(self, offered: bool) -> None:
+        self.nonces.cookie = offered
+
+    def challenge(self, five_tuple: FiveTuple, now: float) -> tuple[bytes, ...]:
+        """What a 401 or 438 tells the client to use, encoded."""
+        nonce = NONCE.encode(self.nonces.issue(five_tuple, now))
+        return (REALM.encode(self.realm), nonce, *((PASSWORD_ALGORITHMS.encode(OFFERED),) if self.sha256 else ()))
+
+    def check(
+        self, message: Message, five_tuple: FiveTuple, now: float, known: Allocation | None
+    ) -> Grant | Refusal | Pending:
         """Who sent this request. ``known`` is the allocation on its five-tuple: its own key goes on being right,
-        even when the credential has expired since. Raises Malformed for a broken name or realm of a signed request; a broken
-        nonce is merely not ours, and the answer brings a good one."""
+        even when the credential has expired since, unless `strict_expiry`. Raises Malformed for a broken name, realm or
+        algorithm of a signed request; a broken nonce is merely not ours, and the answer brings a good one."""
         if not message.integrity_at and not message.integrity_sha256_at:
             return Refusal(401)
         username, realm = message.get(USERNAME), message.get(REALM)
+        hashed = message.get(USERHASH) if self.sha256 else None
         try:
             nonce = message.get(NONCE)
         except Malformed:
             nonce = ""
-        if username is None or realm is None or nonce is None:
+        if (username is None) == (hashed is None) or realm is None or nonce is None:
             return Refusal(400)
         if not self.nonces.fresh(nonce, five_tuple, now):
             return Refusal(438)
+        algorithm = self._algorithm(message)
+        if algorithm is None:
+            return Refusal(400)
+        if hashed is not None:
+            username = self._name_of(hashed, known)
+        if username is None:
+            _signed(message, _NO_KEY)
+            return Refusal(401, hashed.hex() if hashed is not None else "")
         canonical = opaque_string(username)
-        if known is not None and known.username in (username, canonical) and realm == self.realm and _signed(
-                message, known.key):
-            return Grant(known.username, known.user, known.key, bool(message.integrity_sha256_at))
+        if known is not None and self._is_owner(message, known, (username, canonical), algorithm, realm, now):
+            return Grant(known.username, known.user, known.key, bool(message.integrity_sha256_at),
+                         known.credential_expires_at)
         if canonical in self.users:
             username = canonical
-        user, keys = self._look_up(username, now)
+        found = self._look_up(username, algorithm, now, ask=realm == self.realm)
+        if found is None:
+            return Pending(canonical)
+        user, keys, expires_at = found
         for key in keys:
             if _signed(message, key) and realm == self.realm:
-                return Grant(username, user, key, bool(message.integrity_sha256_at))
+                return Grant(username, user, key, bool(message.integrity_sha256_at), expires_at)
         if not keys:
             _signed(message, _NO_KEY)
         return Refusal(401, username)
 
-    def _look_up(self, username: str, now: float) -> tuple[str, tuple[bytes, ...]]:
-        """Whom to charge and which keys would be right. A static user, in canonical spelling, comes before a
-        time-limited name, whose HMAC is over the text as it came; but one user is charged however it is spelled."""
+    def _algorithm(self, message: Message) -> int | None:
+        """Which kind of key the client uses; None if somebody on the way has tampered with the choice, which a client
+        repeats together with the list that it chose from (RFC 8489 §9.2.4). Our nonces say that there was a list."""
+        if not self.sha256 or (PASSWORD_ALGORITHM not in message and PASSWORD_ALGORITHMS not in message):
+            return PasswordAlgorithm.MD5
+        chosen, offered = message.get(PASSWORD_ALGORITHM), message.get(PASSWORD_ALGORITHMS)
+        return chosen if offered == OFFERED and chosen in OFFERED else None
+
+    def _name_of(self, hashed: bytes, known: Allocation | None) -> str | None:
+        """The name behind a USERHASH: a static user's, or that of the allocation's owner."""
+        if self._hashes is None:
+            self._hashes = {userhash(name, self.realm): name for name in self.users}
+        name = self._hashes.get(hashed)
+        if name is None and known is not None and hmac.compare_digest(userhash(known.username, self.realm), hashed):
+            return known.username
+        return name
+
+    def _is_owner(
+        self, message: Message, known: Allocation, names: tuple[str, str], algorithm: int, realm: str, now: float
+    ) -> bool:
+        """Whether the request has the very credential that made the allocation."""
+        return (
+            known.username in names and realm == self.realm
+            and (len(known.key) > MD5_BYTES) == (algorithm == PasswordAlgorithm.SHA256)
+            and not (self.strict_expiry and now >= known.credential_expires_at)
+            and _signed(message, known.key)
+        )
+
+    def _look_up(
+        self, username: str, algorithm: int, now: float, *, ask: bool
+    ) -> tuple[str, tuple[bytes, ...], float] | None:
+        """Whom to charge, which keys would be right, and until when; None if that has to be asked for elsewhere first.
+
+        A static user, in canonical spelling, comes before a time-limited name, whose HMAC is over the text as it came; but
+        one user is charged however it is spelled. A name that is neither may be one of the directory's, if we ``ask``."""
         static = self.users.get(username)
         if static is not None:
-            return username, static.of(PasswordAlgorithm.MD5)
+            return username, static.of(algorithm), math.inf
         verdict = self._names.verify(username, now)
-        keys = tuple(long_term_key(username, self.realm, password) for password in verdict.passwords)
-        return opaque_string(verdict.user or username), keys
+        if verdict.expires_at or self.directory is None or not ask:
+            keys = tuple(long_term_key(username, self.realm, password, algorithm) for password in verdict.passwords)
+            return opaque_string(verdict.user or username), keys, verdict.expires_at
+        canonical = opaque_string(username)
+        found = self.directory.find(canonical, now)
+        return None if found is None else (canonical, found.keys.of(algorithm), found.expires_at)
 
 
 def _signed(message: Message, key: bytes) -> bool:

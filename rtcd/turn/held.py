@@ -49,7 +49,7 @@ def lifetime_is_refreshed(server: TurnServer, request: Request) -> Error | None:
         server.end(allocation, "refreshed to 0")
         granted = 0
     else:
-        granted = granted_lifetime(server, asked)
+        granted = granted_lifetime(server, asked, allocation.credential_expires_at - request.now)
         server.allocations.extend(allocation, request.now + granted)
         server.observer.allocation_refreshed(allocation, granted)
     request.attributes.append(LIFETIME.encode(granted))

@@ -26,6 +26,8 @@ REASONS = {
 """Every error code of this server and its word, which never depends on the request."""
 
 ERROR_ATTRIBUTES = {code: ERROR_CODE.encode((code, reason)) for code, reason in REASONS.items()}
+BARE_ERROR_ATTRIBUTES = {code: ERROR_CODE.encode((code, "")) for code in REASONS}
+"""The same without the word, for answers that would be too long with it."""
 
 
 class Error(NamedTuple):
@@ -56,6 +58,8 @@ class Rules:
     legacy_mapped_address: bool = False
     keep_family: bool = False
     """A relay of the client's own family, not IPv4, where the client names none."""
+    stun_auth: bool = False
+    """Whether Binding needs credentials too."""
 
 
 class Plane(Protocol):

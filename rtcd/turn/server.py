@@ -17,26 +17,35 @@ from rtcd.bucket import network as network_of
 from rtcd.stun.attributes import (
     DATA,
     MAPPED_ADDRESS,
-    NONCE,
-    REALM,
+    PASSWORD_ALGORITHM,
     REQUESTED_TRANSPORT,
     SOFTWARE,
     TABLE,
     UNKNOWN_ATTRIBUTES,
+    USERHASH,
     XOR_MAPPED_ADDRESS,
     XOR_PEER_ADDRESS,
     Malformed,
 )
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
-from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode, encode
 from rtcd.turn import allocate, held
 from rtcd.turn.addresses import RelayAddresses
 from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
-from rtcd.turn.auth import Authenticator, Grant, Refusal
+from rtcd.turn.auth import Authenticator, Grant, Pending, Refusal
 from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.redirect import Alternates
-from rtcd.turn.request import ERROR_ATTRIBUTES, AllocateRequest, Error, Observer, Plane, Request, Rules
+from rtcd.turn.request import (
+    BARE_ERROR_ATTRIBUTES,
+    ERROR_ATTRIBUTES,
+    AllocateRequest,
+    Error,
+    Observer,
+    Plane,
+    Request,
+    Rules,
+)
 from rtcd.turn.reservation import Reservations
 
 R = TypeVar("R", AllocateRequest, Request)
@@ -49,6 +58,8 @@ UNDERSTOOD = frozenset(number for number, row in TABLE.items() if row.name in (
     "MESSAGE-INTEGRITY-SHA256", "XOR-MAPPED-ADDRESS", "CONNECTION-ID", "EVEN-PORT", "RESERVATION-TOKEN",
 ))
 """The comprehension-required attributes that are not answered with 420."""
+UNDERSTOOD_WITH_SHA256 = UNDERSTOOD | {PASSWORD_ALGORITHM.number, USERHASH.number}
+"""Where SHA-256 is offered."""
 MAX_UNKNOWN = 32
 """A 420 names at most so many attributes, so that it stays smaller than its request."""
 MAX_AMPLIFICATION = 3
@@ -98,7 +109,8 @@ class TurnServer:
             return None
         if message.class_ is Class.REQUEST:
             if message.method is Method.BINDING and self.rules.stun:
-                return self._binding(message, five_tuple, now)
+                return self._request(message, five_tuple, now) if self.rules.stun_auth else self._binding(
+                    message, five_tuple, now, None)
             if message.method in _REQUESTS and not self.rules.stun_only:
                 return self._request(message, five_tuple, now)
         elif message.class_ is Class.INDICATION:
@@ -141,14 +153,19 @@ class TurnServer:
             grant = Refusal(400)
         if isinstance(grant, Refusal):
             return self._refuse(message, five_tuple, now, grant)
+        if isinstance(grant, Pending):
+            self._wait(message, five_tuple, now, grant.username)
+            return None
         if message.method is Method.ALLOCATE:
             return self._allocate(message, five_tuple, now, grant, allocation)
         if message.method is Method.CONNECTION_BIND:
             return self._error(message, grant, Error(400))
+        if allocation is not None and allocation.username != grant.username:
+            return self._error(message, grant, Error(441))
+        if message.method is Method.BINDING:
+            return self._binding(message, five_tuple, now, grant)
         if allocation is None:
             return self._error(message, grant, Error(437))
-        if allocation.username != grant.username:
-            return self._error(message, grant, Error(441))
         return self._run(message, grant, held.STEPS[message.method], Request(message, now, allocation))
 
     def _allocate(
@@ -168,7 +185,7 @@ class TurnServer:
         self, message: Message, grant: Grant, steps: Sequence[Callable[[TurnServer, R], Error | None]], request: R
     ) -> bytes:
         """The answer of the first step that fails, or success."""
-        unknown = message.unknown(UNDERSTOOD)
+        unknown = self._unknown(message)
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         try:
@@ -183,19 +200,26 @@ class TurnServer:
         self.observer.answered(message.method, 0)
         return self._answer(message, Class.SUCCESS, request.attributes, grant)
 
+    def _wait(self, message: Message, five_tuple: FiveTuple, now: float, username: str) -> None:
+        """The request comes again when it is known who the user is."""
+        directory = self.authenticator.directory
+        if directory is None or not directory.wait(username, message.raw, five_tuple, now):
+            self.observer.dropped("look-ups")
+
     def _refuse(self, message: Message, five_tuple: FiveTuple, now: float, refusal: Refusal) -> bytes | None:
         """The answer to a request that could not be authenticated. None if it would be a multiple of a datagram that
-        may be forged, unless it is the first one of every honest client: an Allocate with all that it must have."""
+        may be forged, unless it is the first one of every honest client: an Allocate with all that it must have, or a
+        Binding where that needs credentials."""
         if refusal.username:
             self.observer.auth_failed(five_tuple, refusal.username, now)
         if not self._may_answer(five_tuple, now):
             return None
-        attributes: tuple[bytes, ...] = ()
-        if refusal.code != 400:
-            nonce = self.authenticator.nonces.issue(five_tuple, now)
-            attributes = (REALM.encode(self.authenticator.realm), NONCE.encode(nonce))
-        answer = self._answer(message, Class.ERROR, [ERROR_ATTRIBUTES[refusal.code], *attributes], None)
-        if five_tuple.transport == "udp" and len(answer) > MAX_AMPLIFICATION * len(message.raw) and not (
+        challenge = self.authenticator.challenge(five_tuple, now) if refusal.code != 400 else ()
+        most = MAX_AMPLIFICATION * len(message.raw) if five_tuple.transport == "udp" else MAX_MESSAGE_BYTES
+        answer = self._answer(message, Class.ERROR, [ERROR_ATTRIBUTES[refusal.code], *challenge], None)
+        if len(answer) > most:
+            answer = self._answer(message, Class.ERROR, [BARE_ERROR_ATTRIBUTES[refusal.code], *challenge], None)
+        if len(answer) > most and message.method is not Method.BINDING and not (
                 message.method is Method.ALLOCATE and REQUESTED_TRANSPORT in message):
             self.observer.dropped("amplifies")
             return None
@@ -224,36 +248,42 @@ class TurnServer:
             answer = sign_sha256(answer, grant.key) if grant.sha256 else sign(answer, grant.key)
         return add_fingerprint(answer) if message.fingerprint_at or self.rules.fingerprint else answer
 
+    def _unknown(self, message: Message, more: frozenset[int] = frozenset()) -> tuple[int, ...]:
+        """What it must not hold, unless it is among ``more``."""
+        return message.unknown((UNDERSTOOD_WITH_SHA256 if self.authenticator.sha256 else UNDERSTOOD) | more)
+
     # Methods without steps.
 
-    def _binding(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
-        if not self._may_answer(five_tuple, now):
+    def _binding(self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant | None) -> bytes | None:
+        if grant is None and not self._may_answer(five_tuple, now):
             return None
         discovery = self.discovery
         if discovery is not None and discovery.concerns(message, five_tuple):
-            return self._discover(discovery, message, five_tuple)
-        unknown = message.unknown(UNDERSTOOD)
+            return self._discover(discovery, message, five_tuple, grant)
+        unknown = self._unknown(message)
         if unknown:
-            return self._error(message, None, _unknown(unknown))
+            return self._error(message, grant, _unknown(unknown))
         attributes = [XOR_MAPPED_ADDRESS.encode(five_tuple.client, message.transaction_id)]
         if self.rules.legacy_mapped_address:
             attributes.append(MAPPED_ADDRESS.encode(five_tuple.client))
         self.observer.answered(Method.BINDING, 0)
-        return self._answer(message, Class.SUCCESS, attributes, None)
+        return self._answer(message, Class.SUCCESS, attributes, grant)
 
-    def _discover(self, discovery: Discovery, message: Message, five_tuple: FiveTuple) -> bytes | None:
+    def _discover(
+        self, discovery: Discovery, message: Message, five_tuple: FiveTuple, grant: Grant | None
+    ) -> bytes | None:
         """A Binding with RFC 5780; its answer may leave from another socket, and is then given to the plane."""
-        unknown = message.unknown(UNDERSTOOD | REQUIRED)
+        unknown = self._unknown(message, REQUIRED)
         if unknown:
-            return self._error(message, None, _unknown(unknown))
+            return self._error(message, grant, _unknown(unknown))
         try:
             reply = discovery.reply(message, five_tuple) if discovery.serves(five_tuple) else None
         except Malformed:
             reply = None
         if reply is None:
-            return self._error(message, None, Error(400))
+            return self._error(message, grant, Error(400))
         self.observer.answered(Method.BINDING, 0)
-        answer = self._answer(message, Class.SUCCESS, reply.attributes, None)
+        answer = self._answer(message, Class.SUCCESS, reply.attributes, grant)
         if reply.five_tuple == five_tuple:
             return answer
         self.plane.respond(answer, reply.five_tuple)
@@ -269,7 +299,7 @@ class TurnServer:
             peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)
         except Malformed:
             peer = data = None
-        if peer is None or data is None or message.unknown(UNDERSTOOD):
+        if peer is None or data is None or self._unknown(message):
             self.observer.dropped("malformed")
             return
         reached = (self.addresses.reached(peer[0]), peer[1])

@@ -149,6 +149,7 @@ class TurnService(Service):
         if server is not None:
             server.rules = settings.rules()
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
+            server.authenticator.sha256, server.authenticator.strict_expiry = settings.sha256, settings.strict_expiry
             server.policy = self._policy(server.addresses)
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
                 server.alternates = settings.alternates()
@@ -214,7 +215,9 @@ class TurnService(Service):
         settings = self._settings
         key = settings.nonce_secret.encode() or secrets.token_bytes(NONCE_KEY_BYTES)
         authenticator = Authenticator(
-            settings.realm, self._users.load(settings), self._context.credentials, Nonces(key, settings.stale_nonce))
+            settings.realm, self._users.load(settings), self._context.credentials,
+            Nonces(key, settings.stale_nonce, cookie=settings.sha256))
+        authenticator.strict_expiry = settings.strict_expiry
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                             _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
         server.alternates = settings.alternates()

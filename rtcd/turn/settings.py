@@ -38,6 +38,11 @@ class Settings:
     users_file: str = option(
         "", "A file of more such users, relative to this one; read again by itself when it changes. The command rtcd user"
         " edits it.", path=True)
+    sha256: bool = option(
+        False, "Let clients use passwords by SHA-256 (RFC 8489); a user with an MD5 key (32 digits) needs one for SHA-256"
+        " (64 digits) too, behind a comma.")
+    strict_expiry: bool = option(False, "End allocations when the time-limited name that opened them expires.")
+    stun_auth: bool = option(False, "Answer Binding requests of users only; browsers then cannot use this server for STUN.")
     stale_nonce: int = option(600, "Seconds that a nonce is good for.", minimum=1, maximum=3600)
     nonce_secret: str = option("", "What nonces are made with; set it where several daemons share an address.", secret=True)
     fingerprint: bool = option(False, "Put FINGERPRINT on every message, asked for or not.")
@@ -96,7 +101,7 @@ class Settings:
 
     def keys(self, lines: Iterable[str]) -> dict[str, Keys]:
         """The keys of users, one a line, as the realm and the algorithms are."""
-        return parse_users(lines, self.realm)
+        return parse_users(lines, self.realm, sha256=self.sha256)
 
     def relay_hosts(self) -> tuple[str, ...]:
         """`relay_ip`, canonical."""
@@ -121,12 +126,14 @@ class Settings:
             total_quota=self.total_quota, fingerprint=self.fingerprint, software=self.software,
             rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only, stun=self.stun,
             legacy_mapped_address=self.legacy_mapped_address, keep_family=self.default_family == "keep",
+            stun_auth=self.stun_auth,
         )
 
 
 LIVE = frozenset((
-    "user", "users_file", "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime",
-    "permission_lifetime", "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
+    "user", "users_file", "sha256", "strict_expiry", "stun_auth",
+    "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
+    "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
     "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
     "alternate_server", "redirect",
 ))

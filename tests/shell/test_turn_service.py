@@ -18,6 +18,7 @@ from rtcd.stun.attributes import (
     DATA,
     LIFETIME,
     NONCE,
+    PASSWORD_ALGORITHMS,
     REALM,
     USERNAME,
     XOR_PEER_ADDRESS,
@@ -341,6 +342,28 @@ class Reloading(ServiceTestCase):
         self.request(Method.REFRESH, LIFETIME.encode(0))
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP)), 401)
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 0)
+
+    def test_how_users_prove_themselves_changes_at_once(self) -> None:
+        service = self.start()
+        plain = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP])
+
+        def offers() -> bool:
+            challenge = self.ask(plain)
+            return challenge is not None and PASSWORD_ALGORITHMS in challenge
+
+        self.assertFalse(offers())
+        taken = self._reload(service, sha256=True, strict_expiry=True, stun_auth=True)
+        self.assertEqual(taken, {"sha256", "strict-expiry", "stun-auth"})
+        self.assertTrue(offers())
+        self.assertEqual(code_of(self.request(Method.BINDING)), 0)
+        binding = self.ask(encode(Method.BINDING, Class.REQUEST, bytes(12)))
+        self.assertEqual(code_of(binding) if binding is not None else None, 401)
+        self.reactor.advance(0.5)
+        credential = self.context.credentials.issue("w", self.reactor.seconds() - 3500)
+        answer = self.request(Method.ALLOCATE, UDP, user=credential.username, password=credential.password)
+        self.assertEqual(answer.get(LIFETIME), 99)
+        self._reload(service)
+        self.assertFalse(offers())
 
     def test_what_needs_a_socket_is_not_taken_over(self) -> None:
         service = self.start()

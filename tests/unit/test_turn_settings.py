@@ -41,12 +41,26 @@ class Keys(SynchronousTestCase):
         error = self.assertRaises(ConfigError, section_from, "turn", {"user": "hush:0x12"}, Settings)
         self.assertNotIn("hush", str(error))
 
+    def test_sha256_and_a_user_who_has_an_md5_key_only_cannot_be_meant(self) -> None:
+        """Nor the other way round; the line is named, not the user."""
+        md5, sha256 = "hush:0x" + "0" * 32, "hush:0x" + "0" * 64
+        for user, offered in ((md5, "yes"), (sha256, "no")):
+            error = self.assertRaises(ConfigError, section_from, "turn", {"user": user, "sha256": offered}, Settings)
+            self.assertEqual(error.key, "user")
+            self.assertIn("line 1", str(error))
+            self.assertNotIn("hush", str(error))
+        both = section_from("turn", {"user": f"{md5},0x" + "1" * 64, "sha256": "yes"}, Settings)
+        self.assertEqual(both.users()["hush"], (bytes(16), b"\x11" * 32))
+
     def test_rules_are_what_was_set(self) -> None:
         settings = section_from("turn", {
             "max-lifetime": "1800", "channel-lifetime": "20", "permission-lifetime": "10", "user-quota": "1",
             "address-quota": "2", "total-quota": "3", "fingerprint": "yes", "software": "s", "rfc5766-channels": "yes",
-            "stun-only": "yes", "legacy-mapped-address": "yes", "default-family": "keep"}, Settings)
-        self.assertEqual(settings.rules(), Rules(1800, 20, 10, 1, 2, 3, True, "s", True, True, True, True))
+            "stun-only": "yes", "legacy-mapped-address": "yes", "default-family": "keep",
+            "stun-auth": "yes"}, Settings)
+        self.assertEqual(settings.rules(), Rules(
+            1800, 20, 10, 1, 2, 3, True, "s", rfc5766_channels=True, stun_only=True, legacy_mapped_address=True,
+            keep_family=True, stun_auth=True))
 
     def test_every_live_key_exists(self) -> None:
         self.assertLessEqual(LIVE, set(Settings.__dataclass_fields__))
