@@ -74,8 +74,8 @@ class PackagingTests(DaemonTestCase):
         daemon = self.run_daemon(WEB, command=command, extra={"PYTHONPATH": ""}).started()
         self.assertEqual(self.get(f"https://127.0.0.1:{daemon.port()}/")[0], 200)
         self.assertEqual(daemon.stop(), 0)
-        command = Path(python).parent / "rtcd"
-        done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=True)
+        script = Path(python).parent / "rtcd"
+        done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=True)
         self.assertEqual(done.stdout, f"rtcd {__version__}\n")
 
     def test_the_wheel_has_everything_and_runs_from_any_folder(self) -> None:
