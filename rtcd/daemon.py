@@ -20,6 +20,7 @@ from rtcd import __version__
 from rtcd.config import ConfigError, changes, key_of, option
 from rtcd.context import Reload
 from rtcd.doorway.directory import Listener
+from rtcd.drain import Drain
 from rtcd.interfaces import IRoomStore
 from rtcd.systemd import NotifyService
 
@@ -30,6 +31,9 @@ class DaemonSettings:
 
     state_directory: str | None = option(
         None, "Where secrets and certificates made here are kept; unset: $STATE_DIRECTORY, else ./state.")
+    drain_timeout: int = option(
+        0, "Seconds that calls may go on after SIGTERM while nothing new is taken; a second SIGTERM ends them. 0: end at "
+        "once. SIGUSR1 drains too, for as long as the calls last if this is 0.", minimum=0, maximum=604800)
 
 
 Read = Callable[[], Mapping[str, Any]]
@@ -79,10 +83,13 @@ class Daemon(MultiService):
         self._listeners = listeners
         self._shut = shut
         self._handlers: dict[int, Any] = {}
+        self._drain = Drain(reactor, lambda: [rooms, *self], self._end)
+        reloads("daemon", lambda old, new: changes(old, new).keys() & {"drain-timeout"})
 
     def privilegedStartService(self) -> None:
         """Open the ports, while those below 1024 may still be opened. Raises `ConfigError`."""
         self._handle(signal.SIGHUP, self.reload)  # first: unhandled, it would kill
+        self._handle(signal.SIGUSR1, self.drain)
         super().privilegedStartService()
 
     def startService(self) -> None:
@@ -102,6 +109,7 @@ class Daemon(MultiService):
 
     async def _stop(self) -> None:
         self.running = False
+        self._drain.stop()
         await self._shut()
         for service in reversed(list(self)):
             await self._stopped(service)
@@ -165,7 +173,29 @@ class Daemon(MultiService):
     def _handle_term(self) -> None:
         """To be told to end is no fault: exit code 0, where Twisted's own handler would die of the signal."""
         if self.running:
-            self._handle(signal.SIGTERM, self._end)
+            self._handle(signal.SIGTERM, self._told_to_end)
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing new is taken any more."""
+        return self._drain.active
+
+    def drain(self) -> None:
+        """Take nothing new and end with the last call (SIGUSR1); the listeners stay open for those that go on."""
+        if self.running:
+            self._begin_drain(ending=False)
+
+    def _told_to_end(self) -> None:
+        if self.running and not self.draining and self._settings["daemon"].drain_timeout:
+            self._begin_drain(ending=True)
+        else:
+            self._end()
+
+    def _begin_drain(self, *, ending: bool) -> None:
+        limit = self._settings["daemon"].drain_timeout
+        if not self.draining:
+            self._notify.draining(limit, ending=ending)
+        self._drain.begin(limit)
 
     def _end(self) -> None:
         if self.running:  # told twice, it ends once

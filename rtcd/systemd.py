@@ -12,6 +12,9 @@ from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+STOP_S = 20
+"""Seconds that the end itself may take; the shipped unit's TimeoutStopSec."""
+
 
 class Notifier:
     """Sends state to the socket that systemd named; does nothing where there is none."""
@@ -65,6 +68,14 @@ class NotifyService(Service):
     def ready(self) -> None:
         """The daemon serves with its present configuration."""
         self._notifier.notify("READY=1")
+
+    def draining(self, limit_s: int, *, ending: bool) -> None:
+        """Nothing new is taken. ``ending``: systemd has asked for the end, and is asked for so much time; had it not,
+        to hear STOPPING would make it kill us after TimeoutStopSec."""
+        states = [f"STATUS=Draining: calls go on, {f'for {limit_s} s at most' if limit_s else 'without a limit'}"]
+        if ending:
+            states += ["STOPPING=1", f"EXTEND_TIMEOUT_USEC={(limit_s + STOP_S) * 1_000_000}"]
+        self._notifier.notify(*states)
 
     def _ready(self) -> None:
         if not self.running:

@@ -121,6 +121,7 @@ def build(
         reactor, file, read, settings, rooms, notify, reloads,
         welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None,
         listeners=doorway.directory.listeners, shut=doorway.shut)
+    metrics.gauge("daemon", "draining", "1 while nothing new is taken.", lambda: root.draining)
     children = [_made(found[name], context, settings[name]) for name in chosen]
     if doorway.needed:
         doorway.setServiceParent(root)

@@ -9,6 +9,7 @@ import heapq
 from collections import Counter
 from typing import TypeVar
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -58,6 +59,9 @@ class MemoryRooms:
         self._queued: Counter[str] = Counter()
         self._queued_total = 0
         self._closed = False
+        self._calls = 0
+        self._draining = False
+        self._idle: list[Deferred[None]] = []
         self._watchers: list[Watcher] = []
         self.use(settings)
         metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
@@ -96,6 +100,16 @@ class MemoryRooms:
         del self._sockets[room, client]
         return True
 
+    def drain(self) -> Deferred[None]:
+        """Open no more rooms (rtcd.drain.Drainable); those that there are may be joined. Fires when there is no call:
+        somebody who waits in a room alone can as well wait for the next daemon."""
+        self._draining = True
+        if not self._calls:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._idle.append(waiting)
+        return waiting
+
     async def close(self) -> None:
         """See `IRoomStore.close`."""
         for name in list(self._rooms):
@@ -125,6 +139,9 @@ class MemoryRooms:
         had = before.clients if before else ()
         gained = Counter(one.address for one in after.clients)
         gained.subtract(one.address for one in had)
+        if before is None and self._draining:
+            self._refused.value += 1
+            raise StoreUnavailable("this server is about to end and opens no more rooms; try again later")
         if before is None and len(self._rooms) >= self._max_rooms:
             self._refused.value += 1
             raise StoreFull(f"there are {self._max_rooms} rooms already")
@@ -143,6 +160,11 @@ class MemoryRooms:
         else:
             self._rooms[name] = after
             self._wake(name, next_deadline(after, self.limits))
+        self._calls += after.call - (before is not None and before.call)
+        if self._idle and not self._calls:
+            waiting, self._idle = self._idle, []
+            for one in waiting:
+                one.callback(None)
 
     def _more_queued(self, before: Room | None, after: Room) -> Counter[str]:
         """How many bytes more wait in a room now, by address. Raises StoreFull if that is too much."""

@@ -112,6 +112,11 @@ class Room:
         return tuple(one for one in self.clients if self.loopback or one.id not in LOOPBACK_CLIENTS)
 
     @property
+    def call(self) -> bool:
+        """Whether two are in it, or one with itself."""
+        return len(self.clients) >= CAPACITY
+
+    @property
     def empty(self) -> bool:
         """Nothing is left to remember."""
         return not self.clients and not self.departed

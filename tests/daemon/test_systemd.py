@@ -27,11 +27,11 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """Does what systemd does: descriptors from 3 on, and the pid of the process that they are for."""
 
 
-class NotifyTests(DaemonTestCase):
-    """The protocol of sd_notify(3)."""
+class NotifyTestCase(DaemonTestCase):
+    """A socket that systemd would listen on."""
 
     def setUp(self) -> None:
-        """The socket that systemd would listen on; its path has to be short."""
+        """Bound; its path has to be short."""
         folder = tempfile.TemporaryDirectory(prefix="rtcd-")
         self.addCleanup(folder.cleanup)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -43,6 +43,10 @@ class NotifyTests(DaemonTestCase):
     def told(self) -> list[str]:
         """The next datagram's assignments."""
         return self.socket.recv(4096).decode().split("\n")
+
+
+class NotifyTests(NotifyTestCase):
+    """The protocol of sd_notify(3)."""
 
     def test_ready_reload_and_stop_are_told(self) -> None:
         """In this order; a reload has its time (Type=notify-reload)."""

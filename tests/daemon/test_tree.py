@@ -97,7 +97,7 @@ class TreeTestCase(SynchronousTestCase):
         self.told: list[str] = []
         self.found = {name: Plugin(name, self.told) for name in ("one", "two")}
         self.reactor = Reactor()
-        for number in (signal.SIGHUP, signal.SIGTERM):
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.ini = f"[daemon]\nstate-directory = {self.mktemp()}\n[one]\n[two]\n"
         self.root = self.build(self.settings())

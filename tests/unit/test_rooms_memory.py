@@ -13,7 +13,7 @@ from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms import room as rooms
 from rtcd.rooms.memory import MAX_STALE_DEADLINES, MemoryRooms
-from rtcd.rooms.room import BYE, Attach, Close, Deliver, Gone, Outcome, Room, Said, StoreFull
+from rtcd.rooms.room import BYE, Attach, Close, Deliver, Gone, Outcome, Room, Said, StoreFull, StoreUnavailable
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 
@@ -241,3 +241,56 @@ class MemoryTests(StoreTests, SynchronousTestCase):
         self.update("r", lambda one, _: Outcome(one, None))
         self.update("r", lambda one, now: Outcome(Room(changed_at=now), None))
         self.assertEqual(self.store._rooms, {})
+
+
+class DrainTests(SynchronousTestCase):
+    """`MemoryRooms.drain`."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.store = MemoryRooms(self.clock, RoomsSettings(), Metrics())
+
+    def update(self, room: str, change: Any) -> Deferred[Any]:
+        """Apply a change."""
+        return Deferred.fromCoroutine(self.store.update(room, change))
+
+    def join(self, room: str, client: str, loopback: bool = False) -> Deferred[Any]:
+        """Seat a client."""
+        limits = self.store.limits
+        return self.update(room, lambda one, now: rooms.join(one, now, limits, client, loopback=loopback))
+
+    def leave(self, room: str, client: str) -> None:
+        """Give a seat up."""
+        limits = self.store.limits
+        self.successResultOf(self.update(room, lambda one, now: rooms.leave(one, now, limits, client)))
+
+    def test_no_room_is_opened_and_those_that_there_are_can_be_joined(self) -> None:
+        """The one who waits is waited for by a friend."""
+        self.successResultOf(self.join("r", "a"))
+        self.successResultOf(self.store.drain())
+        refused = self.failureResultOf(self.join("new", "a"), StoreUnavailable)
+        self.assertIn("opens no more rooms", refused.getErrorMessage())
+        self.assertEqual(self.successResultOf(self.join("r", "b")).result, "SUCCESS")
+
+    def test_it_is_drained_when_the_last_call_has_ended(self) -> None:
+        """One who is alone is in no call, one who calls itself is."""
+        for room, client in (("r", "a"), ("r", "b"), ("s", "c"), ("s", "d"), ("t", "e")):
+            self.successResultOf(self.join(room, client))
+        self.successResultOf(self.join("u", "f", loopback=True))
+        drained = self.store.drain()
+        for room, client in (("r", "a"), ("s", "c"), ("s", "d")):
+            self.leave(room, client)
+            self.assertNoResult(drained)
+        self.leave("u", "f")
+        self.successResultOf(drained)
+        self.successResultOf(self.store.drain())
+        self.successResultOf(self.join("t", "g"))
+        self.assertNoResult(self.store.drain())
+
+    def test_the_end_of_the_store_is_the_end_of_every_call(self) -> None:
+        """Nobody waits for ever."""
+        for client in "ab":
+            self.successResultOf(self.join("r", client))
+        drained = self.store.drain()
+        self.successResultOf(Deferred.fromCoroutine(self.store.close()))
+        self.successResultOf(drained)
