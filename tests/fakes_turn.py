@@ -51,7 +51,13 @@ class FakePlane:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.fault: OSError | None = None
+        self.faulty: set[int] = set()
+        """Families of which no relay can be opened."""
         self.open_relays: set[tuple[Allocation, int]] = set()
+        self.held: set[bytes] = set()
+        """Tokens of held ports."""
+        self.moved = Traffic()
+        """Of each relay that is closed."""
         self._ports = itertools.count(50000)
 
     def start(self, receive: Any) -> None:
@@ -78,6 +84,12 @@ class FakePlane:
     def open(self, allocation: Allocation, host: str) -> Address:
         if self.fault is not None:
             raise self.fault
+        if family_of(host) in self.faulty:
+            raise OSError("none of this family")
+        if allocation.claims:
+            self.held.remove(allocation.claims)
+        if allocation.reserves:
+            self.held.add(allocation.reserves)
         self.open_relays.add((allocation, family_of(host)))
         return host, next(self._ports)
 
@@ -102,10 +114,12 @@ class FakePlane:
         return Traffic()
 
     def close(self, allocation: Allocation, family: int | None = None) -> Traffic:
-        self.open_relays -= {one for one in self.open_relays if one[0] is allocation and family in (None, one[1])}
-        return Traffic()
+        closed = {one for one in self.open_relays if one[0] is allocation and family in (None, one[1])}
+        self.open_relays -= closed
+        return Traffic(*(len(closed) * number for number in self.moved))
 
     def release(self, token: bytes) -> None:
+        self.held.discard(token)
         self.calls.append(("release", token))
 
     def stop(self) -> None:

@@ -342,6 +342,8 @@ FINGERPRINT = Attribute(0x8028, "FINGERPRINT", *_number(32, 0))
 RESPONSE_ORIGIN = Attribute(0x802B, "RESPONSE-ORIGIN", _pack_address, _unpack_address)
 OTHER_ADDRESS = Attribute(0x802C, "OTHER-ADDRESS", _pack_address, _unpack_address)
 THIRD_PARTY_AUTHORIZATION = Attribute(0x802E, "THIRD-PARTY-AUTHORIZATION", *_text(MAX_TEXT_BYTES, MAX_TEXT_BYTES))
+OLD_ADDITIONAL_ADDRESS_FAMILY = Attribute(0x8032, "ADDITIONAL-ADDRESS-FAMILY (draft)", *_number(8, 3))
+OLD_ADDRESS_ERROR_CODE = Attribute(0x8033, "ADDRESS-ERROR-CODE (draft)", _pack_address_error, _unpack_address_error)
 MOBILITY_TICKET = Attribute(0x8030, "MOBILITY-TICKET", *_any)
 
 TABLE: dict[int, Attribute[Any]] = {row.number: row for row in list(globals().values()) if isinstance(row, Attribute)}

@@ -1,7 +1,7 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
-Not offered here yet: TCP relays (442), mobility tickets (405), DONT-FRAGMENT (420, by the check for unknown
-attributes), a second relay of the other family (ADDRESS-ERROR-CODE 440).
+A dual allocation (ADDITIONAL-ADDRESS-FAMILY) is one with a relay of each family; if only one of them can be had, there is
+success all the same, and an error code for the other. Not offered: TCP relays (442), mobility tickets (405).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from rtcd.stun.attributes import (
     EVEN_PORT,
     LIFETIME,
     MOBILITY_TICKET,
+    OLD_ADDITIONAL_ADDRESS_FAMILY,
+    OLD_ADDRESS_ERROR_CODE,
     REQUESTED_ADDRESS_FAMILY,
     REQUESTED_TRANSPORT,
     RESERVATION_TOKEN,
@@ -23,17 +25,13 @@ from rtcd.stun.attributes import (
     Family,
     family_of,
 )
-from rtcd.turn.allocation import Allocation
+from rtcd.stun.message import Message
+from rtcd.turn.allocation import UDP, Allocation
 from rtcd.turn.redirect import client_stays
 from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
 
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer
-
-UDP = 17
-"""The only REQUESTED-TRANSPORT that is served."""
-
-_NO_SECOND_RELAY = ADDRESS_ERROR_CODE.encode((Family.IPV6, 440, REASONS[440]))
 
 
 def five_tuple_is_free(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -74,12 +72,12 @@ def reservation_is_ours(server: TurnServer, request: AllocateRequest) -> Error |
     token = message.get(RESERVATION_TOKEN)
     if token is None:
         return None
-    if EVEN_PORT in message or REQUESTED_ADDRESS_FAMILY in message or ADDITIONAL_ADDRESS_FAMILY in message:
+    if EVEN_PORT in message or REQUESTED_ADDRESS_FAMILY in message or _additional(message) is not None:
         return Error(400)
     held = server.reservations.get(token, request.now)
     if held is None:
         return Error(508, reason="no-reservation")
-    request.claims, request.family, request.relay_host = token, held.family, held.host
+    request.claims, request.hosts = token, {held.family: held.host}
     return None
 
 
@@ -90,34 +88,42 @@ def granted_lifetime(server: TurnServer, asked: int | None, left_s: float) -> in
     return max(1, int(left_s)) if server.authenticator.strict_expiry and left_s < granted else granted
 
 
-def family_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """Which family the relay is of, and where it will be bound (RFC 8656 §7.2 steps 6, 8 and 9)."""
+def families_are_served(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """Which families the relays are of, and where they will be bound (RFC 8656 §7.2 steps 6, 7 and 9): 440 if there can
+    be none, of two families only if that is so for both."""
     if request.claims:
         return None
     requested = request.message.get(REQUESTED_ADDRESS_FAMILY)
-    additional = request.message.get(ADDITIONAL_ADDRESS_FAMILY)
+    additional = _additional(request.message)
     if additional is not None:
         if requested is not None or additional != Family.IPV6:
             return Error(400)
-        request.attributes.append(_NO_SECOND_RELAY)
-    if requested is None:
-        keep = server.rules.keep_family and additional is None
-        request.family = family_of(request.five_tuple.client[0]) if keep else Family.IPV4
+        request.old_numbers = ADDITIONAL_ADDRESS_FAMILY not in request.message
+        families = list(Family)
+    elif requested is None:
+        families = [server.rules.default_family or family_of(request.five_tuple.client[0])]
     elif requested in (Family.IPV4, Family.IPV6):
-        request.family = Family(requested)
+        families = [Family(requested)]
     else:
         return Error(440)
-    host = server.addresses.choose(request.family, request.five_tuple.server[0])
-    if host is None:
-        return Error(440)
-    request.relay_host = host
-    return None
+    for family in families:
+        host = server.addresses.choose(family, request.five_tuple.server[0])
+        if host is None:
+            request.failed[family] = 440
+        else:
+            request.hosts[family] = host
+    return None if request.hosts else Error(440)
+
+
+def _additional(message: Message) -> int | None:
+    """ADDITIONAL-ADDRESS-FAMILY. Debian 12's coturn client still has the number of a draft, which nobody else got."""
+    value = message.get(ADDITIONAL_ADDRESS_FAMILY)
+    return message.get(OLD_ADDITIONAL_ADDRESS_FAMILY) if value is None else value
 
 
 def even_port_suits_the_families(server: TurnServer, request: AllocateRequest) -> Error | None:
     """400 for two families and the port above an even one at once."""
-    message = request.message
-    return Error(400) if message.get(EVEN_PORT) and ADDITIONAL_ADDRESS_FAMILY in message else None
+    return Error(400) if request.reserves and _additional(request.message) is not None else None
 
 
 def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -138,29 +144,33 @@ def reservations_are_left(server: TurnServer, request: AllocateRequest) -> Error
     return Error(508, reason="reservations") if request.reserves and server.reservations.full else None
 
 
-def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
+def relays_open(server: TurnServer, request: AllocateRequest) -> Error | None:
     """The last step: from here on there is an allocation; 508 if no port can be had, and then nothing is left behind."""
     grant, transaction_id = request.grant, request.message.transaction_id
-    allocation = Allocation(
-        request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id, request.family,
-        request.relay_host, request.now + request.lifetime_s, request.even_port,
-    )
+    allocation = Allocation(request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id,
+                            request.even_port)
     allocation.credential_expires_at = grant.expires_at
     allocation.claims = request.claims
     allocation.reserves = server.token() if request.reserves else b""
     server.reservations.remove(request.claims)  # a token is good once, whatever comes of it
     try:
-        allocation.relayed = server.plane.open(allocation, request.relay_host)
-    except OSError:
+        _open(server, request, allocation)
+    except BaseException:
+        server.plane.close(allocation)
+        raise
+    if not allocation.relayed:
+        server.plane.release(request.claims)
         return Error(508, reason="ports")
     if allocation.reserves:
-        server.reservations.add(allocation.reserves, request.family, request.relay_host, request.now)
+        (family, host), = request.hosts.items()
+        server.reservations.add(allocation.reserves, family, host, request.now)
         request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
-    allocation.shown = server.addresses.shown(allocation.relayed)
     server.allocations.add(allocation)
     request.allocation = allocation
+    error_code = OLD_ADDRESS_ERROR_CODE if request.old_numbers else ADDRESS_ERROR_CODE
     request.attributes[:0] = (
-        XOR_RELAYED_ADDRESS.encode(allocation.shown, transaction_id),
+        *(XOR_RELAYED_ADDRESS.encode(one, transaction_id) for one in allocation.shown.values()),
+        *(error_code.encode((family, code, REASONS[code])) for family, code in request.failed.items()),
         LIFETIME.encode(request.lifetime_s),
         XOR_MAPPED_ADDRESS.encode(request.five_tuple.client, transaction_id),
     )
@@ -168,7 +178,18 @@ def relay_opens(server: TurnServer, request: AllocateRequest) -> Error | None:
     return None
 
 
+def _open(server: TurnServer, request: AllocateRequest, allocation: Allocation) -> None:
+    """As many of its relays as can be had."""
+    for family, host in request.hosts.items():
+        try:
+            relayed = server.plane.open(allocation, host)
+        except OSError:
+            request.failed[family] = 508
+        else:
+            allocation.opened(family, relayed, server.addresses.shown(relayed), request.now + request.lifetime_s)
+
+
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
     five_tuple_is_free, client_stays, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
-    reservation_is_ours, family_is_served, even_port_suits_the_families, quotas_allow, reservations_are_left, relay_opens,
+    reservation_is_ours, families_are_served, even_port_suits_the_families, quotas_allow, reservations_are_left, relays_open,
 )

@@ -13,10 +13,14 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from rtcd.stun.attributes import Address, Family
+from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.turn.meter import Meter
 
 Transport = Literal["udp", "tcp", "tls", "dtls"]
+
+UDP = 17
+TCP = 6
+"""Protocol numbers, as REQUESTED-TRANSPORT has them."""
 
 MAX_PERMISSIONS = 1000
 """An allocation has at most this many permissions; one more is answered with 508."""
@@ -42,6 +46,10 @@ class Traffic(NamedTuple):
     """From the peers to the client."""
     received_bytes: int = 0
 
+    def plus(self, other: Traffic) -> Traffic:
+        """Both together."""
+        return Traffic(*map(sum, zip(self, other, strict=True)))
+
 
 class Permission:
     """A peer host whose datagrams may pass."""
@@ -65,18 +73,18 @@ class ChannelBinding:
 
 
 class Allocation:
-    """One client's relayed transport address and what belongs to it.
+    """One client's relayed transport address, or in a dual allocation two, and what belongs to it.
 
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "claims", "credential_expires_at", "downward", "even_port", "expires_at", "family",
-                 "five_tuple", "key", "network", "peers", "permissions", "relay_host", "relayed", "reserves", "shown",
-                 "transaction_id", "upward", "user", "username")
+    __slots__ = ("answer", "channels", "claims", "credential_expires_at", "downward", "ends", "even_port", "expires_at",
+                 "five_tuple", "key", "network", "next_end", "peers", "permissions", "relayed", "reserves", "shown",
+                 "traffic", "transaction_id", "transport", "upward", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
-        family: Family, relay_host: str, expires_at: float, even_port: bool = False,
+        even_port: bool = False, transport: int = UDP,
     ) -> None:
         self.five_tuple = five_tuple
         self.username = username
@@ -90,20 +98,26 @@ class Allocation:
         """The client's network as address quotas count."""
         self.transaction_id = transaction_id
         """Of the Allocate that made it."""
-        self.family = family
-        self.relay_host = relay_host
-        """Where the plane is to bind the relay."""
+        self.transport = transport
+        """What its peers are spoken to by, a protocol number as in REQUESTED-TRANSPORT."""
         self.even_port = even_port
-        """Whether it is to be at an even port."""
+        """Whether its relays are to be at even ports."""
         self.reserves = b""
         """If not empty: the token under which the plane is to hold the port above."""
         self.claims = b""
         """If not empty: the token of the held port that it is to have."""
-        self.relayed: Address = (relay_host, 0)
-        """What the plane bound, without external mapping; port 0 until then."""
-        self.shown = self.relayed
+        self.relayed: dict[Family, Address] = {}
+        """What the plane bound, without external mapping: one relay, or in a dual allocation one of each family."""
+        self.shown: dict[Family, Address] = {}
         """What the client was told, which stays its address when the external one has changed."""
-        self.expires_at = expires_at
+        self.ends: dict[Family, float] = {}
+        """When each of them ends: RFC 8656 §8.1 lets a client refresh one alone."""
+        self.expires_at = 0.0
+        """When the last of them ends, and the allocation with it ..."""
+        self.next_end = 0.0
+        """... and when the first does."""
+        self.traffic = Traffic()
+        """What was moved by relays that are closed already."""
         self.answer = b""
         """The success response, for the retransmitted request."""
         self.upward: tuple[Meter, ...] = ()
@@ -113,6 +127,30 @@ class Allocation:
         self.channels: dict[int, ChannelBinding] = {}
         self.peers: dict[Address, ChannelBinding] = {}
         """The values of `channels`, by peer."""
+
+    def opened(self, family: Family, relayed: Address, shown: Address, expires_at: float) -> None:
+        """The plane has bound a relay, which the client is told of as ``shown``."""
+        self.relayed[family], self.shown[family] = relayed, shown
+        self.lasts(expires_at, family)
+
+    def lasts(self, expires_at: float, family: Family | None = None) -> None:
+        """Let the relay of one family, or all that there are, end at this moment. One that is in the table is told by
+        `Allocations.extend`."""
+        for one in self.relayed if family is None else (family,):
+            self.ends[one] = expires_at
+        self._find_ends()
+
+    def forget(self, family: Family) -> None:
+        """One of two relays is closed; its permissions and channels go with it, the other's stay (RFC 8656 §8.1)."""
+        del self.relayed[family], self.shown[family], self.ends[family]
+        self._find_ends()
+        for host in [host for host in self.permissions if family_of(host) == family]:
+            del self.permissions[host]
+        for binding in [one for one in self.channels.values() if family_of(one.peer[0]) == family]:
+            self._unbind(binding)
+
+    def _find_ends(self) -> None:
+        self.expires_at, self.next_end = max(self.ends.values()), min(self.ends.values())
 
     def permitted(self, host: str, now: float) -> bool:
         """Whether datagrams to and from this host may pass."""
@@ -204,9 +242,14 @@ class Allocations:
         self._networks[allocation.network] += 1
         self._schedule(allocation)
 
-    def extend(self, allocation: Allocation, expires_at: float) -> None:
-        """Let it end at another moment."""
-        allocation.expires_at = expires_at
+    def extend(self, allocation: Allocation, expires_at: float, family: Family | None = None) -> None:
+        """Let it, or its relay of one family, end at another moment."""
+        allocation.lasts(expires_at, family)
+        self._schedule(allocation)
+
+    def forget(self, allocation: Allocation, family: Family) -> None:
+        """One of its two relays is closed."""
+        allocation.forget(family)
         self._schedule(allocation)
 
     def remove(self, allocation: Allocation) -> bool:
@@ -219,17 +262,17 @@ class Allocations:
         return True
 
     def next_deadline(self) -> float | None:
-        """When the first allocation ends, or None."""
+        """When the first relay ends, or None."""
         heap = self._deadlines
         while heap:
             expires_at, _, allocation = heap[0]
-            if allocation.expires_at == expires_at and self._table.get(allocation.five_tuple) is allocation:
+            if allocation.next_end == expires_at and self._table.get(allocation.five_tuple) is allocation:
                 return expires_at
             heapq.heappop(heap)
         return None
 
     def ended(self, now: float) -> list[Allocation]:
-        """Those whose time is over; they stay in the table until `remove`."""
+        """Those of which a relay's time is over, perhaps one twice; they stay in the table until `remove`."""
         found: list[Allocation] = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             found.append(heapq.heappop(self._deadlines)[2])
@@ -237,10 +280,10 @@ class Allocations:
 
     def _schedule(self, allocation: Allocation) -> None:
         if len(self._deadlines) > 2 * len(self._table) + 64:
-            self._deadlines = [(one.expires_at, next(self._order), one) for one in self._table.values()
+            self._deadlines = [(one.next_end, next(self._order), one) for one in self._table.values()
                                if one is not allocation]
             heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (allocation.expires_at, next(self._order), allocation))
+        heapq.heappush(self._deadlines, (allocation.next_end, next(self._order), allocation))
 
 
 def _give_back(units: Counter[str], name: str) -> None:

@@ -124,7 +124,7 @@ def _client(five_tuple: FiveTuple, user: str) -> dict[str, object]:
 
 
 def _allocation(allocation: Allocation) -> dict[str, object]:
-    return {**_client(allocation.five_tuple, allocation.user), "relayed": _shown(allocation.shown)}
+    return {**_client(allocation.five_tuple, allocation.user), "relayed": ",".join(map(_shown, allocation.shown.values()))}
 
 
 def _name(text: str) -> str:

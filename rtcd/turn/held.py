@@ -15,6 +15,7 @@ from rtcd.stun.attributes import (
     MOBILITY_TICKET,
     REQUESTED_ADDRESS_FAMILY,
     XOR_PEER_ADDRESS,
+    Family,
     family_of,
 )
 from rtcd.stun.channeldata import MAX_CHANNEL, MAX_RFC5766_CHANNEL, MIN_CHANNEL
@@ -34,23 +35,26 @@ def no_ticket(server: TurnServer, request: Request) -> Error | None:
 
 
 def family_is_the_allocations(server: TurnServer, request: Request) -> Error | None:
-    """REQUESTED-ADDRESS-FAMILY must be what the allocation is of."""
+    """REQUESTED-ADDRESS-FAMILY picks a relay that there is; without it all are meant."""
     family = request.message.get(REQUESTED_ADDRESS_FAMILY)
-    if family is None or family == request.allocation.family:
+    if family is None:
         return None
-    return Error(443)
+    if family not in request.allocation.relayed:
+        return Error(443)
+    request.family = Family(family)
+    return None
 
 
 def lifetime_is_refreshed(server: TurnServer, request: Request) -> Error | None:
-    """Zero ends the allocation at once, everything else extends it."""
+    """Zero ends the allocation or its relay of one family at once, everything else extends them."""
     asked = request.message.get(LIFETIME)
     allocation = request.allocation
     if asked == 0:
-        server.end(allocation, "refreshed to 0")
+        server.close(allocation, "refreshed to 0", request.family)
         granted = 0
     else:
         granted = granted_lifetime(server, asked, allocation.credential_expires_at - request.now)
-        server.allocations.extend(allocation, request.now + granted)
+        server.allocations.extend(allocation, request.now + granted, request.family)
         server.observer.allocation_refreshed(allocation, granted)
     request.attributes.append(LIFETIME.encode(granted))
     return None
@@ -72,9 +76,9 @@ def peers_are_named(server: TurnServer, request: Request) -> Error | None:
 
 
 def peers_are_of_the_family(server: TurnServer, request: Request) -> Error | None:
-    """443 for a peer of the other family."""
-    family = request.allocation.family
-    return Error(443) if any(family_of(host) != family for host, _ in request.peers) else None
+    """443 for a peer of a family that the allocation has no relay of."""
+    relayed = request.allocation.relayed
+    return Error(443) if any(family_of(host) not in relayed for host, _ in request.peers) else None
 
 
 def peer_hosts_are_allowed(server: TurnServer, request: Request) -> Error | None:

@@ -56,8 +56,8 @@ class Rules:
     stun: bool = True
     """Whether Bindings are answered."""
     legacy_mapped_address: bool = False
-    keep_family: bool = False
-    """A relay of the client's own family, not IPv4, where the client names none."""
+    default_family: Family | None = Family.IPV4
+    """Of the relay of a client that names none; None is the client's own."""
     stun_auth: bool = False
     """Whether Binding needs credentials too."""
 
@@ -127,8 +127,8 @@ class Observer(Protocol):
 class AllocateRequest:
     """An authenticated Allocate on its way through the steps, and what they have found out."""
 
-    __slots__ = ("allocation", "attributes", "claims", "even_port", "family", "five_tuple", "grant", "lifetime_s", "message",
-                 "network", "now", "relay_host", "reserves")
+    __slots__ = ("allocation", "attributes", "claims", "even_port", "failed", "five_tuple", "grant", "hosts", "lifetime_s",
+                 "message", "network", "now", "old_numbers", "reserves")
 
     def __init__(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -145,8 +145,12 @@ class AllocateRequest:
         """Whether the port above is to be held."""
         self.claims = b""
         """The token of the held port that it asks for."""
-        self.family = Family.IPV4
-        self.relay_host = ""
+        self.hosts: dict[Family, str] = {}
+        """Where the relay of each family is to be bound."""
+        self.failed: dict[Family, int] = {}
+        """Why there is none of this family, an error code."""
+        self.old_numbers = False
+        """Whether the second family is asked for, and refused, by the attribute numbers of a draft."""
         self.network = ""
         self.attributes: list[bytes] = []
         """Of the success response, encoded."""
@@ -155,12 +159,14 @@ class AllocateRequest:
 class Request:
     """An authenticated request about an allocation, on its way through the steps."""
 
-    __slots__ = ("allocation", "attributes", "channel", "message", "named", "now", "peers")
+    __slots__ = ("allocation", "attributes", "channel", "family", "message", "named", "now", "peers")
 
     def __init__(self, message: Message, now: float, allocation: Allocation) -> None:
         self.message = message
         self.now = now
         self.allocation = allocation
+        self.family: Family | None = None
+        """Which of its relays a Refresh is about; None for all."""
         self.channel = 0
         self.named: list[Address] = []
         """Peers as the client named them."""

@@ -25,6 +25,7 @@ from rtcd.stun.attributes import (
     USERHASH,
     XOR_MAPPED_ADDRESS,
     XOR_PEER_ADDRESS,
+    Family,
     Malformed,
 )
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
@@ -128,9 +129,9 @@ class TurnServer:
         return min((one for one in deadlines if one is not None), default=None)
 
     def expire(self, now: float) -> None:
-        """End the allocations whose time is over, and let go of the ports that nobody claimed."""
+        """Close the relays whose time is over, and let go of the ports that nobody claimed."""
         for allocation in self.allocations.ended(now):
-            self.end(allocation, "expired")
+            self._close_ended(allocation, now)
         for token in self.reservations.ended(now):
             self.reservations.remove(token)
             self.plane.release(token)
@@ -138,15 +139,35 @@ class TurnServer:
     def end(self, allocation: Allocation, reason: str) -> None:
         """Let go of everything that belongs to the allocation; once, however often it is called."""
         if self.allocations.remove(allocation):
-            self.observer.allocation_ended(allocation, reason, self.plane.close(allocation))
+            self.observer.allocation_ended(allocation, reason, allocation.traffic.plus(self.plane.close(allocation)))
+
+    def close(self, allocation: Allocation, reason: str, family: Family | None) -> None:
+        """Close its relay of one family, or all; with the last one the allocation ends."""
+        if family is None or allocation.relayed.keys() == {family}:
+            self.end(allocation, reason)
+        else:
+            allocation.traffic = allocation.traffic.plus(self.plane.close(allocation, family))
+            self.allocations.forget(allocation, family)
+
+    def _close_ended(self, allocation: Allocation, now: float) -> None:
+        if now >= allocation.expires_at:
+            self.end(allocation, "expired")
+        else:
+            for family in [one for one, expires_at in allocation.ends.items() if now >= expires_at]:
+                self.close(allocation, "expired", family)
+
+    def _find(self, five_tuple: FiveTuple, now: float) -> Allocation | None:
+        """The living allocation of this client; the timer may be late."""
+        allocation = self.allocations.get(five_tuple)
+        if allocation is None or now < allocation.next_end:
+            return allocation
+        self._close_ended(allocation, now)
+        return self.allocations.get(five_tuple)
 
     # Common steps.
 
     def _request(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
-        allocation = self.allocations.get(five_tuple)
-        if allocation is not None and now >= allocation.expires_at:
-            self.end(allocation, "expired")
-            allocation = None
+        allocation = self._find(five_tuple, now)
         try:
             grant = self.authenticator.check(message, five_tuple, now, allocation)
         except Malformed:
@@ -291,8 +312,8 @@ class TurnServer:
 
     def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
         """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
-        allocation = self.allocations.get(five_tuple)
-        if allocation is None or now >= allocation.expires_at:
+        allocation = self._find(five_tuple, now)
+        if allocation is None:
             self.observer.dropped("no allocation")
             return
         try:

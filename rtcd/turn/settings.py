@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rtcd.config import option
-from rtcd.stun.attributes import MAX_TEXT_CHARACTERS
+from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
 from rtcd.turn.addresses import External, canonical_host, parse_external
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.listening import parse_endpoint
@@ -73,7 +73,8 @@ class Settings:
     redirect: str = option("always", "When clients are sent there: always, or only while this server drains.",
                            choices=("always", "draining"))
     default_family: str = option(
-        "ipv4", "Family of the relay of a client that names none: IPv4, or keep its own.", choices=("ipv4", "keep"))
+        "ipv4", "Family of the relay of a client that names none; keep is the client's own.",
+        choices=("ipv4", "ipv6", "keep"))
     legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
 
     def __post_init__(self) -> None:
@@ -125,7 +126,7 @@ class Settings:
             permission_lifetime=self.permission_lifetime, user_quota=self.user_quota, address_quota=self.address_quota,
             total_quota=self.total_quota, fingerprint=self.fingerprint, software=self.software,
             rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only, stun=self.stun,
-            legacy_mapped_address=self.legacy_mapped_address, keep_family=self.default_family == "keep",
+            legacy_mapped_address=self.legacy_mapped_address, default_family=_FAMILIES[self.default_family],
             stun_auth=self.stun_auth,
         )
 
@@ -138,6 +139,9 @@ LIVE = frozenset((
     "alternate_server", "redirect",
 ))
 """The fields that a reload takes over; the others need a restart."""
+
+
+_FAMILIES = {"ipv4": Family.IPV4, "ipv6": Family.IPV6, "keep": None}
 
 
 def _checked(key: str, make: Callable[[], T]) -> T:

@@ -26,8 +26,8 @@ def allocation_of(user: str = "u", host: str = CLIENT[0]) -> Allocation:
     """One that is open."""
     five_tuple = FiveTuple("udp", (host, CLIENT[1]), SERVER)
     family = Family.IPV6 if ":" in host else Family.IPV4
-    allocation = Allocation(five_tuple, user, user, b"", host, bytes(12), family, SERVER[0], 0.0)
-    allocation.shown = ("2001:db8::1", 50000) if ":" in host else (SERVER[0], 50000)
+    allocation = Allocation(five_tuple, user, user, b"", host, bytes(12))
+    allocation.shown[family] = ("2001:db8::1", 50000) if ":" in host else (SERVER[0], 50000)
     return allocation
 
 

@@ -135,9 +135,9 @@ class Metering(MoveTestCase):
     def metered(self, upward: tuple[Meter, ...], downward: tuple[Meter, ...]) -> Allocation:
         """An allocation with a channel, and these meters before it is open."""
         allocation = Allocation(FiveTuple("udp", self.address(self.client), self.server), "u", "u", b"", self.host,
-                                bytes(12), self.family, self.host, 600.0)
+                                bytes(12))
         allocation.upward, allocation.downward = upward, downward
-        allocation.relayed = self.plane.open(allocation, self.host)
+        allocation.relayed[self.family] = self.plane.open(allocation, self.host)
         self.plane.permit(allocation, self.host, 300.0, self.host)
         self.plane.bind(allocation, 0x4000, self.address(self.peer), 600.0)
         return allocation
@@ -164,7 +164,7 @@ class Metering(MoveTestCase):
         for _ in range(4):
             self.down(allocation, b"x" * 10)
         stranger = self.open_socket()
-        stranger.sendto(b"x", allocation.relayed)
+        stranger.sendto(b"x", allocation.relayed[self.family])
         self.poller.doRead()
         self.up(channeldata.encode(0x4000, b"x"))
         self.assertEqual((self.all_from(self.peer), self.all_from(self.client), self.drops["rate"].value), (1, 3, 2))
@@ -182,7 +182,7 @@ class Metering(MoveTestCase):
         shared = self.meter(3, 1)
         self.metered((shared,), ())
         other = FiveTuple("udp", self.address(self.other), self.server)
-        second = Allocation(other, "u", "u", b"", "", bytes(12), self.family, self.host, 600.0)
+        second = Allocation(other, "u", "u", b"", "", bytes(12))
         second.upward = (shared,)
         self.plane.open(second, self.host)
         for _ in range(2):

@@ -65,9 +65,9 @@ class PlaneTestCase(SynchronousTestCase):
     def allocate(self, sock: socket.socket | None = None, *, reserves: bytes = b"", claims: bytes = b"") -> Allocation:
         """An open relay of the client."""
         five_tuple = FiveTuple("udp", self.address(sock or self.client), self.server)
-        allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12), self.family, self.host, 600.0)
+        allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12))
         allocation.even_port, allocation.reserves, allocation.claims = bool(reserves), reserves, claims
-        allocation.relayed = self.plane.open(allocation, allocation.relay_host)
+        allocation.relayed[self.family] = self.plane.open(allocation, self.host)
         return allocation
 
     def bound(self, expires_at: float = 600.0, permitted_until: float = 300.0) -> Allocation:
@@ -84,7 +84,7 @@ class PlaneTestCase(SynchronousTestCase):
 
     def down(self, allocation: Allocation, data: bytes) -> None:
         """From the peer."""
-        self.peer.sendto(data, allocation.relayed)
+        self.peer.sendto(data, allocation.relayed[self.family])
         self.poller.doRead()
 
     def got(self, sock: socket.socket) -> bytes | None:
@@ -303,7 +303,7 @@ class Ends(PlaneTestCase):
         self.up(channeldata.encode(0x4000, b"x"))
         self.assertEqual(self.drops["no-channel"].value, 1)
         with socket.socket(socket.AF_INET6 if self.family == 2 else socket.AF_INET, socket.SOCK_DGRAM) as again:
-            again.bind(allocation.relayed)
+            again.bind(allocation.relayed[self.family])
 
     def test_relays_that_come_and_go_leave_no_port_taken(self) -> None:
         for _ in range(300):
@@ -362,7 +362,7 @@ class Passing(PlaneTestCase):
         self.assertRaises(OSError, self.allocate)
         self.assertEqual(self.plane._relays, {})
         taken.close()
-        self.assertEqual(self.allocate().relayed, (self.host, port))
+        self.assertEqual(self.allocate().relayed[self.family], (self.host, port))
 
     def test_a_socket_that_cannot_be_watched_is_closed_and_its_port_given_back(self) -> None:
         """fs.epoll.max_user_watches runs out: that is an OSError for this one, and no port or descriptor is lost."""
@@ -380,7 +380,7 @@ class Passing(PlaneTestCase):
         self.assertEqual(len(os.listdir("/proc/self/fd")), open_before)
         self.assertEqual((len(self.plane._listeners), self.plane._relays), (1, {}))
         fault.restore()
-        self.assertIn(self.allocate().relayed[1], (port + 1, port + 2))
+        self.assertIn(self.allocate().relayed[self.family][1], (port + 1, port + 2))
 
     def test_routers_may_fragment_what_we_send(self) -> None:
         """DF clear both ways, of inherited sockets too (RFC 8656 §14)."""
@@ -441,7 +441,7 @@ class Attached(PlaneTestCase):
         verifyObject(IClientPath, self.path)
         self.five_tuple = FiveTuple("tcp", ("192.0.2.9", 5000), ("198.51.100.1", 3478))
         self.plane.attach(self.five_tuple, self.path)
-        self.attached = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12), self.family, self.host, 1e12)
+        self.attached = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12))
         self.relayed = self.plane.open(self.attached, self.host)
         self.plane.permit(self.attached, self.host, 1e12, self.host)
         self.plane.bind(self.attached, 0x4000, self.peer.getsockname()[:2], 1e12)
@@ -470,7 +470,7 @@ class Attached(PlaneTestCase):
         self.plane.detach(self.five_tuple)
         self.plane.respond(b"x", self.five_tuple)
         self.assertEqual((self.path.answers, self.drops["send-failed"].value), ([], 1))
-        other = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12), self.family, self.host, 1e12)
+        other = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12))
         self.assertRaises(OSError, self.plane.open, other, self.host)
 
     def test_its_channels_end_with_the_allocation(self) -> None:

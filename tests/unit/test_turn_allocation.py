@@ -7,10 +7,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.stun.attributes import Family
 from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 
+RELAYED, RELAYED6 = ("192.0.2.1", 50000), ("2001:db8::1", 50000)
+
 
 def allocation(port: int, expires_at: float) -> Allocation:
     five_tuple = FiveTuple("udp", ("192.0.2.7", port), ("192.0.2.1", 3478))
-    return Allocation(five_tuple, "u", "u", b"", "192.0.2.7", bytes(12), Family.IPV4, "192.0.2.1", expires_at)
+    made = Allocation(five_tuple, "u", "u", b"", "192.0.2.7", bytes(12))
+    made.opened(Family.IPV4, RELAYED, RELAYED, expires_at)
+    return made
 
 
 class Table(SynchronousTestCase):

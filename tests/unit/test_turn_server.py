@@ -13,7 +13,7 @@ from rtcd.stun.attributes import DATA, LIFETIME, REQUESTED_ADDRESS_FAMILY, REQUE
 from rtcd.stun.integrity import add_fingerprint, sign
 from rtcd.stun.message import Class, Method, decode, encode
 from rtcd.turn.addresses import External
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS
+from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
 from rtcd.turn.reservation import MAX_RESERVATIONS, RESERVATION_S
@@ -22,6 +22,7 @@ from tests.fakes_turn import PEER, SERVER, SERVER6, UDP, FakePlane, World, code_
 
 ID = bytes(12)
 PEER6 = ("2606:4700::1", 4000)
+BOTH = a.ADDITIONAL_ADDRESS_FAMILY.encode(2)
 V4, V6 = REQUESTED_ADDRESS_FAMILY.encode(1), REQUESTED_ADDRESS_FAMILY.encode(2)
 BINDING = encode(Method.BINDING, Class.REQUEST, ID)
 
@@ -217,19 +218,11 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(self._code(UDP, V6, world=only4), 440)
         self.assertEqual(self._code(UDP, world=only6), 440)
 
-    def test_a_client_that_names_no_family_gets_ipv4_or_keeps_its_own(self) -> None:
-        for keep, host in ((False, SERVER[0]), (True, SERVER6[0])):
-            client = World(Rules(keep_family=keep)).client(host="2001:db8::7", server=SERVER6)
+    def test_a_client_that_names_no_family_gets_the_default_or_keeps_its_own(self) -> None:
+        for default, host in ((a.Family.IPV4, SERVER[0]), (a.Family.IPV6, SERVER6[0]), (None, SERVER6[0])):
+            client = World(Rules(default_family=default)).client(host="2001:db8::7", server=SERVER6)
             self.assertEqual((client.allocate().get(a.XOR_RELAYED_ADDRESS) or ("", 0))[0], host)
-
-    def test_a_second_family_is_refused_beside_the_first(self) -> None:
-        """RFC 8656 §7.2: success, and an error code for what there is not."""
-        answer = self.client.allocate(a.ADDITIONAL_ADDRESS_FAMILY.encode(2))
-        self.assertEqual((answer.get(a.ADDRESS_ERROR_CODE) or (0, 0))[:2], (2, 440))
-        self.assertEqual((answer.get(a.XOR_RELAYED_ADDRESS) or ("", 0))[0], SERVER[0])
-        self.assertEqual(self._code(UDP, a.ADDITIONAL_ADDRESS_FAMILY.encode(1)), 400)
-        self.assertEqual(self._code(UDP, a.ADDITIONAL_ADDRESS_FAMILY.encode(2), V4), 400)
-        self.assertEqual(self._code(UDP, lengthen(a.ADDITIONAL_ADDRESS_FAMILY)), 400)
+        self.assertEqual(self._code(UDP, world=World(Rules(default_family=a.Family.IPV6), hosts=(SERVER[0],))), 440)
 
     def test_quotas_are_charged_and_given_back_once(self) -> None:
         for rules in (Rules(user_quota=2), Rules(total_quota=2), Rules(address_quota=2)):
@@ -285,6 +278,149 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(client.allocate().get(a.SOFTWARE), "x")
         software = client.answer(encode(Method.ALLOCATE, Class.REQUEST, ID, [UDP])).get(a.SOFTWARE)
         self.assertIsNone(software)
+
+
+class Dual(SynchronousTestCase):
+    """Two relays of one allocation (RFC 8656 §7.2 step 9, §8.1)."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.client = self.world.client()
+
+    def _families(self) -> list[int]:
+        return sorted(family for _, family in self.world.plane.open_relays)
+
+    def _both(self, attribute: bytes = BOTH) -> None:
+        self.client.allocate(attribute)
+
+    def _refresh(self, lifetime_s: int, *family: bytes) -> int:
+        return self.client.code(Method.REFRESH, LIFETIME.encode(lifetime_s), *family)
+
+    def test_both_relays_are_told(self) -> None:
+        answer = self.client.allocate(BOTH)
+        self.assertEqual(answer.get_all(a.XOR_RELAYED_ADDRESS), [(SERVER[0], 50000), (SERVER6[0], 50001)])
+        self.assertNotIn(a.ADDRESS_ERROR_CODE, answer)
+        self.assertEqual((self._families(), self.world.server.allocations.of_user("u")), ([1, 2], 1))
+
+    def test_external_addresses_are_told_of_both(self) -> None:
+        world = World(external=(External("203.0.113.9"), External("2001:db8::9")))
+        self.assertEqual(world.client().allocate(BOTH).get_all(a.XOR_RELAYED_ADDRESS),
+                         [("203.0.113.9", 50000), ("2001:db8::9", 50001)])
+
+    def test_one_that_cannot_be_had_is_told_as_an_error_beside_the_other(self) -> None:
+        """440 for a family that is not served, 508 where there is no port; of the first family likewise."""
+        for hosts, faulty, failed, code, there in (
+                ((SERVER[0],), set(), 2, 440, SERVER[0]), ((SERVER6[0],), set(), 1, 440, SERVER6[0]),
+                ((SERVER[0], SERVER6[0]), {2}, 2, 508, SERVER[0]), ((SERVER[0], SERVER6[0]), {1}, 1, 508, SERVER6[0])):
+            world = World(hosts=hosts)
+            world.plane.faulty = faulty
+            answer = world.client().allocate(BOTH)
+            told = answer.get(a.ADDRESS_ERROR_CODE)
+            assert told is not None
+            self.assertEqual(told[:2], (failed, code))
+            self.assertEqual([one[0] for one in answer.get_all(a.XOR_RELAYED_ADDRESS)], [there])
+            self.assertEqual(len(world.plane.open_relays), 1)
+
+    def test_none_of_both_is_a_failure_that_leaves_nothing(self) -> None:
+        for hosts, code in (((SERVER[0], SERVER6[0]), 508), ((SERVER[0],), 508), ((), 440)):
+            world = World(hosts=hosts)
+            world.plane.fault = OSError("none left")
+            client = world.client()
+            self.assertEqual(client.code(Method.ALLOCATE, UDP, BOTH), code)
+            self.assertEqual((client.refresh(600), len(world.server.allocations), world.plane.open_relays), (437, 0, set()))
+
+    def test_a_fault_of_ours_at_the_second_relay_closes_the_first(self) -> None:
+        self.world.plane.faulty = {2}
+        self.patch(self.world.server.addresses, "shown", lambda relayed: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.client.allocate, BOTH)
+        self.assertEqual((self._families(), len(self.world.server.allocations)), ([], 0))
+
+    def test_debian_s_coturn_client_asks_by_the_number_of_a_draft(self) -> None:
+        """0x8032, and is told by 0x8033 what there is not (turnutils_uclient 4.6.1 -Z)."""
+        old = a.OLD_ADDITIONAL_ADDRESS_FAMILY
+        self.assertEqual(len(self.client.allocate(old.encode(2)).get_all(a.XOR_RELAYED_ADDRESS)), 2)
+        answer = World(hosts=(SERVER[0],)).client().allocate(old.encode(2))
+        self.assertEqual(answer.get(a.OLD_ADDRESS_ERROR_CODE), (2, 440, "Address Family not Supported"))
+        self.assertNotIn(a.ADDRESS_ERROR_CODE, answer)
+        other = self.world.client(2)
+        for wrong in ((old.encode(1),), (old.encode(2), V4), (lengthen(old),), (old.encode(2), a.EVEN_PORT.encode(True)),
+                      (old.encode(2), a.RESERVATION_TOKEN.encode(bytes(8)))):
+            self.assertEqual(other.code(Method.ALLOCATE, UDP, *wrong), 400)
+
+    def test_only_ipv6_may_be_the_additional_family_and_alone(self) -> None:
+        for wrong in ((a.ADDITIONAL_ADDRESS_FAMILY.encode(1),), (a.ADDITIONAL_ADDRESS_FAMILY.encode(3),), (BOTH, V4),
+                      (BOTH, V6), (lengthen(a.ADDITIONAL_ADDRESS_FAMILY),)):
+            self.assertEqual(self.client.code(Method.ALLOCATE, UDP, *wrong), 400)
+
+    def test_both_relays_may_be_at_even_ports(self) -> None:
+        self.client.allocate(BOTH, a.EVEN_PORT.encode(False))
+        self.assertEqual(([one.even_port for one in self.world.server.allocations], self._families()), ([True], [1, 2]))
+
+    def test_peers_of_either_family_are_reached(self) -> None:
+        self._both()
+        codes = self.client.permit(PEER, PEER6), self.client.bind(0x4000), self.client.bind(0x4001, PEER6)
+        self.assertEqual(codes, (0, 0, 0))
+        self.client.indicate(XOR_PEER_ADDRESS.encode(PEER6, ID), DATA.encode(b"x"))
+        self.assertEqual(self.world.plane.calls[-1][:3], ("send", PEER6, b"x"))
+
+    def test_a_refresh_to_zero_of_one_family_closes_that_relay_alone(self) -> None:
+        """With its permissions and channels, and none of the other's."""
+        self._both()
+        self.client.permit(PEER, PEER6)
+        self.client.bind(0x4000)
+        self.client.bind(0x4001, PEER6)
+        self.assertEqual((self._refresh(0, V4), self._families()), (0, [2]))
+        (allocation,) = self.world.server.allocations
+        self.assertEqual((list(allocation.permissions), list(allocation.channels)), ([PEER6[0]], [0x4001]))
+        self.assertEqual((self.client.permit(PEER), self.client.bind(0x4000), self._refresh(600, V4)), (443, 443, 443))
+        self.assertEqual((self.client.permit(PEER6), self.client.bind(0x4000, ("2606:4700::2", 1))), (0, 0))
+        self.assertEqual((self._refresh(0, V6), self._families(), self._refresh(600)), (0, [], 437))
+        self.assertEqual((self.world.observer.ended, self.world.server.allocations.of_user("u")), (["refreshed to 0"], 0))
+
+    def test_a_refresh_without_a_family_is_for_both(self) -> None:
+        self._both()
+        self.world.now += 500
+        self.assertEqual(self._refresh(600), 0)
+        self.world.server.expire(self.world.now + 599)
+        self.assertEqual(self._families(), [1, 2])
+        self.assertEqual((self._refresh(0), self._families()), (0, []))
+
+    def test_a_relay_that_is_not_refreshed_ends_alone(self) -> None:
+        """RFC 8656 §8.1: a family that is named is refreshed, the other one is not."""
+        self._both()
+        self.world.now += 500
+        self.assertEqual(self._refresh(600, V6), 0)
+        self.assertEqual(self.world.server.next_deadline(), self.world.now + 100)
+        self.world.now += 100
+        self.world.server.expire(self.world.now)
+        self.assertEqual((self._families(), self.world.server.next_deadline()), ([2], self.world.now + 500))
+        self.world.server.expire(self.world.now + 500)
+        self.assertEqual((self._families(), self.world.observer.ended), ([], ["expired"]))
+        self.assertIsNone(self.world.server.next_deadline())
+
+    def test_a_relay_ends_in_time_though_the_timer_is_late(self) -> None:
+        self._both()
+        self.client.permit(PEER, PEER6)
+        self.world.now += 299
+        self._refresh(1200, V6)
+        self.client.permit(PEER, PEER6)
+        self.world.now += 301 - 5
+        self.client.permit(PEER, PEER6)
+        self.world.now += 5
+        self.world.plane.calls.clear()
+        for peer in (PEER, PEER6):
+            self.client.indicate(XOR_PEER_ADDRESS.encode(peer, ID), DATA.encode(b"x"))
+        self.assertEqual([call[1] for call in self.world.plane.calls], [PEER6])
+        self.assertEqual(self._refresh(600, V4), 443)
+
+    def test_traffic_is_told_of_both_when_the_allocation_ends(self) -> None:
+        self.world.plane.moved = Traffic(1, 2, 3, 4)
+        told = []
+        self.patch(self.world.observer, "allocation_ended", lambda allocation, reason, traffic: told.append(traffic))
+        self._both()
+        self._refresh(0, V4)
+        self._refresh(0)
+        self.assertEqual(told, [Traffic(2, 4, 6, 8)])
 
 
 class Refresh(SynchronousTestCase):
@@ -512,8 +648,9 @@ class Hairpin(SynchronousTestCase):
         old.allocate()
         world.addresses.remap([External("203.0.113.10")], {"203.0.113.9"})
         new.allocate()
-        self.assertEqual([one.shown for one in world.server.allocations], [("203.0.113.9", 50000), ("203.0.113.10", 50001)])
-        self.assertEqual({one.relayed[0] for one in world.server.allocations}, {private[0]})
+        shown = [[*one.shown.values()] for one in world.server.allocations]
+        self.assertEqual(shown, [[("203.0.113.9", 50000)], [("203.0.113.10", 50001)]])
+        self.assertEqual({one.relayed[a.Family.IPV4][0] for one in world.server.allocations}, {private[0]})
         self.assertEqual(new.bind(0x4000, ("203.0.113.9", 50000)), 0)
         self.assertEqual(old.bind(0x4000, ("203.0.113.10", 50001)), 0)
         self.assertEqual([call[2] for call in world.plane.calls if call[0] == "bind"],

@@ -21,7 +21,7 @@ BROKEN = {
     "max-lifetime": ["0", "86401"], "channel-lifetime": ["0"], "permission-lifetime": ["0"],
     "allow-loopback-peers": ["maybe"],
     "allowed-peers": ["10.0.0.0/33", "10.0.0.1/8"], "denied-peers": ["10.0.0", "10.0.0.9-10.0.0.1"],
-    "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv6"], "software": ["x" * 128],
+    "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv5"], "software": ["x" * 128],
 }
 
 
@@ -60,7 +60,7 @@ class Keys(SynchronousTestCase):
             "stun-auth": "yes"}, Settings)
         self.assertEqual(settings.rules(), Rules(
             1800, 20, 10, 1, 2, 3, True, "s", rfc5766_channels=True, stun_only=True, legacy_mapped_address=True,
-            keep_family=True, stun_auth=True))
+            default_family=None, stun_auth=True))
 
     def test_every_live_key_exists(self) -> None:
         self.assertLessEqual(LIVE, set(Settings.__dataclass_fields__))
