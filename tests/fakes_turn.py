@@ -14,6 +14,8 @@ from rtcd.doorway.directory import Directory
 from rtcd.ice.credentials import Credentials
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
+from rtcd.rooms.memory import MemoryRooms
+from rtcd.rooms.settings import RoomsSettings
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
     ERROR_CODE,
@@ -135,6 +137,7 @@ class FakeObserver:
         self.failed: list[str] = []
         self.denied: list[tuple[Address, str]] = []
         self.refusals: list[tuple[str, int, str]] = []
+        self.strange: list[tuple[Address, str, bool]] = []
         self.created = 0
         self.refreshed: list[int] = []
         self.ended: list[str] = []
@@ -153,6 +156,9 @@ class FakeObserver:
 
     def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
         self.denied.append((peer, reason))
+
+    def peer_unsignalled(self, allocation: Allocation, peer: Address, reason: str, refused: bool, now: float) -> None:
+        self.strange.append((peer, reason, refused))
 
     def allocation_created(self, allocation: Allocation) -> None:
         self.created += 1
@@ -272,9 +278,11 @@ def code_of(answer: Message) -> int:
 def make_context(reactor: Any, secret: str = SECRET) -> Context:
     """What the TURN service uses of a Context; the rest is not there. ``reloads`` of it is what it asked to be told."""
     reloads: list[Any] = []
+    metrics = Metrics()
     context = SimpleNamespace(
-        reactor=reactor, doorway=SimpleNamespace(directory=Directory()), rooms=None,
-        credentials=Credentials((secret,), 3600), metrics=Metrics(), reloads=reloads,
+        reactor=reactor, doorway=SimpleNamespace(directory=Directory()),
+        rooms=MemoryRooms(reactor, RoomsSettings(), metrics),
+        credentials=Credentials((secret,), 3600), metrics=metrics, reloads=reloads,
         on_reload=lambda section, reload: reloads.append((section, reload)),
     )
     return cast(Context, context)

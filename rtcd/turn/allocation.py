@@ -214,7 +214,7 @@ class Allocations:
         self._table: dict[FiveTuple, Allocation] = {}
         self._deadlines: list[tuple[float, int, Allocation]] = []
         self._order = itertools.count()
-        self._users: Counter[str] = Counter()
+        self._users: dict[str, dict[Allocation, None]] = {}
         self._networks: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -229,7 +229,11 @@ class Allocations:
 
     def of_user(self, user: str) -> int:
         """How many allocations the user has."""
-        return self._users[user]
+        return len(self._users.get(user, ()))
+
+    def by_user(self, user: str) -> tuple[Allocation, ...]:
+        """The allocations of a user."""
+        return tuple(self._users.get(user, ()))
 
     def of_network(self, network: str) -> int:
         """How many allocations the client network has."""
@@ -238,7 +242,7 @@ class Allocations:
     def add(self, allocation: Allocation) -> None:
         """Take it in and charge its user and network."""
         self._table[allocation.five_tuple] = allocation
-        self._users[allocation.user] += 1
+        self._users.setdefault(allocation.user, {})[allocation] = None
         self._networks[allocation.network] += 1
         self._schedule(allocation)
 
@@ -257,7 +261,10 @@ class Allocations:
         if self._table.get(allocation.five_tuple) is not allocation:
             return False
         del self._table[allocation.five_tuple]
-        _give_back(self._users, allocation.user)
+        siblings = self._users[allocation.user]
+        del siblings[allocation]
+        if not siblings:
+            del self._users[allocation.user]
         _give_back(self._networks, allocation.network)
         return True
 

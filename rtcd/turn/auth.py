@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from rtcd.stun.attributes import (
@@ -197,6 +197,8 @@ class Authenticator:
         """Whether what a credential has opened ends with it."""
         self.directory: Directory | None = None
         """Who is asked for users that are neither static nor time-limited."""
+        self.revoked: Container[str] = ()
+        """Users of time-limited names whose credentials are void, though not expired."""
         self._names = names
         self.users = users
 
@@ -262,6 +264,8 @@ class Authenticator:
         user, keys, expires_at = found
         for key in keys:
             if _signed(message, key) and realm == self.realm:
+                if user in self.revoked:
+                    return Refusal(401)  # no name: nobody guessed a password, so nobody is to be punished
                 return Grant(username, user, key, bool(message.integrity_sha256_at), expires_at)
         if not keys:
             _signed(message, _NO_KEY)

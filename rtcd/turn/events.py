@@ -52,6 +52,10 @@ class Events:
         self._allocations = allocations
         self._idle: list[Deferred[None]] = []
         self._lines = Buckets(1.0, 1.0)
+        self._strange_lines = Buckets(1 / 60, 1.0)
+        self._strange = {refused: metrics.counter(
+            "turn", "unsignalled_peers", "Requests for peers that nobody in the client's room signalled.",
+            verdict="refused" if refused else "let-through") for refused in (False, True)}
         self._all_lines = Buckets(MAX_LINES, MAX_LINES, 1)
 
     def relay_drops(self) -> dict[str, Counter]:
@@ -86,6 +90,14 @@ class Events:
         self._denied.value += 1
         self._debug(f"peer_denied {_ALLOCATION} peer={{peer}} reason={{reason}}", **_allocation(allocation),
                     peer=_shown(peer), reason=_word(reason))
+
+    def peer_unsignalled(self, allocation: Allocation, peer: Address, reason: str, refused: bool, now: float) -> None:
+        """A line a minute for each user, and `MAX_LINES` a second in all; the address at the level debug alone."""
+        self._strange[refused].value += 1
+        self._debug("peer {peer} of {user}: {reason}", peer=peer, user=allocation.user, reason=reason)
+        if self._strange_lines.allow(allocation.user, now) and self._all_lines.allow("", now):
+            self._log.info("{what} a peer that nobody signalled: user={user} reason={reason}", user=allocation.user,
+                           what="refused" if refused else "let through", reason=reason.replace(" ", "-"))
 
     def allocation_created(self, allocation: Allocation) -> None:
         self._created.value += 1

@@ -21,6 +21,7 @@ from rtcd.stun.attributes import (
 from rtcd.stun.channeldata import MAX_CHANNEL, MAX_RFC5766_CHANNEL, MIN_CHANNEL
 from rtcd.stun.message import Method
 from rtcd.turn.allocate import granted_lifetime
+from rtcd.turn.bound import may_ask_for
 from rtcd.turn.request import Error, Request
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _peers_are_allowed(server: TurnServer, request: Request, any_port: bool) -> 
         reason = server.policy.refusal(reached, any_port=any_port, own_external=reached != named)
         if reason:
             server.observer.peer_denied(request.allocation, named, reason)
+            return Error(403)
+        if not may_ask_for(server, request.allocation, named, reached, request.now):
             return Error(403)
     return None
 

@@ -114,6 +114,9 @@ class Observer(Protocol):
     def peer_denied(self, allocation: Allocation, peer: Address, reason: str) -> None:
         """A client named a peer that the policy refuses."""
 
+    def peer_unsignalled(self, allocation: Allocation, peer: Address, reason: str, refused: bool, now: float) -> None:
+        """A client named a peer that nobody in its room has signalled; ``refused``: and therefore may not reach."""
+
     def allocation_created(self, allocation: Allocation) -> None:
         """An allocation began."""
 
@@ -121,7 +124,7 @@ class Observer(Protocol):
         """A client wants its allocation for so long from now on."""
 
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
-        """An allocation is gone: ``refreshed to 0``, ``expired``, ``shut down``."""
+        """An allocation is gone: ``refreshed to 0``, ``expired``, ``client left``, ``shut down``."""
 
 
 class AllocateRequest:

@@ -34,6 +34,7 @@ from rtcd.turn import allocate, held
 from rtcd.turn.addresses import RelayAddresses
 from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 from rtcd.turn.auth import Authenticator, Grant, Pending, Refusal
+from rtcd.turn.bound import Bound, may_send_to
 from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.redirect import Alternates
@@ -96,6 +97,8 @@ class TurnServer:
         """Serves RFC 5780 if set."""
         self.alternates = Alternates()
         """Other servers that clients are sent to."""
+        self.bound: Bound | None = None
+        """Ties allocations to clients of rooms if set."""
         self.draining = False
         """Whether no new allocations are made; those that there are go on."""
         self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
@@ -328,6 +331,8 @@ class TurnServer:
             self.observer.dropped("no permission")
         elif self.policy.refusal(reached, own_external=reached != peer):
             self.observer.dropped("denied peer")
+        elif not may_send_to(self, allocation, peer, reached):
+            self.observer.dropped("unsignalled peer")
         else:
             self.plane.send(allocation, reached, data)
 

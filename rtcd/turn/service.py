@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
@@ -24,10 +24,12 @@ from rtcd.doorway.directory import Listener
 from rtcd.machine import own_addresses
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
+from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import Address, family_of
 from rtcd.turn.addresses import Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import Authenticator, Keys
+from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 from rtcd.turn.nonce import Nonces
@@ -67,6 +69,9 @@ class TurnService(Service):
         self._plane: PythonRelayPlane | None = None
         self._server: TurnServer | None = None
         self._users = Users(context.reactor, self._take_users)
+        self._bound = Bound(context.credentials, settings.peer_policy)
+        rooms: Any = context.rooms
+        rooms.watch(self)
         self._announced: list[Listener] = []
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
@@ -139,6 +144,16 @@ class TurnService(Service):
             plane.respond(answer, five_tuple)
         self._set_timer(server)
 
+    def happened(self, room: str, news: News) -> None:
+        """What is new in a room (`rtcd.rooms.room.Watcher`)."""
+        now, bound = self._reactor.seconds(), self._bound
+        if isinstance(news, Came):
+            bound.came(room, news.client, news.address, now)
+        elif isinstance(news, Said):
+            bound.said(room, news.client, news.text, now)
+        elif self._server is not None:
+            client_gone(self._server, bound, room, news.client, now)
+
     def reload(self, old: Settings, new: Settings) -> Iterable[str]:
         """Take over what needs no new socket (rtcd.context.Reload). Raises ConfigError, and then nothing has changed."""
         live = {field.name: getattr(new, field.name) for field in fields(new) if field.name in LIVE}
@@ -151,6 +166,7 @@ class TurnService(Service):
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
             server.authenticator.sha256, server.authenticator.strict_expiry = settings.sha256, settings.strict_expiry
             server.policy = self._policy(server.addresses)
+            self._bound.mode = settings.peer_policy
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
                 server.alternates = settings.alternates()
             if settings.unauth_rate != before.unauth_rate:
@@ -221,6 +237,7 @@ class TurnService(Service):
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                             _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
         server.alternates = settings.alternates()
+        server.bound, authenticator.revoked = self._bound, self._bound.revoked
         return server
 
     def _take_users(self, users: Mapping[str, Keys]) -> None:

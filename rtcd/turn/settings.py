@@ -10,6 +10,7 @@ from rtcd.config import option
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
 from rtcd.turn.addresses import External, canonical_host, parse_external
 from rtcd.turn.auth import Keys, parse_users
+from rtcd.turn.bound import MODES
 from rtcd.turn.listening import parse_endpoint
 from rtcd.turn.peers import parse_ranges
 from rtcd.turn.redirect import Alternates, parse_alternates
@@ -57,6 +58,9 @@ class Settings:
     allow_private_peers: bool = option(False, "Let clients reach private networks (10/8, 172.16/12, 192.168/16, 100.64/10).")
     allowed_peers: tuple[str, ...] = option(
         (), "Peers to allow whatever their class: an address, network/bits or first-last, one a line.")
+    peer_policy: str = option(
+        "open", "For credentials that belong to a client of a room: open judges peers by the lists and classes above alone, "
+        "monitor also counts and logs those that nobody in the room signalled, strict refuses them.", choices=MODES)
     denied_peers: tuple[str, ...] = option((), "Peers to refuse, written likewise; allowed-peers goes first.")
     unauth_rate: float = option(
         20.0, "Answers a second to one IPv4 address or IPv6 /56 that need no password; 0 is no limit.", minimum=0)
@@ -136,7 +140,7 @@ LIVE = frozenset((
     "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
     "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
     "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
-    "alternate_server", "redirect",
+    "alternate_server", "redirect", "peer_policy",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

@@ -43,6 +43,8 @@ CORE = {
         "allocate",
         "allocation",
         "auth",
+        "bound",
+        "candidates",
         "discovery",
         "external",
         "held",
