@@ -24,6 +24,9 @@ READS_PER_ROUND = 64
 MAX_TURN_S = 0.005
 """One turn of the reactor lasts this long and the round that is being served, whatever its packets cost."""
 
+READABLE = select.EPOLLIN
+"""What epoll says of a descriptor at which all is well."""
+
 Read = Callable[[float, int], bool]
 """``read(now, most)`` reads at most so many packets, and tells whether there may be more: False when it found none."""
 
@@ -45,14 +48,18 @@ class Poller:
         self._until = 0.0
         self._reads: dict[int, Read] = {}
         self._own: dict[int, int] = {}
+        self._faults: dict[int, Callable[[], None]] = {}
 
-    def add(self, descriptor: int, read: Read, share: int = 0) -> None:
+    def add(self, descriptor: int, read: Read, share: int = 0, fault: Callable[[], None] | None = None) -> None:
         """Serve this descriptor from now on. Raises OSError, and then does not.
 
         ``share``: packets of its own in every round, however many others are busy; 0 for what they leave one another.
+        ``fault``: called when there is an error at the descriptor; it makes sure that it is gone, else we are woken anew.
         """
-        self._epoll.register(descriptor, select.EPOLLIN)
+        self._epoll.register(descriptor, READABLE)
         self._reads[descriptor] = read
+        if fault is not None:
+            self._faults[descriptor] = fault
         if share:
             self._own[descriptor] = share
 
@@ -64,6 +71,7 @@ class Poller:
         """Serve it no longer; the caller closes it next, by which the epoll forgets it."""
         self._reads.pop(descriptor, None)
         self._own.pop(descriptor, None)
+        self._faults.pop(descriptor, None)
 
     def start(self) -> None:
         """Let the reactor wake us."""
@@ -74,6 +82,7 @@ class Poller:
         self._reactor.removeReader(self)
         self._reads.clear()
         self._own.clear()
+        self._faults.clear()
         self._epoll.close()
 
     def fileno(self) -> int:
@@ -93,7 +102,8 @@ class Poller:
         reads, own = self._reads, self._own
         self._until = self._monotonic() + MAX_TURN_S
         for _ in range(MAX_ROUNDS):
-            ready = [descriptor for descriptor, _event in self._epoll.poll(0, MAX_READY)]
+            ready = [descriptor for descriptor, event in self._epoll.poll(0, MAX_READY)
+                     if event == READABLE or self._readable(descriptor, event)]
             if not ready:
                 return
             more = len(ready) >= MAX_READY
@@ -113,3 +123,14 @@ class Poller:
                     self._log.failure("a datagram could not be handled")
             if not more or self._epoll.closed or self.over():
                 return
+
+    def _readable(self, descriptor: int, event: int) -> bool:
+        """See to the error at a descriptor; whether there is something to read as well."""
+        fault = self._faults.get(descriptor)
+        if fault is None:
+            return True
+        try:
+            fault()
+        except Exception:
+            self._log.failure("an error at a socket could not be handled")
+        return bool(event & READABLE)

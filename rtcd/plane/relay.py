@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import socket
 from collections.abc import Callable, Iterable, Mapping
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from rtcd.bucket import Buckets
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.drops import DROPS, Dropped, SendTo, metered
+from rtcd.plane.errors import MAX_TOLD_RELAYS, TOLD_PER_S, clear, report_errors
 from rtcd.plane.listener import LISTENER_READS, Listener
 from rtcd.plane.poller import Poller
 from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, Way
@@ -51,7 +54,7 @@ class PythonRelayPlane:
         datagrams may come, asked at each permission. ``mobility``: pass up ChannelData of unknown clients."""
         self._poller = poller
         self.over = poller.over
-        self._seconds = clock.seconds
+        self.seconds = clock.seconds
         self._new_ports = ports
         self.peer_ports = peer_ports
         self._ports: dict[str, Ports] = {}
@@ -76,6 +79,9 @@ class PythonRelayPlane:
         self.send_failed = drops["send-failed"]
         self.receive_failed = drops["receive-failed"]
         self._rate = drops["rate"]
+        self.icmp = drops["icmp"]
+        self.told = Buckets(TOLD_PER_S, TOLD_PER_S, MAX_TOLD_RELAYS)
+        """How many ICMP errors each relay's client is told."""
 
     def start(self, receive: Receive) -> None:
         self.receive = receive
@@ -102,7 +108,7 @@ class PythonRelayPlane:
         route = channels.get(channel) if channels is not None else None
         if route is None:
             self.no_channel.value += 1
-        elif self._seconds() >= route.until:
+        elif self.seconds() >= route.until:
             self.no_permission.value += 1
         elif length > len(data) - HEADER_BYTES:
             self.truncated.value += 1
@@ -141,11 +147,12 @@ class PythonRelayPlane:
         port = sock.getsockname()[1]
         try:
             relay = Relay(self, sock, way, allocation)
-            relay.meter(self._seconds, self._rate)
-            self._poller.add(sock.fileno(), relay.reader())
+            relay.meter(self.seconds, self._rate)
+            report_errors(sock)
+            self._poller.add(sock.fileno(), relay.reader(), fault=functools.partial(clear, self, relay))
         except BaseException:
             sock.close()
-            self._ports[host].give_back(port, self._seconds())
+            self._ports[host].give_back(port, self.seconds())
             self.release(allocation.reserves)
             raise
         relays[family] = relay
@@ -158,7 +165,7 @@ class PythonRelayPlane:
         if way is None:
             return
         for relay in self._relays[allocation].values():
-            relay.meter(self._seconds, self._rate)
+            relay.meter(self.seconds, self._rate)
         with contextlib.suppress(OSError):  # one whose client is gone takes them up when it has moved
             self.move(allocation, way.five_tuple)
 
@@ -171,10 +178,10 @@ class PythonRelayPlane:
             self._poller.change(relay.sock.fileno(), relay.reader())
 
     def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
-        self._relays[allocation][family_of(peer_host)].permit(peer_host, expires_at, named, self._seconds())
+        self._relays[allocation][family_of(peer_host)].permit(peer_host, expires_at, named, self.seconds())
 
     def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
-        self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self._seconds())
+        self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self.seconds())
 
     def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
         self._relays[allocation][family_of(peer[0])].send(peer, data, dont_fragment)
@@ -190,7 +197,7 @@ class PythonRelayPlane:
             self._poller.remove(relay.sock.fileno())
             host, port = relay.address
             closed.append(relay.close())
-            self._ports[host].give_back(port, self._seconds())
+            self._ports[host].give_back(port, self.seconds())
         if not relays:
             self._relays.pop(allocation, None)
             self._drop_way(allocation)
@@ -201,7 +208,7 @@ class PythonRelayPlane:
         if sock is not None:
             host, port = sock.getsockname()[:2]
             sock.close()
-            self._ports[host].give_back(port, self._seconds())
+            self._ports[host].give_back(port, self.seconds())
 
     def stop(self) -> None:
         for token in list(self._held):
@@ -230,7 +237,7 @@ class PythonRelayPlane:
                 raise OSError(errno.ENOTCONN, "the client is gone")
             sendto, address = listener.sendto, socket_address(five_tuple.client)
         if allocation.downward:
-            sendto = metered(sendto, lambda: allocation.downward, self._seconds, self._rate)
+            sendto = metered(sendto, lambda: allocation.downward, self.seconds, self._rate)
         return Way(five_tuple, sendto, address, channels, padded=five_tuple.transport in ("tcp", "tls"))
 
     def _take_way(self, allocation: Allocation, way: Way) -> None:
@@ -276,7 +283,7 @@ class PythonRelayPlane:
         ports = self._ports.get(host)
         if ports is None:
             ports = self._ports[host] = self._new_ports()
-        now = self._seconds()
+        now = self.seconds()
         for _ in range(MAX_PORT_TRIES):
             port = ports.take(now, even)
             if port is None:

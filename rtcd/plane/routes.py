@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtcd.metrics import Counter
-from rtcd.plane.drops import SendTo, metered
+from rtcd.plane.drops import Dropped, SendTo, metered
+from rtcd.plane.errors import clear, drain
 from rtcd.plane.poller import Read
 from rtcd.plane.sockets import IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT, SocketAddress, socket_address
 from rtcd.stun.attributes import COOKIE, DATA, XOR_PEER_ADDRESS, Address
@@ -122,7 +123,8 @@ class Relay:
                 except BlockingIOError:
                     return False
                 except OSError:
-                    plane.receive_failed.value += 1
+                    if not drain(plane, self):
+                        plane.receive_failed.value += 1
                     continue
                 route = find(source)
                 if route is not None and now < route.until:
@@ -229,15 +231,27 @@ class Relay:
                 self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
             self.sendto(data, address)
         except OSError as error:
-            if not self.went_out(error, data, address):
+            if not self.went_out(error, data, address, whole):
                 return
         finally:
             if whole:
                 self.sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
         self._count(sent_packets=1, sent_bytes=len(data))
 
-    def went_out(self, error: OSError, data: bytes | memoryview, address: SocketAddress) -> bool:
-        """Sending to a peer failed. Whether it went out after all; if not, the drop is counted."""
+    def went_out(
+        self, error: OSError, data: bytes | memoryview, address: SocketAddress, dont_fragment: bool = False
+    ) -> bool:
+        """Sending to a peer failed, perhaps for an error about another packet, so try once more. False if that failed
+        too, which is counted then."""
+        if not isinstance(error, (Dropped, BlockingIOError)):
+            clear(self._plane, self)
+            try:
+                self.sock.sendto(data, address)
+            except OSError as again:
+                drain(self._plane, self, address if dont_fragment else ())
+                error = again
+            else:
+                return True
         self._plane.lost(error)
         return False
 

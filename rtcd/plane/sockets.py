@@ -65,7 +65,7 @@ def ask(sock: socket.socket, level: int, option: int, value: int) -> bool:
     try:
         sock.setsockopt(level, option, value)
     except OSError as error:
-        _log.debug("socket option {level}/{option} is not to be had: {reason}", level=level, option=option,
+        _log.debug("socket option {option} of level {of} is not to be had: {reason}", option=option, of=level,
                    reason=error.strerror)
         return False
     return True

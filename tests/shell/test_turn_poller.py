@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -83,6 +84,53 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual(self.got["relay"], READS_PER_ROUND)
         self.assertTrue(self.poller.over())
+
+    def _broken(self) -> int:
+        """A descriptor with an error and nothing to read."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        self.addCleanup(os.close, writing)
+        return writing
+
+    def test_an_error_is_seen_to_by_who_asked_and_is_nothing_to_read(self) -> None:
+        seen: list[str] = []
+
+        def read(now: float, most: int) -> bool:
+            seen.append("read")
+            return False
+
+        self.poller.add(self._broken(), read, fault=lambda: seen.append("fault"))
+        self._busy("relay", 3)
+        self.poller.doRead()
+        self.assertEqual((seen[0], set(seen), self.got["relay"]), ("fault", {"fault"}, 3))
+
+    def test_an_error_of_who_did_not_ask_shows_when_it_is_read(self) -> None:
+        seen: list[str] = []
+
+        def read(now: float, most: int) -> bool:
+            seen.append("read")
+            return False
+
+        self.poller.add(self._broken(), read)
+        self.poller.doRead()
+        self.assertEqual(seen, ["read"])
+
+    def test_what_goes_wrong_with_an_error_does_not_hold_up_others(self) -> None:
+        def fail() -> None:
+            raise RuntimeError("ours")
+
+        self.poller.add(self._broken(), lambda now, most: False, fault=fail)
+        self._busy("relay", 1)
+        self.poller.doRead()
+        self.assertEqual((self.got["relay"], len(self.flushLoggedErrors(RuntimeError))), (1, 1))
+
+    def test_a_read_can_be_changed(self) -> None:
+        sock = self._socket()
+        self.poller.add(sock.fileno(), self._read("before", sock))
+        self.poller.change(sock.fileno(), self._read("after", sock))
+        self.sender.sendto(b"x", sock.getsockname())
+        self.poller.doRead()
+        self.assertEqual(self.got, {"after": 1})
 
     def test_when_all_is_read_nobody_asks_again(self) -> None:
         """A system call saved for each wake-up."""

@@ -370,7 +370,7 @@ class Passing(PlaneTestCase):
         self.plane._new_ports = lambda: Ports(range(port + 1, port + 3), secrets.randbelow)
         open_before = len(os.listdir("/proc/self/fd"))
 
-        def refuse(*args: object) -> None:
+        def refuse(*args: object, **options: object) -> None:
             raise OSError(errno.ENOSPC, "no more watches")
 
         fault = self.patch(self.poller, "add", refuse)
