@@ -149,7 +149,7 @@ def relays_open(server: TurnServer, request: AllocateRequest) -> Error | None:
     grant, transaction_id = request.grant, request.message.transaction_id
     allocation = Allocation(request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id,
                             request.even_port)
-    allocation.credential_expires_at = grant.expires_at
+    allocation.credential_expires_at, allocation.static = grant.expires_at, grant.static
     allocation.claims = request.claims
     allocation.reserves = server.token() if request.reserves else b""
     server.reservations.remove(request.claims)  # a token is good once, whatever comes of it

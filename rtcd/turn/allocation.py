@@ -80,7 +80,7 @@ class Allocation:
 
     __slots__ = ("answer", "channels", "claims", "credential_expires_at", "downward", "ends", "even_port", "expires_at",
                  "five_tuple", "key", "network", "next_end", "peers", "permissions", "relayed", "reserves", "shown",
-                 "traffic", "transaction_id", "transport", "upward", "user", "username")
+                 "static", "traffic", "transaction_id", "transport", "upward", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -91,7 +91,9 @@ class Allocation:
         self.user = user
         """Whom quotas charge: the name, without the time in front of a time-limited one."""
         self.key = key
-        """The key of the credential that made it; it goes on working when the credential does not."""
+        """The key of the credential that made it; it goes on working when a credential of elsewhere does not."""
+        self.static = False
+        """Whether a static user made it: then only a key counts that the user has now."""
         self.credential_expires_at = math.inf
         """When that credential ends."""
         self.network = network

@@ -82,6 +82,8 @@ class Grant(NamedTuple):
     """Which kind of integrity the request had, so the answer has."""
     expires_at: float = math.inf
     """When the credential ends."""
+    static: bool = False
+    """Whether it is one of `Authenticator.users`."""
 
 
 class Refusal(NamedTuple):
@@ -230,7 +232,8 @@ class Authenticator:
         self, message: Message, five_tuple: FiveTuple, now: float, known: Allocation | None
     ) -> Grant | Refusal | Pending:
         """Who sent this request. ``known`` is the allocation on its five-tuple: its own key goes on being right,
-        even when the credential has expired since, unless `strict_expiry`. Raises Malformed for a broken name, realm or
+        even when the credential has expired since, unless `strict_expiry`; but a static user who has been removed, or has
+        another password now, is refused, so that what he has open ends. Raises Malformed for a broken name, realm or
         algorithm of a signed request; a broken nonce is merely not ours, and the answer brings a good one."""
         if not message.integrity_at and not message.integrity_sha256_at:
             return Refusal(401)
@@ -256,7 +259,8 @@ class Authenticator:
         if known is not None and self._is_owner(message, known, (username, canonical), algorithm, realm, now):
             return Grant(known.username, known.user, known.key, bool(message.integrity_sha256_at),
                          known.credential_expires_at)
-        if canonical in self.users:
+        static = canonical in self.users
+        if static:
             username = canonical
         found = self._look_up(username, algorithm, now, ask=realm == self.realm)
         if found is None:
@@ -266,7 +270,7 @@ class Authenticator:
             if _signed(message, key) and realm == self.realm:
                 if user in self.revoked:
                     return Refusal(401)  # no name: nobody guessed a password, so nobody is to be punished
-                return Grant(username, user, key, bool(message.integrity_sha256_at), expires_at)
+                return Grant(username, user, key, bool(message.integrity_sha256_at), expires_at, static)
         if not keys:
             _signed(message, _NO_KEY)
         return Refusal(401, username)
@@ -291,9 +295,9 @@ class Authenticator:
     def _is_owner(
         self, message: Message, known: Allocation, names: tuple[str, str], algorithm: int, realm: str, now: float
     ) -> bool:
-        """Whether the request has the very credential that made the allocation."""
+        """Whether the request has the very credential that made the allocation, and that is enough."""
         return (
-            known.username in names and realm == self.realm
+            not known.static and known.username in names and realm == self.realm
             and (len(known.key) > MD5_BYTES) == (algorithm == PasswordAlgorithm.SHA256)
             and not (self.strict_expiry and now >= known.credential_expires_at)
             and _signed(message, known.key)

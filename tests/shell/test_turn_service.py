@@ -333,13 +333,14 @@ class Reloading(ServiceTestCase):
     def test_users_quotas_and_peers_change_at_once_and_allocations_live_on(self) -> None:
         service = self.start()
         self.request(Method.ALLOCATE, UDP)
-        taken = self._reload(service, user=("w:x",), user_quota=1, allowed_peers=("127.0.0.0/8",), stale_nonce=60,
+        taken = self._reload(service, user=("u:p", "w:x"), user_quota=1, allowed_peers=("127.0.0.0/8",), stale_nonce=60,
                              unauth_rate=50.0, realm="other", max_lifetime=700)
         self.assertEqual(taken, {"user", "user-quota", "allowed-peers", "stale-nonce", "unauth-rate", "max-lifetime"})
         self.assertEqual(code_of(self.request(Method.REFRESH)), 0)
         self.assertEqual(self.request(Method.REFRESH, LIFETIME.encode(3600)).get(LIFETIME), 700)
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 437)
         self.request(Method.REFRESH, LIFETIME.encode(0))
+        self._reload(service, user=("w:x",))
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP)), 401)
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 0)
 

@@ -231,8 +231,28 @@ class Challenges(SynchronousTestCase):
         self.client.allocate()
         self.client.username = "cafe\u0301"
         self.assertEqual((self.client.refresh(600), self.client.permit(PEER)), (0, 0))
-        self.world.authenticator.users = {}
-        self.assertEqual(self.client.refresh(600), 0)
+
+    def test_a_user_who_is_removed_keeps_nothing_up(self) -> None:
+        """Nor does who knows the old password; others go on. Nothing is cut off: it ends when its time is over."""
+        other = self.world.client(2)
+        other.username, other.password = "v", "q"
+        self.client.allocate()
+        other.allocate()
+        for users, code in (({"v:q"}, 401), ({"v:q", "u:new"}, 401), ({"v:q", "u:p"}, 0), ({"v:q"}, 401)):
+            self.world.authenticator.users = parse_users(users, REALM_NAME)
+            self.assertEqual((self.client.refresh(600), self.client.permit(PEER), other.refresh(3600)), (code, code, 0))
+        self.assertEqual(self.client.refresh(0), 401)
+        self.assertEqual(len(self.world.server.allocations), 2)
+        self.world.now += 600
+        self.world.server.expire(self.world.now)
+        self.assertEqual([one.username for one in self.world.server.allocations], ["v"])
+
+    def test_a_new_password_takes_an_allocation_over(self) -> None:
+        """It is still the same user's."""
+        self.client.allocate()
+        self.world.authenticator.users = parse_users(["u:new"], REALM_NAME)
+        self.client.password = "new"
+        self.assertEqual((self.client.refresh(600), self.client.permit(PEER)), (0, 0))
 
     def test_time_limited_names_of_one_user_share_its_quota_however_they_are_spelled(self) -> None:
         """Their HMAC is over the text as it came."""

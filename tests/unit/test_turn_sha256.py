@@ -221,10 +221,17 @@ class Hashes(Sha256TestCase):
         self.assertEqual([(one.username, one.user) for one in self.world.server.allocations], [("u", "u")])
         self.assertEqual(self.code(self.hashed, key=self.client.key(), method=Method.REFRESH), 0)
 
-    def test_a_user_who_is_gone_keeps_his_allocation_by_hash_too(self) -> None:
+    def test_the_owner_of_an_allocation_is_known_by_hash_whoever_he_is(self) -> None:
+        credential = self.world.credentials.issue("w", self.world.now)
+        key = long_term_key(credential.username, REALM_NAME, credential.password, SHA256)
+        self.assertEqual(self.code(USERNAME.encode(credential.username), CHOICE, LIST, key=key), 0)
+        hashed = USERHASH.encode(userhash(credential.username, REALM_NAME))
+        self.assertEqual(self.code(hashed, CHOICE, LIST, key=key, method=Method.REFRESH), 0)
+
+    def test_a_user_who_is_gone_keeps_nothing_up_by_hash_either(self) -> None:
         self.assertEqual(self.code(self.hashed, CHOICE, LIST), 0)
         self.world.authenticator.users = parse_users(["v:q"], REALM_NAME)
-        self.assertEqual(self.code(self.hashed, CHOICE, LIST, method=Method.REFRESH), 0)
+        self.assertEqual(self.code(self.hashed, CHOICE, LIST, method=Method.REFRESH), 401)
         self.client = self.world.client(2)
         self.assertEqual(self.code(self.hashed, CHOICE, LIST), 401)
 
