@@ -21,7 +21,7 @@ from rtcd.turn.users import MAX_FILE_BYTES, decode, parse
 POLL_S = 5.0
 """How often the file is looked at."""
 
-Look = tuple[int, int, int, int]
+Look = tuple[int, ...]
 
 
 class Users:
@@ -93,13 +93,13 @@ class Users:
 
 
 def look(path: str) -> Look | None:
-    """What tells one state of a file from another; None if there is none. The change time is part of it, since a file
-    that could not be read may be made readable."""
+    """What tells one state of a file from another; None if there is none. Mode and change time are part of it,
+    since a file that could not be read may be made readable."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size, status.st_mode
 
 
 def read(path: str) -> bytes:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from rtcd.cli.main import main
 from rtcd.config import ConfigError, parse
 from rtcd.stun.message import Method
 from rtcd.turn import userfile, users
 from rtcd.turn.service import Settings, TurnService
 from rtcd.turn.userfile import POLL_S, look, read
-from tests.fakes_turn import code_of
+from tests.fakes_turn import UDP, code_of
 from tests.shell.test_turn_service import LOOPBACK, RANGE, ServiceTestCase
 
 
@@ -98,6 +101,17 @@ class Watching(FileTestCase):
         self.look_again()
         self.assertEqual((self.served("bob", "y"), self.served("ann", "x"), self.served("u", "p")), (True, False, True))
         self.assertEqual([one["count"] for one in events if "count" in one], [2])
+
+    def test_whom_the_command_adds_is_served_and_whom_it_removes_is_not(self) -> None:
+        self.patch(sys, "stdout", io.StringIO())
+        main(["user", "add", "bob", "-p", "y", "--realm", "rtcd", "--file", str(self.path)])
+        self.look_again()
+        self.assertEqual((self.served("bob", "y"), self.served("ann", "x")), (True, True))
+        self.request(Method.ALLOCATE, UDP, user="bob", password="y")
+        main(["user", "remove", "bob", "--file", str(self.path)])
+        self.look_again()
+        self.assertEqual((self.served("bob", "y"), self.served("ann", "x")), (False, False))
+        self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="ann", password="x")), 437)
 
     def test_a_file_that_stays_is_not_read_again(self) -> None:
         self.patch(userfile, "read", lambda path: self.fail("read"))
