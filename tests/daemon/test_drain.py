@@ -143,7 +143,8 @@ class DrainTests(TreeTestCase):
 class TurnClient:
     """An allocation of user u on blocking sockets."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, password: str = "p") -> None:
+        self._key = long_term_key("u", "rtcd", password)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(DEADLINE_S)
         self.socket.connect(("127.0.0.1", port))
@@ -155,7 +156,7 @@ class TurnClient:
         self._nonce = answer.get(NONCE) or self._nonce
         data = encode(method, Class.REQUEST, os.urandom(12), [
             *attributes, USERNAME.encode("u"), REALM.encode("rtcd"), NONCE.encode(self._nonce)])
-        error = self._answer(sign(data, long_term_key("u", "rtcd", "p"))).get(ERROR_CODE)
+        error = self._answer(sign(data, self._key)).get(ERROR_CODE)
         return error[0] if error is not None else 0
 
     def _answer(self, data: bytes) -> Message:

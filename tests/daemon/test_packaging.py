@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 from unittest import SkipTest
@@ -18,7 +19,8 @@ from tests.daemon.process import ROOT, TWISTD, WEB, DaemonTestCase, environment
 BUILD_S = 300.0
 """How long pip may take; it downloads setuptools."""
 
-BUILT = ("rtcd", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+BUILT = ("rtcd", "twisted", "etc", "systemd", "docs", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md",
+         "CHANGELOG.md", "LICENSE")
 
 
 class PackagingTests(DaemonTestCase):
@@ -93,6 +95,21 @@ class PackagingTests(DaemonTestCase):
         python = self.venv()
         self.pip(python, "install", "--no-deps", str(wheel))
         self.starts(python)
+
+    def test_the_source_archive_has_what_an_operator_installs(self) -> None:
+        """The ini, the units, the files for fail2ban and the documents, which are in no wheel."""
+        folder, python = self.copy(), self.venv()
+        self.pip(python, "install", "setuptools")
+        done = subprocess.run([python, "-c", "import setuptools; setuptools.setup()", "-q", "sdist"], cwd=folder,
+                              capture_output=True, text=True, timeout=BUILD_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        archive, = (folder / "dist").glob("*.tar.gz")
+        with tarfile.open(archive) as tar:
+            names = {one.name.partition("/")[2] for one in tar.getmembers() if one.isfile()}
+        shipped = {str(one.relative_to(folder)) for top in ("etc", "systemd") for one in (folder / top).rglob("*")
+                   if one.is_file()}
+        self.assertEqual(shipped - names, set())
+        self.assertTrue({"etc/fail2ban/filter.d/rtcd.conf", "docs/operating.md", "rtcd/tap.py"} <= names)
 
     def test_an_editable_install_is_found_from_any_folder(self) -> None:
         """Twisted looks for plugins in real folders only."""
