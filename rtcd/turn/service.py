@@ -34,6 +34,7 @@ from rtcd.turn.events import Events
 from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.peers import PeerPolicy, parse_ranges
+from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.reservation import TOKEN_BYTES
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
@@ -72,6 +73,7 @@ class TurnService(Service):
         self._bound = Bound(context.credentials, settings.peer_policy)
         rooms: Any = context.rooms
         rooms.watch(self)
+        self._remote: RemoteUsers | None = None
         self._announced: list[Listener] = []
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
@@ -116,6 +118,8 @@ class TurnService(Service):
         """End every allocation and close every socket."""
         super().stopService()
         self._users.stop()
+        if self._remote is not None:
+            self._remote.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -165,6 +169,8 @@ class TurnService(Service):
             server.rules = settings.rules()
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
             server.authenticator.sha256, server.authenticator.strict_expiry = settings.sha256, settings.strict_expiry
+            if (settings.auth_url, settings.auth_url_token) != (before.auth_url, before.auth_url_token):
+                server.authenticator.directory = self._ask_at(settings)
             server.policy = self._policy(server.addresses)
             self._bound.mode = settings.peer_policy
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
@@ -234,6 +240,7 @@ class TurnService(Service):
             settings.realm, self._users.load(settings), self._context.credentials,
             Nonces(key, settings.stale_nonce, cookie=settings.sha256))
         authenticator.strict_expiry = settings.strict_expiry
+        authenticator.directory = self._ask_at(settings)
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                             _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
         server.alternates = settings.alternates()
@@ -243,6 +250,15 @@ class TurnService(Service):
     def _take_users(self, users: Mapping[str, Keys]) -> None:
         if self._server is not None:
             self._server.authenticator.users = users
+
+    def _ask_at(self, settings: Settings) -> RemoteUsers | None:
+        """Who is asked for users from now on; nobody is without a URL."""
+        if self._remote is not None:
+            self._remote.stop()
+        self._remote = RemoteUsers(
+            self._reactor, self._reactor, settings.auth_url, settings.auth_url_token, settings.realm, self.receive,
+            self._context.metrics) if settings.auth_url else None
+        return self._remote
 
     def _policy(self, addresses: RelayAddresses) -> PeerPolicy:
         settings = self._settings

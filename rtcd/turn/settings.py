@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +13,7 @@ from rtcd.turn.addresses import External, canonical_host, parse_external
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.bound import MODES
 from rtcd.turn.listening import parse_endpoint
+from rtcd.turn.lookup import check_url
 from rtcd.turn.peers import parse_ranges
 from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
@@ -43,6 +45,9 @@ class Settings:
         False, "Let clients use passwords by SHA-256 (RFC 8489); a user with an MD5 key (32 digits) needs one for SHA-256"
         " (64 digits) too, behind a comma.")
     strict_expiry: bool = option(False, "End allocations when the time-limited name that opened them expires.")
+    auth_url: str = option(
+        "", "URL that is asked for users who are neither here nor time-limited, by POST of a name and realm as JSON.")
+    auth_url_token: str = option("", "If set, it is asked with this in Authorization: Bearer.", secret=True)
     stun_auth: bool = option(False, "Answer Binding requests of users only; browsers then cannot use this server for STUN.")
     stale_nonce: int = option(600, "Seconds that a nonce is good for.", minimum=1, maximum=3600)
     nonce_secret: str = option("", "What nonces are made with; set it where several daemons share an address.", secret=True)
@@ -97,6 +102,12 @@ class Settings:
         _checked("relay-ip", self.relay_hosts)
         _checked("external-ip", self.external)
         _checked("user", self.users)
+        if self.auth_url:
+            _checked("auth-url", lambda: check_url(self.auth_url))
+        elif self.auth_url_token:
+            raise ValueError("auth-url-token: nobody is asked with it; set auth-url as well")
+        if not re.fullmatch(r"[!-~]*", self.auth_url_token):
+            raise ValueError("auth-url-token: takes printable ASCII characters and no blank")
         _checked("allowed-peers", lambda: parse_ranges(self.allowed_peers))
         _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
 
@@ -136,11 +147,11 @@ class Settings:
 
 
 LIVE = frozenset((
-    "user", "users_file", "sha256", "strict_expiry", "stun_auth",
-    "stale_nonce", "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
-    "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers",
-    "denied_peers", "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address",
-    "alternate_server", "redirect", "peer_policy",
+    "user", "users_file", "sha256", "strict_expiry", "auth_url", "auth_url_token", "stun_auth", "stale_nonce",
+    "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
+    "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers", "denied_peers",
+    "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address", "alternate_server",
+    "redirect", "peer_policy",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

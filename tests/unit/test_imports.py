@@ -26,7 +26,7 @@ SHELL = {
     "plane": {"drops", "errors", "listener", "poller", "relay", "routes", "sockets"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
-    "turn": {"events", "listeners", "service", "userfile"},
+    "turn": {"events", "listeners", "remote", "service", "userfile"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
@@ -50,6 +50,7 @@ CORE = {
         "held",
         "icmp",
         "listening",
+        "lookup",
         "meter",
         "nonce",
         "peers",
@@ -68,7 +69,7 @@ OUTSIDE = ("twisted", "zope", "autobahn", "OpenSSL", "cryptography", "socket", "
            "threading", "subprocess", "time", "logging", "random", "secrets", "os", "signal", "ifaddr", "segno")
 """What no core module imports."""
 
-LIBRARY = {"signaling.messages": {"msgspec"}}
+LIBRARY = {"signaling.messages": {"msgspec"}, "turn.lookup": {"msgspec"}}
 """Cores that are allowed a library of rules."""
 
 CORE_FRIENDS = {

@@ -1,0 +1,202 @@
+"""`RemoteUsers`: asks the operator's own HTTP service for users that the ini does not have.
+
+Which users are asked for, what is remembered and who waits is rtcd.turn.lookup; who asks for it is rtcd.turn.auth.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IConsumer, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from zope.interface import implementer
+
+from rtcd import __version__
+from rtcd.bucket import Buckets
+from rtcd.metrics import Metrics
+from rtcd.turn.allocation import FiveTuple
+from rtcd.turn.auth import Found
+from rtcd.turn.lookup import Lookups, parse_answer
+
+LOOKUP_S = 3.0
+"""How long a look-up may take, from the connection to the last byte."""
+MAX_ANSWER_BYTES = 4096
+"""More than this is no answer about one user."""
+
+RESULTS = ("found", "unknown", "fault", "late")
+"""The labels of the counter."""
+
+
+class RemoteUsers:
+    """The Directory of rtcd.turn.auth. Neither method ever raises."""
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, clock: IReactorTime, url: str, token: str, realm: str,
+        receive: Callable[[bytes, FiveTuple], None], metrics: Metrics,
+    ) -> None:
+        """``receive`` takes a request that has waited, as if it had just come."""
+        self._reactor = reactor
+        self._clock = clock
+        self._url = url.encode("ascii")
+        self._realm = realm
+        self._receive = receive
+        self._headers = Headers({
+            "Content-Type": ["application/json"], "Accept": ["application/json"], "User-Agent": [f"rtcd/{__version__}"]})
+        if token:
+            self._headers.setRawHeaders("Authorization", [f"Bearer {token}"])
+        self._counted = {result: metrics.counter("turn", "user_lookups", "Users asked for at auth-url.", result=result)
+                         for result in RESULTS}
+        self._lookups = Lookups(self._counted["late"])
+        self._running: set[Deferred[None]] = set()
+        self._policy = BrowserLikePolicyForHTTPS()
+        self._lines = Buckets(1.0, 1.0, 1)
+        self._stopped = False
+
+    def find(self, username: str, now: float) -> Found | None:
+        """What is known of a user by now; None if it has to be asked for."""
+        return self._lookups.find(username, now)
+
+    def wait(self, username: str, data: bytes, five_tuple: FiveTuple, now: float) -> bool:
+        """Ask, and receive this request again when the answer is there. False if too many wait already."""
+        if self._stopped or not self._lookups.wait(username, data, five_tuple, now):
+            return False
+        self._begin()
+        return True
+
+    def stop(self) -> None:
+        """Ask no more, close every connection, and forget who waits."""
+        self._stopped = True
+        for one in list(self._running):
+            one.cancel()
+
+    def _begin(self) -> None:
+        while not self._stopped and (username := self._lookups.next(self._clock.seconds())) is not None:
+            running = Deferred.fromCoroutine(self._run(username))
+            self._running.add(running)
+            running.addErrback(lambda failure: self._log.failure("a look-up failed", failure=failure))
+            running.addBoth(self._ended, running)
+
+    def _ended(self, _result: object, running: Deferred[None]) -> None:
+        self._running.discard(running)
+        self._begin()
+
+    async def _run(self, username: str) -> None:
+        found: Found | None = None
+        try:
+            found = await Deferred.fromCoroutine(self._ask(username)).addTimeout(LOOKUP_S, self._clock)
+            result = "found" if any(found.keys) else "unknown"
+        except Exception as error:  # whatever is wrong over there, here it is one thing
+            result = "fault"
+            if not self._stopped and self._lines.allow("", self._clock.seconds()):
+                reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+                self._log.debug("auth-url gave no good answer: {reason}", reason=reason)
+        if self._stopped:
+            return
+        self._counted[result].value += 1
+        for data, five_tuple in self._lookups.done(username, found, self._clock.seconds()):
+            self._receive(data, five_tuple)
+
+    async def _ask(self, username: str) -> Found:
+        """One request on a connection of its own. Raises ValueError for a bad answer, and what networks raise."""
+        connection = _Connection(self._reactor, self._policy)
+        agent = Agent.usingEndpointFactory(self._reactor, connection)
+        question = json.dumps({"username": username, "realm": self._realm}).encode()
+        try:
+            response = await agent.request(b"POST", self._url, self._headers, _Bytes(question))
+            body = _Body()
+            response.deliverBody(body)
+            answer = await body.done
+            return parse_answer(response.code, answer, username, self._realm, self._clock.seconds())
+        finally:
+            connection.close()
+
+
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class _Connection:
+    """The one connection of a look-up, which can be closed at any moment; an Agent alone would let a peer that goes on
+    sending keep it open."""
+
+    def __init__(self, reactor: Any, policy: BrowserLikePolicyForHTTPS) -> None:
+        self._reactor = reactor
+        self._policy = policy
+        self._endpoint: Any = None
+        self._protocol: Any = None
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=LOOKUP_S)
+        secure = uri.scheme == b"https"
+        self._endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint) if secure else endpoint
+        return self
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallback(self._connected)
+
+    def _connected(self, protocol: Any) -> Any:
+        self._protocol = protocol
+        return protocol
+
+    def close(self) -> None:
+        """At once; once is enough."""
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abortConnection()
+
+
+@implementer(IBodyProducer)
+class _Bytes:
+    """A request's body that is there already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.length = len(data)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._data)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """It is sent already."""
+
+    def resumeProducing(self) -> None:
+        """Likewise."""
+
+    def stopProducing(self) -> None:
+        """Likewise."""
+
+
+class _Body(Protocol):
+    """Collects a response of at most `MAX_ANSWER_BYTES`; `done` fires with it, or with ValueError."""
+
+    def __init__(self) -> None:
+        self.done: Deferred[bytes] = Deferred()
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= MAX_ANSWER_BYTES:
+            self._parts.append(data)
+        elif not self.done.called:
+            self._parts.clear()
+            self.done.errback(ValueError(f"an answer of more than {MAX_ANSWER_BYTES} bytes"))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.done.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback(b"".join(self._parts))
+        else:
+            self.done.errback(ValueError("an answer that ends early"))
