@@ -56,9 +56,11 @@ STATS = """async () => {
 class PageTestCase(DaemonTestCase):
     """A daemon and a browser; every page's console errors fail the test."""
 
+    ini = INI
+
     def setUp(self) -> None:
         chromium = require_program("chromium")
-        self.daemon: Running = self.run_daemon(INI).started()
+        self.daemon: Running = self.run_daemon(self.ini).started()
         self.origin = f"https://127.0.0.1:{self.daemon.port()}"
         self._playwright = sync_playwright().start()
         self.addCleanup(self._playwright.stop)
