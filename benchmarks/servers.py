@@ -61,7 +61,8 @@ TURN = """
 [daemon]
 state-directory = state
 [turn]
-listen = udp:{port}:interface={host}
+listen = {host}
+port = {port}
 min-port = 10240
 max-port = 65535
 realm = bench

@@ -65,7 +65,7 @@ join-rate = 0
 [signaling]
 [ice]
 [turn]
-listen = udp:3478:interface={RTCD}
+listen = {RTCD}
 unauth-rate = 0
 """
 

@@ -79,6 +79,7 @@ class PythonRelayPlane:
         self.send_failed = drops["send-failed"]
         self.receive_failed = drops["receive-failed"]
         self._rate = drops["rate"]
+        self._slow_client = drops["slow-client"]
         self.icmp = drops["icmp"]
         self.told = Buckets(TOLD_PER_S, TOLD_PER_S, MAX_TOLD_RELAYS)
         """How many ICMP errors each relay's client is told."""
@@ -230,7 +231,7 @@ class PythonRelayPlane:
         path = self._paths.get(five_tuple)
         address: SocketAddress = ()
         if path is not None:
-            sendto = _through(path)
+            sendto = _through(path, self._slow_client)
         else:
             listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
             if listener is None:
@@ -307,12 +308,12 @@ class PythonRelayPlane:
         raise OSError(errno.EADDRINUSE, "no relay port is free")
 
 
-def _through(path: IClientPath) -> SendTo:
-    """As a socket's ``sendto``."""
+def _through(path: IClientPath, slow: Counter) -> SendTo:
+    """As a socket's ``sendto``. ``slow``: counts what the path drops."""
 
     def sendto(frame: bytes | memoryview, address: SocketAddress) -> None:
         if not path.deliver(frame):
-            raise BlockingIOError
+            raise Dropped(slow)
 
     return sendto
 

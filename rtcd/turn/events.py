@@ -51,6 +51,8 @@ class Events:
         metrics.gauge("turn", "allocations_open", "Allocations there are now.", allocations)
         self._allocations = allocations
         self._idle: list[Deferred[None]] = []
+        self.allocation_changed: Callable[[FiveTuple], object] = lambda five_tuple: None
+        """Called when the allocation of a five-tuple came or went."""
         self._lines = Buckets(1.0, 1.0)
         self._strange_lines = Buckets(1 / 60, 1.0)
         self._strange = {refused: metrics.counter(
@@ -101,6 +103,7 @@ class Events:
 
     def allocation_created(self, allocation: Allocation) -> None:
         self._created.value += 1
+        self.allocation_changed(allocation.five_tuple)
         self._debug(f"allocation_created {_ALLOCATION}", **_allocation(allocation))
 
     def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
@@ -110,6 +113,7 @@ class Events:
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         for counter, amount in zip(self._traffic, traffic, strict=True):
             counter.value += amount
+        self.allocation_changed(allocation.five_tuple)
         self._debug(
             f"allocation_ended {_ALLOCATION} reason={{reason}} {_TRAFFIC}", **_allocation(allocation), reason=_word(reason),
             **traffic._asdict())

@@ -1,59 +1,68 @@
-"""Where UDP listens: the strings of ``[turn] listen`` parsed, and turned into one address a socket.
+"""Where the server listens: the lines of ``[turn] listen`` parsed, and turned into a plan of one socket a line.
 
-Never a wildcard socket: on a machine with several addresses its answers could leave from another one than was asked.
+Never a wildcard socket: on a machine with several addresses a UDP answer could leave from another one than was asked.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rtcd.stun.attributes import Address
+from rtcd.turn.allocation import Transport
 
 FIRST_DESCRIPTOR = 3
 """systemd hands descriptors over from this number on (sd_listen_fds(3))."""
 
-_COLON = re.compile(r"(?<!\\):")
+_WILDCARDS = {"0.0.0.0": 4, "::": 6}
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What one string says: a port on one address, a wildcard, or (empty host) every address; or inherited sockets."""
+class Place:
+    """What one line names: an address, all of a family (``0.0.0.0``, ``::``), or inherited sockets by name."""
 
-    port: int = 0
     host: str = ""
     name: str = ""
-    """Of inherited sockets; then the others mean nothing."""
-
-    def addresses(self, own: Iterable[str]) -> list[Address]:
-        """One address for each socket to open; ``own`` are those of this machine, link-local ones left out."""
-        if self.host not in ("", "0.0.0.0", "::"):
-            return [(self.host, self.port)]
-        wanted = {"": (4, 6), "0.0.0.0": (4,), "::": (6,)}[self.host]
-        return [(host, self.port) for host in dict.fromkeys(own) if ipaddress.ip_address(host).version in wanted]
 
 
-def parse_endpoint(text: str) -> Endpoint:
-    r"""``udp:3478``, ``udp:3478:interface=\:\:1`` or ``systemd:name=turn``. Raises ValueError with a sentence."""
-    kind, *rest = (part.replace("\\:", ":") for part in _COLON.split(text))
-    if kind == "systemd" and len(rest) == 1 and rest[0].startswith("name=") and rest[0] != "name=":
-        return Endpoint(name=rest[0][5:])
-    if kind != "udp" or not 1 <= len(rest) <= 2:
-        raise ValueError(f"{text!r} is no UDP endpoint; write udp:3478, udp:3478:interface=192.0.2.1 or systemd:name=turn")
-    port = rest[0].removeprefix("port=")
-    if not (port.isascii() and port.isdigit() and int(port) <= 0xFFFF):
-        raise ValueError(f"{text!r} has no port number from 0 to 65535 behind udp:")
-    if len(rest) == 1:
-        return Endpoint(int(port))
-    key, _, host = rest[1].partition("=")
-    if key != "interface":
-        raise ValueError(f"{text!r} has an unknown option {key}; there is interface=ADDRESS only")
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One socket to open."""
+
+    transport: Transport
+    host: str
+    port: int
+    named: bool
+    """Whether the operator has named this very address, so that it has to be there."""
+
+
+def parse_place(text: str) -> Place:
+    """``192.0.2.1``, ``2001:db8::1`` or ``systemd:name=turn``. Raises ValueError with a sentence."""
+    name = text.removeprefix("systemd:name=")
+    if name not in ("", text):
+        return Place(name=name)
     try:
-        return Endpoint(int(port), str(ipaddress.ip_address(host)))
+        return Place(str(ipaddress.ip_address(text)))
     except ValueError:
-        raise ValueError(rf"{text!r} names no address; write interface=192.0.2.1, or \: for each : of IPv6") from None
+        raise ValueError(f"{text!r} is no address; write one such as 192.0.2.1 or 2001:db8::1 without port or brackets"
+                         " (the keys port and tls-port are for that), or systemd:name=turn") from None
+
+
+def plan(places: Iterable[Place], own: Iterable[str], ports: Mapping[Transport, int]) -> list[Line]:
+    """The sockets to open, those of a transport together in the order of ``ports``; inherited ones are not among them.
+
+    ``own``: the addresses of this machine, link-local ones left out. No place at all stands for every address.
+    """
+    places, hosts = list(places), dict[str, bool]()
+    for place in places or [Place(one) for one in _WILDCARDS]:
+        version = _WILDCARDS.get(place.host)
+        if version is not None:
+            for host in own:
+                if ipaddress.ip_address(host).version == version:
+                    hosts.setdefault(host, False)
+        elif place.host:
+            hosts[place.host] = True
+    return [Line(transport, host, port, named) for transport, port in ports.items() for host, named in hosts.items()]
 
 
 def inherited(name: str, environment: Mapping[str, str]) -> list[int]:

@@ -5,8 +5,6 @@ The rules are in rtcd.turn.server, the packets in rtcd.plane.relay, the keys of 
 
 from __future__ import annotations
 
-import errno
-import os
 import secrets
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +12,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -25,19 +23,20 @@ from rtcd.machine import own_addresses
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
-from rtcd.stun.attributes import Address, family_of
+from rtcd.stun.attributes import family_of
 from rtcd.turn.addresses import Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
-from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
+from rtcd.turn.listeners import SERVICE, Listeners
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.reservation import TOKEN_BYTES
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
+from rtcd.turn.streams import StreamFactory, Streams
 from rtcd.turn.userfile import Users
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def makeService(context: Context, settings: Settings) -> IService:
 
 
 class TurnService(Service):
-    """STUN and TURN over UDP."""
+    """STUN and TURN over UDP, TCP and TLS."""
 
     name = "turn"
     _log = Logger()
@@ -74,7 +73,11 @@ class TurnService(Service):
         rooms: Any = context.rooms
         rooms.watch(self)
         self._remote: RemoteUsers | None = None
-        self._announced: list[Listener] = []
+        self._streams = Streams(
+            context.reactor, settings.limits(), context.metrics, self.receive, self._allocated, self._client_gone)
+        self._events.allocation_changed = self._streams.allocation_changed
+        self._listeners = Listeners(context.reactor, context.doorway.directory, {
+            "tcp": StreamFactory(self._streams, "tcp")})
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
         context.on_reload("turn", self.reload)
@@ -91,19 +94,18 @@ class TurnService(Service):
             peer_ports=self._peer_ports,
         )
         try:
-            opened = self._listen(plane, own_hosts)
-            addresses = self._relay_addresses(opened)
-            self._own_hosts = list(dict.fromkeys([*own_hosts, *(host for host, _ in opened), *addresses.hosts]))
+            listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
+            addresses = self._relay_addresses(listened)
+            self._own_hosts = list(dict.fromkeys([*own_hosts, *listened, *addresses.hosts]))
             self._server = self._make_server(plane, addresses)
         except ConfigError:
+            self._listeners.close()
             plane.stop()
             self._plane = None
             raise
-        for host, port in opened:
-            self._announce(Listener("turn", "udp", host, port))
         if not settings.stun_only:
             for host in addresses.hosts:
-                self._announce(Listener("turn", "udp", host, settings.min_port, settings.max_port))
+                self._listeners.announce(Listener(SERVICE, "udp", host, settings.min_port, settings.max_port))
         if settings.allow_loopback_peers:
             self._log.warn("allow-loopback-peers lets TURN clients reach services on this machine; it is for tests only")
 
@@ -112,10 +114,11 @@ class TurnService(Service):
         super().startService()
         if self._plane is not None:
             self._plane.start(self.receive)
+            self._streams.start(self._plane)
             self._users.start()
 
-    def stopService(self) -> None:
-        """End every allocation and close every socket."""
+    def stopService(self) -> Deferred[Any]:
+        """End every allocation and close every socket; fires when clients' connections are closed."""
         super().stopService()
         self._users.stop()
         if self._remote is not None:
@@ -127,10 +130,10 @@ class TurnService(Service):
         if server is not None:
             for allocation in server.allocations:
                 server.end(allocation, "shut down")
+        closing = [*self._listeners.close(), self._streams.stop()]
         if plane is not None:
             plane.stop()
-        while self._announced:
-            self._context.doorway.directory.closed(self._announced.pop())
+        return gatherResults(closing, consumeErrors=True)
 
     def drain(self) -> Deferred[None]:
         """Make no new allocations (rtcd.daemon.Drainable); fires when there are none any more."""
@@ -175,49 +178,14 @@ class TurnService(Service):
             self._bound.mode = settings.peer_policy
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
                 server.alternates = settings.alternates()
+            self._streams.use(settings.limits())
             if settings.unauth_rate != before.unauth_rate:
                 server.unauthenticated = _unauthenticated(settings)
         taken = list(changes(before, settings))
         self._log.info("applied to [turn]: {keys}", keys=", ".join(taken) or "nothing")
         return taken
 
-    def _listen(self, plane: PythonRelayPlane, own_hosts: Sequence[str]) -> list[Address]:
-        opened: list[Address] = []
-        for text in self._settings.listen:
-            endpoint = parse_endpoint(text)
-            if endpoint.name:
-                opened += self._adopt(plane, text, endpoint)
-                continue
-            named = endpoint.host not in ("", "0.0.0.0", "::")
-            for host, port in endpoint.addresses(own_hosts):
-                try:
-                    opened.append(plane.listen(host, port))
-                except OSError as error:
-                    if named or error.errno != errno.EADDRNOTAVAIL:
-                        raise _cannot_listen(host, port, error) from None
-                    self._log.warn("{host} is not ready and not listened on", host=host)
-        if not opened:
-            raise ConfigError("turn", "listen", "this machine has no address to listen on; name one with interface=")
-        return opened
-
-    def _adopt(self, plane: PythonRelayPlane, text: str, endpoint: Endpoint) -> list[Address]:
-        descriptors = inherited(endpoint.name, os.environ)
-        if not descriptors:
-            raise ConfigError("turn", "listen", f"{text}: systemd handed no such socket over; set FileDescriptorName="
-                                                f"{endpoint.name} and ListenDatagram= in the socket unit")
-        opened = []
-        for descriptor in descriptors:
-            try:
-                address = plane.adopt(descriptor)
-            except OSError as error:
-                raise ConfigError("turn", "listen", f"{text}: {error.strerror}; use ListenDatagram=") from None
-            if address[0] in ("0.0.0.0", "::"):
-                raise ConfigError("turn", "listen", f"{text}: the socket is open on every address at once; name one in"
-                                                    " ListenDatagram=, a line for each")
-            opened.append(address)
-        return opened
-
-    def _relay_addresses(self, opened: Sequence[Address]) -> RelayAddresses:
+    def _relay_addresses(self, listened: Sequence[str]) -> RelayAddresses:
         settings = self._settings
         for host in settings.relay_hosts():
             version = socket.AF_INET6 if family_of(host) == 2 else socket.AF_INET
@@ -227,7 +195,7 @@ class TurnService(Service):
             except OSError as error:
                 raise ConfigError("turn", "relay-ip", f"{host} cannot be used ({error.strerror}); name an address of"
                                                       " this machine and put a public one into external-ip") from None
-        hosts = settings.relay_hosts() or tuple(dict.fromkeys(host for host, _ in opened))
+        hosts = settings.relay_hosts() or tuple(listened)
         try:
             return RelayAddresses(hosts, settings.external())
         except ValueError as error:
@@ -260,6 +228,15 @@ class TurnService(Service):
             self._context.metrics) if settings.auth_url else None
         return self._remote
 
+    def _allocated(self, five_tuple: FiveTuple) -> bool:
+        return self._server is not None and self._server.allocations.get(five_tuple) is not None
+
+    def _client_gone(self, five_tuple: FiveTuple) -> None:
+        """The allocation ends with the connection that it was made on (RFC 8656 §5)."""
+        allocation = self._server.allocations.get(five_tuple) if self._server is not None else None
+        if self._server is not None and allocation is not None:
+            self._server.end(allocation, "connection closed")
+
     def _policy(self, addresses: RelayAddresses) -> PeerPolicy:
         settings = self._settings
         return PeerPolicy(
@@ -274,10 +251,6 @@ class TurnService(Service):
     def _peer_ports(self, host: str) -> range:
         """From which ports of this host datagrams may come, as the policy is now."""
         return self._server.policy.ports(host) if self._server is not None else range(0)
-
-    def _announce(self, listener: Listener) -> None:
-        self._context.doorway.directory.opened(listener)
-        self._announced.append(listener)
 
     def _set_timer(self, server: TurnServer) -> None:
         """Wake up for the first deadline; one that has moved later is found out when we wake."""
@@ -298,13 +271,3 @@ class TurnService(Service):
 
 def _unauthenticated(settings: Settings) -> Buckets:
     return Buckets(settings.unauth_rate, settings.unauth_rate)
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> ConfigError:
-    if error.errno == errno.EADDRINUSE:
-        text = f"udp port {port} on {host} is in use by another program; stop that one or choose another port"
-    elif error.errno == errno.EACCES:
-        text = f"udp port {port} may not be opened by this user; start as root or choose a port above 1023"
-    else:
-        text = f"udp port {port} on {host} cannot be opened ({error.strerror}); name an address of this machine"
-    return ConfigError("turn", "listen", text)

@@ -10,9 +10,11 @@ from typing import TypeVar
 from rtcd.config import option
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
 from rtcd.turn.addresses import External, canonical_host, parse_external
+from rtcd.turn.allocation import Transport
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.bound import MODES
-from rtcd.turn.listening import parse_endpoint
+from rtcd.turn.connections import Limits
+from rtcd.turn.listening import Place, parse_place
 from rtcd.turn.lookup import check_url
 from rtcd.turn.peers import parse_ranges
 from rtcd.turn.redirect import Alternates, parse_alternates
@@ -25,9 +27,17 @@ T = TypeVar("T")
 class Settings:
     """Where the STUN and TURN server listens, whom it serves, and whom they may reach."""
 
+    port: int = option(3478, "The port of STUN and TURN, for UDP and TCP alike.", minimum=0, maximum=65535)
     listen: tuple[str, ...] = option(
-        ("udp:3478",), r"Where to listen, one a line: udp:PORT is every address of this machine,"
-        r" udp:PORT:interface=ADDRESS one of them (an IPv6 address as \:\:1), systemd:name=NAME an inherited socket.")
+        (), "Addresses of this machine to listen on, one a line; 0.0.0.0 or :: is all of a family, empty is every one."
+        " systemd:name=NAME takes inherited sockets.")
+    udp: bool = option(True, "Listen on UDP.")
+    tcp: bool = option(True, "Listen on TCP, for clients whose network lets no UDP out.")
+    handshake_timeout: float = option(
+        60.0, "Seconds that a TCP or TLS connection may be without an allocation.", minimum=1, maximum=3600)
+    max_connections: int = option(16384, "TCP and TLS connections at once; one more is refused.", minimum=1)
+    max_connections_per_ip: int = option(
+        1024, "The same for one IPv4 address or IPv6 /56; loopback is not counted.", minimum=1)
     relay_ip: tuple[str, ...] = option(
         (), "Addresses of this machine that relays are opened on, one a line. Empty: those listened on.")
     external_ip: tuple[str, ...] = option(
@@ -87,8 +97,8 @@ class Settings:
     legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
 
     def __post_init__(self) -> None:
-        if not self.listen:
-            raise ValueError("listen: at least one is needed; remove [turn] to have no TURN server")
+        if not self.ports():
+            raise ValueError("udp: one of udp and tcp has to be on; remove [turn] to have no TURN server")
         if self.min_port > self.max_port:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
@@ -98,7 +108,7 @@ class Settings:
         if self.stun_only and not self.stun:
             raise ValueError("stun: no and stun-only = yes leave nothing to do; remove [turn] to have no TURN server")
         _checked("alternate-server", self.alternates)
-        _checked("listen", lambda: [parse_endpoint(one) for one in self.listen])
+        _checked("listen", self.places)
         _checked("relay-ip", self.relay_hosts)
         _checked("external-ip", self.external)
         _checked("user", self.users)
@@ -119,6 +129,15 @@ class Settings:
         """The keys of users, one a line, as the realm and the algorithms are."""
         return parse_users(lines, self.realm, sha256=self.sha256)
 
+    def ports(self) -> dict[Transport, int]:
+        """The port of each transport that is on."""
+        switches: list[tuple[Transport, bool, int]] = [("udp", self.udp, self.port), ("tcp", self.tcp, self.port)]
+        return {transport: port for transport, on, port in switches if on}
+
+    def places(self) -> list[Place]:
+        """`listen`, parsed."""
+        return [parse_place(one) for one in self.listen]
+
     def relay_hosts(self) -> tuple[str, ...]:
         """`relay_ip`, canonical."""
         hosts = tuple(map(canonical_host, self.relay_ip))
@@ -133,6 +152,10 @@ class Settings:
     def alternates(self) -> Alternates:
         """The servers of `alternate_server`, nobody sent there yet."""
         return Alternates(parse_alternates(self.alternate_server), always=self.redirect == "always")
+
+    def limits(self) -> Limits:
+        """What is allowed of connections."""
+        return Limits(self.handshake_timeout, self.max_connections, self.max_connections_per_ip)
 
     def rules(self) -> Rules:
         """What requests are judged by."""
@@ -151,7 +174,7 @@ LIVE = frozenset((
     "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
     "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers", "denied_peers",
     "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address", "alternate_server",
-    "redirect", "peer_policy",
+    "redirect", "peer_policy", "handshake_timeout", "max_connections", "max_connections_per_ip",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

@@ -40,7 +40,8 @@ http =
 
 TURN = """
 [turn]
-listen = udp:0:interface=127.0.0.1
+listen = 127.0.0.1
+port = 0
 """
 
 

@@ -32,7 +32,7 @@ CASES = (
     ("missing secret file", f"{WEB}[credentials]\nsecret-file = nowhere\n", "[credentials] secret-file: nowhere cannot"),
     ("weak secret", f"{WEB}[credentials]\nsecret = north\n", "[credentials] secret: is shorter than 16"),
     ("no endpoint", WEB.replace("tcp:0", "8443"), "[doorway] https: "),
-    ("no TURN endpoint", WEB + TURN.replace("udp:0", "3478"), "[turn] listen: "),
+    ("no TURN endpoint", WEB + TURN.replace("127.0.0.1", "3478"), "[turn] listen: "),
     ("state in a file", f"{WEB}[daemon]\nstate-directory = rtcd.ini\n", "[daemon] state-directory: rtcd.ini: "),
     ("log in a folder that is not there", f"{WEB}[log]\nfile = no/where\n", "[log] file: no/where cannot be opened"),
     ("found by one service only at its start", f"{WEB}[ice]\n", "[ice] servers: no TURN server runs here"),
@@ -68,13 +68,15 @@ class FaultTests(DaemonTestCase):
 
     def test_a_port_that_is_taken_stops_the_start(self) -> None:
         """The first service's or the second's, TCP or UDP; twistd's pidfile is not left behind."""
-        for kind, name, key in ((socket.SOCK_STREAM, "tcp", "[doorway] https"), (socket.SOCK_DGRAM, "udp", "[turn] listen")):
+        for kind, name, key in ((socket.SOCK_STREAM, "https = tcp:0", "[doorway] https"),
+                                (socket.SOCK_DGRAM, "port = 0", "[turn] port"),
+                                (socket.SOCK_STREAM, "port = 0", "[turn] port")):
             with socket.socket(socket.AF_INET, kind) as taken:
                 taken.bind(("127.0.0.1", 0))
                 if kind == socket.SOCK_STREAM:
                     taken.listen()
                 port = taken.getsockname()[1]
-                ini = (WEB + TURN).replace(f"{name}:0", f"{name}:{port}")
+                ini = (WEB + TURN).replace(name, name[:-1] + str(port))
                 daemon = self.run_daemon(ini, command=(*TWISTD, "-n", "--pidfile=pid"))
                 self.assertEqual(daemon.wait(), 1)
             line = daemon.errors()

@@ -21,7 +21,7 @@ join-rate = 0
 [ice]
 rate = 0
 [turn]
-listen = udp:0
+port = 0
 [log]
 level = debug
 """

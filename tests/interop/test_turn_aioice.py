@@ -47,7 +47,7 @@ class Aioice(TestCase):
     async def test_two_peers_meet_by_relays_alone(self) -> None:
         context: Any = make_context(reactor)
         service = TurnService(context, Settings(
-            listen=("udp:0:interface=127.0.0.1",), allow_loopback_peers=True, min_port=40000, max_port=65535))
+            listen=("127.0.0.1",), port=0, allow_loopback_peers=True, min_port=40000, max_port=65535))
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)

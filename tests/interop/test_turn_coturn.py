@@ -21,17 +21,18 @@ class CoturnTestCase(TestCase):
 
     timeout = 60
     host = "127.0.0.1"
+    transport = "udp"
 
     def setUp(self) -> None:
         self.context: Any = make_context(reactor)
-        listen = "udp:0:interface=" + self.host.replace(":", "\\:")
         self.service = TurnService(self.context, Settings(
-            listen=(listen,), user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True, min_port=40000, max_port=65535,
-            rfc5766_channels=True))
+            listen=(self.host,), port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True, min_port=40000,
+            max_port=65535, rfc5766_channels=True))
         self.service.privilegedStartService()
         self.service.startService()
         self.addCleanup(self.service.stopService)
-        self.port = next(self.context.doorway.directory.listeners("turn")).port
+        self.port = next(one.port for one in self.context.doorway.directory.listeners("turn")
+                         if one.transport == self.transport and one.last_port is None)
 
     async def run_program(self, name: str, *arguments: str) -> str:
         """Its output; it must end with success."""
@@ -43,7 +44,8 @@ class CoturnTestCase(TestCase):
 
     def relayed(self, direction: str) -> float:
         """Packets that ended allocations have moved."""
-        self.service.stopService()
+        stopped = self.service.stopService()
+        self.addCleanup(lambda: stopped)
         samples = list(self.context.metrics.samples())
         return float(sum(one.value for one in samples
                          if one.name == "rtcd_turn_relayed_packets_total" and ("direction", direction) in one.labels))
@@ -88,6 +90,23 @@ class Turn(CoturnTestCase):
             program, ["-y", "-u", "u", "-w", "wrong", *FEW, "-p", str(self.port), self.host])
         self.assertNotEqual(code, 0)
         self.assertEqual(self.relayed("sent"), 0)
+
+
+class TurnTcp(CoturnTestCase):
+    """The same by TCP: relays are UDP as ever."""
+
+    transport = "tcp"
+
+    async def test_uclient_relays_by_channels(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-t", "-y", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("sent"), 10)
+
+    async def test_uclient_relays_by_indications(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-t", "-y", "-s", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("received"), 10)
+
+    async def test_uclient_with_large_messages(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-t", "-y", "-u", "u", "-w", "p", "-l", "1400", *FEW))
 
 
 class Turn6(CoturnTestCase):

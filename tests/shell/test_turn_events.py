@@ -107,7 +107,7 @@ class DrainTests(SynchronousTestCase):
     def start(self, **options: object) -> TurnService:
         """On loopback."""
         service = TurnService(make_context(MemoryReactorClock()), Settings(**{  # type: ignore[arg-type] # by name
-            "listen": ("udp:0:interface=127.0.0.1",), "user": ("u:p",), "unauth_rate": 0.0, **options}))
+            "listen": ("127.0.0.1",), "port": 0, "tcp": False, "user": ("u:p",), "unauth_rate": 0.0, **options}))
         self.addCleanup(service.stopService)
         service.privilegedStartService()
         service.startService()

@@ -460,7 +460,7 @@ class Attached(PlaneTestCase):
         self.path.full = True
         self.peer.sendto(b"hello", self.relayed)
         self.poller.doRead()
-        self.assertEqual((self.path.frames, self.drops["send-failed"].value), ([], 1))
+        self.assertEqual((self.path.frames, self.drops["slow-client"].value), ([], 1))
 
     def test_responses_take_the_same_path(self) -> None:
         self.plane.respond(b"x", self.five_tuple)

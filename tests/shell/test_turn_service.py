@@ -32,7 +32,8 @@ from rtcd.turn.events import MAX_LINES, Events
 from rtcd.turn.service import Settings, TurnService, makeService
 from tests.fakes_turn import UDP, code_of, make_context
 
-LOOPBACK = ("udp:0:interface=127.0.0.1",)
+LOOPBACK: dict[str, Any] = {"listen": ("127.0.0.1",), "port": 0, "tcp": False}
+"""UDP alone, at a port of the system's choice."""
 RANGE = {"min_port": 40000, "max_port": 65535}
 
 
@@ -51,7 +52,7 @@ class ServiceTestCase(SynchronousTestCase):
 
     def start(self, **options: Any) -> TurnService:
         """A running one."""
-        options = {"listen": LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
+        options = {**LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
         service = TurnService(self.context, Settings(**options), ["127.0.0.1"])
         service.privilegedStartService()
         service.startService()
@@ -121,20 +122,20 @@ class Starting(ServiceTestCase):
         self.assertIsNone(self.ask(encode(Method.ALLOCATE, Class.REQUEST, bytes(12))))
 
     def test_every_address_of_the_machine_gets_a_socket_of_its_own(self) -> None:
-        service = TurnService(self.context, Settings(listen=("udp:0",)), ["127.0.0.1", "127.0.0.2", "::1"])
+        service = TurnService(self.context, Settings(port=0, tcp=False), ["127.0.0.1", "127.0.0.2", "::1"])
         self.addCleanup(service.stopService)
         service.privilegedStartService()
         self.assertEqual([one.host for one in self.listeners() if one.last_port is None], ["127.0.0.1", "127.0.0.2", "::1"])
 
     def test_a_port_in_use_stops_the_start_in_one_line_and_closes_the_rest(self) -> None:
         taken = self.client.getsockname()[1]
-        service = makeService(self.context, Settings(listen=(*LOOPBACK, f"udp:{taken}:interface=127.0.0.1")))
+        service = makeService(self.context, Settings(listen=("127.0.0.1",), port=taken))
         error = self.assertRaises(ConfigError, service.privilegedStartService)
-        self.assertIn(f"[turn] listen: udp port {taken} on 127.0.0.1 is in use", str(error))
+        self.assertIn(f"[turn] port: udp port {taken} on 127.0.0.1 is in use", str(error))
         self.assertEqual(self.listeners(), [])
 
     def test_an_address_that_is_not_ours_stops_the_start(self) -> None:
-        for options, key in (({"listen": ("udp:0:interface=192.0.2.99",)}, "listen"),
+        for options, key in (({"listen": ("192.0.2.99",)}, "listen"),
                              ({"relay_ip": ("192.0.2.99",)}, "relay-ip"),
                              ({"external_ip": ("203.0.113.1/10.9.9.9",)}, "external-ip"),
                              ({"listen": ("systemd:name=nobody",)}, "listen")):
@@ -324,7 +325,7 @@ class Reloading(ServiceTestCase):
     def _reload(self, service: TurnService, **options: Any) -> set[str]:
         old = service._settings
         return set(service.reload(old, Settings(**{
-            "listen": LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options})))
+            **LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options})))
 
     def test_the_service_asks_to_be_told(self) -> None:
         service = self.start()

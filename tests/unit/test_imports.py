@@ -26,7 +26,7 @@ SHELL = {
     "plane": {"drops", "errors", "listener", "poller", "relay", "routes", "sockets"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
-    "turn": {"events", "listeners", "remote", "service", "userfile"},
+    "turn": {"events", "listeners", "remote", "service", "streams", "userfile"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
@@ -37,7 +37,7 @@ CORE = {
     "ice": {"credentials"},
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
-    "stun": {"attributes", "channeldata", "integrity", "message"},
+    "stun": {"attributes", "channeldata", "framing", "integrity", "message"},
     "turn": {
         "addresses",
         "allocate",
@@ -45,6 +45,7 @@ CORE = {
         "auth",
         "bound",
         "candidates",
+        "connections",
         "discovery",
         "external",
         "held",

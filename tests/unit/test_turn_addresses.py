@@ -8,7 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.stun.attributes import Family
 from rtcd.turn.addresses import MAX_FORMER, PORT_REST_S, External, Ports, RelayAddresses, parse_external
-from rtcd.turn.listening import Endpoint, inherited, parse_endpoint
 
 
 class Hosts(SynchronousTestCase):
@@ -129,33 +128,3 @@ class PortTests(SynchronousTestCase):
         port = ports.take(10000.0) or 0
         ports.give_back(port, 10000.0)
         self.assertEqual({ports.take(5.0), ports.take(5.0)}, {50000, 50001})
-
-
-class Listening(SynchronousTestCase):
-    def test_endpoints_are_written_like_twisteds(self) -> None:
-        for text, endpoint in (
-            ("udp:3478", Endpoint(3478)), ("udp:port=3478", Endpoint(3478)),
-            ("udp:0:interface=127.0.0.1", Endpoint(0, "127.0.0.1")),
-            (r"udp:3478:interface=\:\:", Endpoint(3478, "::")),
-            (r"udp:1:interface=2001\:DB8\:\:1", Endpoint(1, "2001:db8::1")),
-            ("systemd:name=turn", Endpoint(name="turn")),
-        ):
-            self.assertEqual(parse_endpoint(text), endpoint)
-
-    def test_what_cannot_be_meant_is_an_error(self) -> None:
-        for text in ("", "3478", "tcp:3478", "udp", "udp:", "udp:x", "udp:65536", "udp:-1", "udp:1:interface=",
-                     "udp:1:host=::1",
-                     "udp:1:interface=eth0", "udp:1:interface=::1", "systemd:turn", "systemd:name=",
-                     "udp:1:interface=1.2.3.4:x=y"):
-            self.assertRaises(ValueError, parse_endpoint, text)
-
-    def test_a_wildcard_is_one_socket_for_each_address(self) -> None:
-        own = ["127.0.0.1", "10.0.0.1", "::1", "10.0.0.1"]
-        for text, hosts in (("udp:9", ["127.0.0.1", "10.0.0.1", "::1"]),
-                            ("udp:9:interface=0.0.0.0", ["127.0.0.1", "10.0.0.1"]),
-                            (r"udp:9:interface=\:\:", ["::1"]), ("udp:9:interface=10.0.0.7", ["10.0.0.7"])):
-            self.assertEqual(parse_endpoint(text).addresses(own), [(host, 9) for host in hosts])
-
-    def test_inherited_sockets_are_found_by_name(self) -> None:
-        self.assertEqual(inherited("turn", {"LISTEN_FDNAMES": "web:turn:x:turn"}), [4, 6])
-        self.assertEqual(inherited("turn", {}), [])
