@@ -1,13 +1,26 @@
-"""What this machine is to the network: the addresses of its interfaces."""
+"""What this machine is: the addresses of its interfaces, and its maker."""
 
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import ifaddr
+
+MAKER = Path("/sys/class/dmi/id/sys_vendor")
+"""Where Linux tells what the firmware says of itself; of a virtual machine that is the cloud."""
 
 
 def own_addresses() -> list[str]:
     """Every address of this machine's interfaces as text, loopback included, link-local ones left out."""
     found = [one.ip if isinstance(one.ip, str) else one.ip[0] for adapter in ifaddr.get_adapters() for one in adapter.ips]
     return [one for one in found if not ipaddress.ip_address(one).is_link_local]
+
+
+def maker(path: Path = MAKER) -> str:
+    """Who made this machine, or an empty text if that is not known."""
+    try:
+        with path.open(encoding="ascii", errors="replace") as file:
+            return file.read(256).strip()
+    except OSError:
+        return ""

@@ -150,6 +150,11 @@ class Findings:
         self._found: dict[str, str] = {}
         """Public addresses that were found out, by private one."""
 
+    def inherit(self, older: Findings) -> None:
+        """Begin with what was known before a reload."""
+        self._names = {named: dict(known) for named, known in older._names.items() if named in self.plan.named}
+        self._found = dict(older._found)
+
     def lacking(self) -> tuple[str, ...]:
         """The hosts that `auto` is to find a public address for.
 
@@ -221,8 +226,8 @@ class Findings:
 
     def is_stranded(self) -> bool:
         """Whether nothing at all is known although every relay is at a private address."""
-        return bool(self._hosts) and not self.mapping() and not any(
-            is_public(host) or _is_loopback(host) for host in self._hosts)
+        hosts = [host for host in self._hosts if not _is_loopback(host)]
+        return bool(hosts) and not self.mapping() and not any(map(is_public, hosts))
 
 
 def _is_loopback(host: str) -> bool:

@@ -24,13 +24,15 @@ from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import family_of
-from rtcd.turn.addresses import Ports, RelayAddresses
+from rtcd.turn.addresses import External, Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
+from rtcd.turn.external import Findings, parse_server
 from rtcd.turn.listeners import SERVICE, Listeners
 from rtcd.turn.nonce import Nonces
+from rtcd.turn.outside import Asking, Lookups, Outside
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.reservation import TOKEN_BYTES
@@ -58,12 +60,17 @@ class TurnService(Service):
     name = "turn"
     _log = Logger()
 
-    def __init__(self, context: Context, settings: Settings, own_hosts: Sequence[str] | None = None) -> None:
-        """``own_hosts``: the addresses of this machine, found by itself if not given."""
+    def __init__(
+        self, context: Context, settings: Settings, own_hosts: Sequence[str] | None = None, asking: Asking | None = None
+    ) -> None:
+        """``own_hosts``: the addresses of this machine, found by itself if not given. ``asking``: who is asked about
+        external addresses, if not the world."""
         self._context = context
         self._reactor = context.reactor
         self._settings = settings
         self._own_hosts = own_hosts
+        self._asking = asking
+        self._outside: Outside | None = None
         self._events = Events(context.metrics, lambda: len(self._server.allocations) if self._server else 0)
         self._drops = self._events.relay_drops()
         self._plane: PythonRelayPlane | None = None
@@ -98,6 +105,7 @@ class TurnService(Service):
             addresses = self._relay_addresses(listened)
             self._own_hosts = list(dict.fromkeys([*own_hosts, *listened, *addresses.hosts]))
             self._server = self._make_server(plane, addresses)
+            self._outside = self._make_outside(settings, self._findings(settings, addresses.hosts))
         except ConfigError:
             self._listeners.close()
             plane.stop()
@@ -116,10 +124,13 @@ class TurnService(Service):
             self._plane.start(self.receive)
             self._streams.start(self._plane)
             self._users.start()
+        if self._outside is not None and not self._settings.stun_only:
+            self._outside.start()
 
     def stopService(self) -> Deferred[Any]:
         """End every allocation and close every socket; fires when clients' connections are closed."""
         super().stopService()
+        outside, self._outside = self._outside, None
         self._users.stop()
         if self._remote is not None:
             self._remote.stop()
@@ -133,6 +144,8 @@ class TurnService(Service):
         closing = [*self._listeners.close(), self._streams.stop()]
         if plane is not None:
             plane.stop()
+        if outside is not None:
+            closing.append(outside.stop())
         return gatherResults(closing, consumeErrors=True)
 
     def drain(self) -> Deferred[None]:
@@ -165,6 +178,7 @@ class TurnService(Service):
         """Take over what needs no new socket (rtcd.context.Reload). Raises ConfigError, and then nothing has changed."""
         live = {field.name: getattr(new, field.name) for field in fields(new) if field.name in LIVE}
         before, settings, server = self._settings, replace(self._settings, **live), self._server
+        findings = self._findings(settings, server.addresses.hosts) if server is not None else None
         if server is not None:
             server.authenticator.users = self._users.load(settings)
         self._settings = settings
@@ -181,6 +195,13 @@ class TurnService(Service):
             self._streams.use(settings.limits())
             if settings.unauth_rate != before.unauth_rate:
                 server.unauthenticated = _unauthenticated(settings)
+        if findings is not None and self._outside is not None:
+            findings.inherit(self._outside.findings)
+            self._outside.stop()
+            self._outside = self._make_outside(settings, findings)
+            self._remap(findings.mapping())
+            if not settings.stun_only:
+                self._outside.start()
         taken = list(changes(before, settings))
         self._log.info("applied to [turn]: {keys}", keys=", ".join(taken) or "nothing")
         return taken
@@ -196,10 +217,28 @@ class TurnService(Service):
                 raise ConfigError("turn", "relay-ip", f"{host} cannot be used ({error.strerror}); name an address of"
                                                       " this machine and put a public one into external-ip") from None
         hosts = settings.relay_hosts() or tuple(listened)
+        return RelayAddresses(hosts, self._findings(settings, hosts).mapping())
+
+    def _findings(self, settings: Settings, hosts: Sequence[str]) -> Findings:
+        """What is known about the outside of these hosts without asking anyone."""
         try:
-            return RelayAddresses(hosts, settings.external())
+            findings = Findings(settings.outside(), hosts)
+            RelayAddresses(hosts, findings.mapping())
         except ValueError as error:
             raise ConfigError("turn", "external-ip", f"{error}; write public/private with a relay address") from None
+        return findings
+
+    def _make_outside(self, settings: Settings, findings: Findings) -> Outside:
+        asking = self._asking or Lookups(self._reactor, parse_server(settings.stun_server))
+        return Outside(self._reactor, findings, asking, settings.external_ip_check, self._remap)
+
+    def _remap(self, external: Sequence[External]) -> bool:
+        """New allocations are told these external addresses; whether that is a change."""
+        server = self._server
+        if server is None:
+            return False
+        told = {host for one in server.allocations for host, _ in one.shown.values()}
+        return server.addresses.remap(external, told)
 
     def _make_server(self, plane: PythonRelayPlane, addresses: RelayAddresses) -> TurnServer:
         settings = self._settings

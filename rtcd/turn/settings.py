@@ -9,11 +9,12 @@ from typing import TypeVar
 
 from rtcd.config import option
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
-from rtcd.turn.addresses import External, canonical_host, parse_external
+from rtcd.turn.addresses import canonical_host
 from rtcd.turn.allocation import Transport
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.bound import MODES
 from rtcd.turn.connections import Limits
+from rtcd.turn.external import Plan, parse_plan, parse_server
 from rtcd.turn.listening import Place, parse_place
 from rtcd.turn.lookup import check_url
 from rtcd.turn.peers import parse_ranges
@@ -21,6 +22,9 @@ from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
 
 T = TypeVar("T")
+
+MIN_CHECK_S = 10
+"""Longer than a look-up takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,13 @@ class Settings:
     relay_ip: tuple[str, ...] = option(
         (), "Addresses of this machine that relays are opened on, one a line. Empty: those listened on.")
     external_ip: tuple[str, ...] = option(
-        (), "Behind NAT: the public address that clients are told instead of the relay's, as public or public/private.")
+        ("auto",), "Behind NAT: the public address that clients are told instead of the relay's, as public or"
+        " public/private, one a line; public may be a host name. auto asks the cloud that the machine is in, and"
+        " stun-server. Empty: none.")
+    stun_server: str = option("", "For external-ip auto: a STUN server elsewhere, as host:port. Empty: none is asked.")
+    external_ip_check: int = option(
+        300, "Seconds between two looks at what auto and host names are, at least 10; 0 is at the start only.",
+        minimum=0, maximum=86400)
     min_port: int = option(49152, "First UDP port of relays.", minimum=1024, maximum=65535)
     max_port: int = option(50175, "Last UDP port of relays; each allocation takes one.", minimum=1024, maximum=65535)
     realm: str = option("rtcd", "The realm of users and their keys, shown to clients.")
@@ -110,7 +120,10 @@ class Settings:
         _checked("alternate-server", self.alternates)
         _checked("listen", self.places)
         _checked("relay-ip", self.relay_hosts)
-        _checked("external-ip", self.external)
+        _checked("external-ip", self.outside)
+        _checked("stun-server", lambda: parse_server(self.stun_server))
+        if 0 < self.external_ip_check < MIN_CHECK_S:
+            raise ValueError(f"external-ip-check: takes 0 or at least {MIN_CHECK_S} seconds")
         _checked("user", self.users)
         if self.auth_url:
             _checked("auth-url", lambda: check_url(self.auth_url))
@@ -145,9 +158,9 @@ class Settings:
             raise ValueError("a relay needs an address of its own, not a wildcard; leave it empty for all")
         return hosts
 
-    def external(self) -> tuple[External, ...]:
+    def outside(self) -> Plan:
         """`external_ip`, parsed."""
-        return tuple(map(parse_external, self.external_ip))
+        return parse_plan(self.external_ip)
 
     def alternates(self) -> Alternates:
         """The servers of `alternate_server`, nobody sent there yet."""
@@ -174,7 +187,8 @@ LIVE = frozenset((
     "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
     "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers", "denied_peers",
     "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address", "alternate_server",
-    "redirect", "peer_policy", "handshake_timeout", "max_connections", "max_connections_per_ip",
+    "redirect", "peer_policy", "handshake_timeout", "max_connections", "max_connections_per_ip", "external_ip",
+    "stun_server", "external_ip_check",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

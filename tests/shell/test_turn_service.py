@@ -40,6 +40,9 @@ RANGE = {"min_port": 40000, "max_port": 65535}
 class ServiceTestCase(SynchronousTestCase):
     """A service on loopback and a client socket."""
 
+    asking: Any = None
+    """Whom the service asks about external addresses; nobody, on loopback."""
+
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.reactor.advance(1_700_000_000)
@@ -53,7 +56,7 @@ class ServiceTestCase(SynchronousTestCase):
     def start(self, **options: Any) -> TurnService:
         """A running one."""
         options = {**LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
-        service = TurnService(self.context, Settings(**options), ["127.0.0.1"])
+        service = TurnService(self.context, Settings(**options), ["127.0.0.1"], self.asking)
         service.privilegedStartService()
         service.startService()
         self.addCleanup(self._stop, service)

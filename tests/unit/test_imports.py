@@ -26,7 +26,17 @@ SHELL = {
     "plane": {"drops", "errors", "listener", "poller", "relay", "routes", "sockets"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
-    "turn": {"events", "listeners", "remote", "service", "streams", "userfile"},
+    "turn": {
+        "events",
+        "listeners",
+        "metadata",
+        "outside",
+        "reflexive",
+        "remote",
+        "service",
+        "streams",
+        "userfile",
+    },
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
