@@ -35,7 +35,8 @@ http =
 [signaling]
 [ice]
 [turn]
-listen = udp:0:interface=127.0.0.1
+listen = 127.0.0.1
+port = 0
 allow-loopback-peers = yes
 peer-policy = strict
 """

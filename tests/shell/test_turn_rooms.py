@@ -152,12 +152,12 @@ class Reaching(RoomTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.settings = Settings(listen=LOOPBACK)
+        self.settings = Settings(**LOOPBACK)
         self.policy("strict")
 
     def policy(self, mode: str) -> set[str]:
         """Reload with another one; the keys that were taken over."""
-        before, self.settings = self.settings, Settings(listen=LOOPBACK, peer_policy=mode)
+        before, self.settings = self.settings, Settings(**LOOPBACK, peer_policy=mode)
         return self.calls.reloads.apply("turn", before, self.settings)
 
     def candidate(self, host: str) -> dict[str, Any]:

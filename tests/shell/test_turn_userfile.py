@@ -149,7 +149,7 @@ class Watching(FileTestCase):
 class Reloading(FileTestCase):
     def reload(self, service: TurnService, **options: Any) -> set[str]:
         """As at SIGHUP."""
-        new = Settings(**{"listen": LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options})
+        new = Settings(**{**LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options})
         return set(service.reload(service._settings, new))
 
     def test_the_file_is_read_at_once(self) -> None:
