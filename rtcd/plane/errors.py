@@ -75,7 +75,10 @@ def _tell(plane: PythonRelayPlane, relay: Relay, peer: SocketAddress, value: tup
     transaction_id = os.urandom(12)
     message = encode(Method.DATA, Class.INDICATION, transaction_id, (
         XOR_PEER_ADDRESS.encode((permit.name, peer[1]), transaction_id), ICMP.encode(value)))
+    carried, plane.fields.current = plane.fields.current, None
     try:
         relay.way.sendto(add_fingerprint(message) if plane.fingerprint else message, relay.way.address)
     except OSError as error:
         plane.lost(error)
+    finally:
+        plane.fields.current = carried

@@ -24,7 +24,11 @@ class Listener:
     def __init__(self, plane: PythonRelayPlane, sock: socket.socket) -> None:
         self._plane = plane
         self.sock = sock
-        self.sendto = sock.sendto
+        self.receive = plane.fields.receiver(sock)
+        self.respond = sock.sendto
+        """What is the server's own."""
+        self.sendto = plane.fields.sender(sock)
+        """What comes from a peer."""
         self.address: Address = sock.getsockname()[:2]
         self.clients: dict[SocketAddress, dict[int, Route]] = {}
         """The channels of each client."""
@@ -32,7 +36,7 @@ class Listener:
     def read(self, now: float, most: int) -> bool:
         """Forward or pass up at most so many datagrams; True unless there are no more."""
         plane, clients = self._plane, self.clients
-        receive, buffer, view, unpack = self.sock.recvfrom_into, plane.buffer, plane.view, HEADER.unpack_from
+        receive, buffer, view, unpack = self.receive, plane.buffer, plane.view, HEADER.unpack_from
         for _ in range(most):
             try:
                 size, source = receive(buffer)

@@ -21,6 +21,7 @@ from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.drops import DROPS, Dropped, SendTo, metered
 from rtcd.plane.errors import MAX_TOLD_RELAYS, TOLD_PER_S, clear, report_errors
+from rtcd.plane.fields import IpFields
 from rtcd.plane.listener import LISTENER_READS, Listener
 from rtcd.plane.poller import Poller
 from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, Way
@@ -47,11 +48,13 @@ class PythonRelayPlane:
         self, poller: Poller, clock: IReactorTime, ports: Callable[[], Ports], drops: Mapping[str, Counter], *,
         socket_buffer_bytes: int = 0, fingerprint: bool = False,
         peer_ports: Callable[[str], range] = lambda host: EVERY_PORT, mobility: bool = False,
+        ip_fields: bool = False,
     ) -> None:
         """``ports()``: the relay ports of one more host. ``drops``: a counter for each of `DROPS`.
         ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
         ``fingerprint``: put FINGERPRINT on Data indications. ``peer_ports(host)``: from which ports of a permitted host
-        datagrams may come, asked at each permission. ``mobility``: pass up ChannelData of unknown clients."""
+        datagrams may come, asked at each permission. ``mobility``: pass up ChannelData of unknown clients.
+        ``ip_fields``: carry DSCP, ECN and the hop count between clients and peers."""
         self._poller = poller
         self.over = poller.over
         self.seconds = clock.seconds
@@ -81,6 +84,7 @@ class PythonRelayPlane:
         self._rate = drops["rate"]
         self._slow_client = drops["slow-client"]
         self.icmp = drops["icmp"]
+        self.fields = IpFields(ip_fields, drops["ttl"])
         self.told = Buckets(TOLD_PER_S, TOLD_PER_S, MAX_TOLD_RELAYS)
         """How many ICMP errors each relay's client is told."""
 
@@ -102,6 +106,8 @@ class PythonRelayPlane:
 
     def channel_data(self, data: bytes, five_tuple: FiveTuple) -> None:
         channel, length = HEADER.unpack_from(data)
+        if five_tuple.transport != "udp":
+            self.fields.current = None
         channels = self._channels(five_tuple)
         if channels is None and self.mobility:
             self.receive(data, five_tuple)
@@ -129,7 +135,7 @@ class PythonRelayPlane:
             path.respond(data)
             return
         try:
-            self._listeners[five_tuple.server].sendto(data, five_tuple.client)
+            self._listeners[five_tuple.server].respond(data, five_tuple.client)
         except (KeyError, OSError):
             self.send_failed.value += 1
 

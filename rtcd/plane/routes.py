@@ -95,7 +95,9 @@ class Relay:
     def __init__(self, plane: PythonRelayPlane, sock: socket.socket, way: Way, allocation: Allocation) -> None:
         self._plane = plane
         self.sock = sock
-        self.sendto: SendTo = sock.sendto
+        self.receive = plane.fields.receiver(sock)
+        self._emit = plane.fields.sender(sock)
+        self.sendto: SendTo = self._emit
         """To a peer; may be refused by a meter."""
         self.address: Address = sock.getsockname()[:2]
         self.way = way
@@ -112,7 +114,7 @@ class Relay:
         busy relays come to, looking everything up anew would cost as much as forwarding."""
         plane, find, way = self._plane, self.peers.get, self.way
         reply, client, padded = way.sendto, way.address, way.padded
-        receive, pack = self.sock.recvfrom_into, HEADER.pack_into
+        receive, pack = self.receive, HEADER.pack_into
         buffer, view, body = plane.buffer, plane.view, plane.view[HEADROOM:]
         head = HEADROOM - HEADER_BYTES
 
@@ -217,7 +219,7 @@ class Relay:
 
     def meter(self, seconds: Callable[[], float], rate: Counter) -> None:
         """Charge what goes to peers to the meters that the allocation has now."""
-        send, allocation = self.sock.sendto, self._allocation
+        send, allocation = self._emit, self._allocation
         self.sendto = metered(send, lambda: allocation.upward, seconds, rate) if allocation.upward else send
         for route in self.peers.values():
             route.sendto = self.sendto
@@ -225,6 +227,8 @@ class Relay:
     def send(self, peer: Address, data: bytes, dont_fragment: bool) -> None:
         """See IRelayPlane."""
         address = socket_address(peer)
+        if not self.way.address:
+            self._plane.fields.current = None
         whole = dont_fragment and len(address) == 2 and ":" not in self.way.five_tuple.client[0]
         try:
             if whole:
@@ -246,7 +250,7 @@ class Relay:
         if not isinstance(error, (Dropped, BlockingIOError)):
             clear(self._plane, self)
             try:
-                self.sock.sendto(data, address)
+                self._emit(data, address)
             except OSError as again:
                 drain(self._plane, self, address if dont_fragment else ())
                 error = again

@@ -98,7 +98,7 @@ class TurnService(Service):
         self._plane = plane = PythonRelayPlane(
             Poller(self._reactor, self._reactor), self._reactor, lambda: Ports(ports, secrets.randbelow), self._drops,
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
-            peer_ports=self._peer_ports,
+            peer_ports=self._peer_ports, ip_fields=settings.ip_fields,
         )
         try:
             listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
