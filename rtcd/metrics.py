@@ -42,6 +42,7 @@ class Metrics:
         self._counters: dict[tuple[str, tuple[tuple[str, str], ...]], Counter] = {}
         self._gauges: dict[str, Callable[[], float]] = {}
         self._texts: dict[str, str] = {}
+        self._before: list[Callable[[], None]] = []
 
     def counter(self, service: str, what: str, text: str, **labels: str) -> Counter:
         """The counter ``rtcd_<service>_<what>_total`` with these labels; the same one at each call."""
@@ -56,8 +57,14 @@ class Metrics:
         """Register ``rtcd_<service>_<what>``, whose value ``read`` tells when it is asked for."""
         self._gauges[self._name(f"rtcd_{service}_{what}", text)] = read
 
+    def before_reading(self, bring_up_to_date: Callable[[], None]) -> None:
+        """Call this whenever the series are about to be read: for counters of what is counted elsewhere."""
+        self._before.append(bring_up_to_date)
+
     def samples(self) -> Iterator[Sample]:
         """Every series, sorted by name."""
+        for bring_up_to_date in self._before:
+            bring_up_to_date()
         for (name, labels), counter in sorted(self._counters.items(), key=lambda item: item[0]):
             yield Sample(name, labels, counter.value, "counter", self._texts[name])
         for name, read in sorted(self._gauges.items()):

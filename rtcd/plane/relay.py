@@ -140,6 +140,13 @@ class PythonRelayPlane:
             self.send_failed.value += 1
 
     def open(self, allocation: Allocation, host: str) -> Address:
+        try:
+            return self._open(allocation, host)
+        except BaseException:
+            self.release(allocation.claims)
+            raise
+
+    def _open(self, allocation: Allocation, host: str) -> Address:
         family, relays = family_of(host), self._relays.get(allocation, {})
         if family in relays:
             raise OSError(errno.EISCONN, "there is a relay of this family")
@@ -325,10 +332,7 @@ def _through(path: IClientPath, slow: Counter) -> SendTo:
 
 
 def _total(parts: Iterable[Traffic]) -> Traffic:
-    total = Traffic()
-    for one in parts:
-        total = Traffic(*(before + more for before, more in zip(total, one, strict=True)))
-    return total
+    return functools.reduce(Traffic.plus, parts, Traffic())
 
 
 def _nobody(data: bytes, five_tuple: FiveTuple) -> None:

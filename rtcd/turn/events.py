@@ -35,8 +35,10 @@ class Events:
 
     _log = Logger()
 
-    def __init__(self, metrics: Metrics, allocations: Callable[[], int]) -> None:
-        """``allocations()``: how many there are."""
+    def __init__(
+        self, metrics: Metrics, allocations: Callable[[], int], relayed: Callable[[], Traffic] = Traffic
+    ) -> None:
+        """``allocations()``: how many there are. ``relayed()``: what those have moved so far."""
         self._metrics = metrics
         self._debug = self._log.debug  # each look-up through the class makes a new Logger
         self._answers: dict[tuple[Method, int], Counter] = {}
@@ -45,9 +47,12 @@ class Events:
         self._denied = metrics.counter("turn", "denied_peers", "Requests for peers that the policy refuses.")
         self._created = metrics.counter("turn", "allocations", "Allocations made.")
         self._traffic = [
-            metrics.counter("turn", f"relayed_{unit}", f"Relayed {unit} of ended allocations.", direction=direction)
+            metrics.counter("turn", f"relayed_{unit}", f"Relayed {unit} of payload.", direction=direction)
             for direction in ("sent", "received") for unit in ("packets", "bytes")
         ]
+        self._relayed = relayed
+        self._ended = Traffic()
+        metrics.before_reading(self._count_traffic)
         metrics.gauge("turn", "allocations_open", "Allocations there are now.", allocations)
         self._allocations = allocations
         self._idle: list[Deferred[None]] = []
@@ -111,8 +116,7 @@ class Events:
                     lifetime=lifetime_s)
 
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
-        for counter, amount in zip(self._traffic, traffic, strict=True):
-            counter.value += amount
+        self._ended = self._ended.plus(traffic)
         self.allocation_changed(allocation.five_tuple)
         self._debug(
             f"allocation_ended {_ALLOCATION} reason={{reason}} {_TRAFFIC}", **_allocation(allocation), reason=_word(reason),
@@ -129,6 +133,10 @@ class Events:
         waiting: Deferred[None] = Deferred()
         self._idle.append(waiting)
         return waiting
+
+    def _count_traffic(self) -> None:
+        for counter, amount in zip(self._traffic, self._ended.plus(self._relayed()), strict=True):
+            counter.value = amount
 
     def _drop_counter(self, reason: str) -> Counter:
         return self._metrics.counter("turn", "dropped_packets", "Datagrams that were dropped, by reason.", reason=reason)

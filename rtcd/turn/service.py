@@ -25,7 +25,7 @@ from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import family_of
 from rtcd.turn.addresses import External, Ports, RelayAddresses
-from rtcd.turn.allocation import FiveTuple
+from rtcd.turn.allocation import FiveTuple, Traffic
 from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
@@ -71,7 +71,8 @@ class TurnService(Service):
         self._own_hosts = own_hosts
         self._asking = asking
         self._outside: Outside | None = None
-        self._events = Events(context.metrics, lambda: len(self._server.allocations) if self._server else 0)
+        self._events = Events(
+            context.metrics, lambda: len(self._server.allocations) if self._server else 0, self._relayed)
         self._drops = self._events.relay_drops()
         self._plane: PythonRelayPlane | None = None
         self._server: TurnServer | None = None
@@ -290,6 +291,14 @@ class TurnService(Service):
     def _peer_ports(self, host: str) -> range:
         """From which ports of this host datagrams may come, as the policy is now."""
         return self._server.policy.ports(host) if self._server is not None else range(0)
+
+    def _relayed(self) -> Traffic:
+        """What the allocations that there are have moved so far."""
+        total, server, plane = Traffic(), self._server, self._plane
+        if server is not None and plane is not None:
+            for allocation in server.allocations:
+                total = total.plus(allocation.traffic).plus(plane.traffic(allocation))
+        return total
 
     def _set_timer(self, server: TurnServer) -> None:
         """Wake up for the first deadline; one that has moved later is found out when we wake."""

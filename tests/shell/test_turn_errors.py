@@ -156,7 +156,7 @@ class Errors(ErrorTestCase):
         path.full = True
         self.plane.send(allocation, self.closed(), b"x")
         self.poller.doRead()
-        self.assertEqual((len(path.frames), self.drops["send-failed"].value), (1, 1))
+        self.assertEqual((len(path.frames), self.drops["slow-client"].value), (1, 1))
 
     def test_fingerprint_goes_on_it_if_wanted(self) -> None:
         self.plane.fingerprint = True

@@ -34,6 +34,7 @@ class PlaneTestCase(SynchronousTestCase):
 
     host = "127.0.0.1"
     family = Family.IPV4
+    ip_fields = False
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -42,7 +43,8 @@ class PlaneTestCase(SynchronousTestCase):
         self.poller = Poller(self.reactor, self.clock)
         self.received: list[tuple[bytes, FiveTuple]] = []
         self.plane = PythonRelayPlane(
-            self.poller, self.clock, lambda: Ports(range(49152, 65536), secrets.randbelow), self.drops)
+            self.poller, self.clock, lambda: Ports(range(49152, 65536), secrets.randbelow), self.drops,
+            ip_fields=self.ip_fields)
         self.addCleanup(self.plane.stop)
         self.server = self.plane.listen(self.host, 0)
         self.plane.start(lambda data, five_tuple: self.received.append((data, five_tuple)))

@@ -299,6 +299,35 @@ class Serving(ServiceTestCase):
         self.assertEqual(found["rtcd_turn_auth_failures_total",], 1)
         self.assertEqual(found["rtcd_turn_responses_total", "ok", "allocate"], 1)
 
+    def test_traffic_is_counted_while_the_allocation_lives_and_once(self) -> None:
+        self.start(allow_loopback_peers=True)
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(peer.close)
+        peer.bind(("127.0.0.1", 0))
+        relayed = self.allocate()
+        self.request(Method.CREATE_PERMISSION, XOR_PEER_ADDRESS.encode(peer.getsockname(), self._next_id()))
+        transaction_id = bytes(12)
+        indication = encode(Method.SEND, Class.INDICATION, transaction_id, [
+            XOR_PEER_ADDRESS.encode(peer.getsockname(), transaction_id), DATA.encode(b"hello")])
+
+        def counted() -> dict[tuple[str, ...], float]:
+            return {(one.name.removeprefix("rtcd_turn_relayed_"), *dict(one.labels).values()): one.value
+                    for one in self.context.metrics.samples() if one.name.startswith("rtcd_turn_relayed_")}
+
+        self.ask(indication)
+        peer.sendto(b"hi", relayed)
+        self.ask(indication)
+        expected = {("packets_total", "sent"): 2, ("bytes_total", "sent"): 10,
+                    ("packets_total", "received"): 1, ("bytes_total", "received"): 2}
+        self.assertEqual(counted(), expected)
+        self.request(Method.REFRESH, LIFETIME.encode(0))
+        self.assertEqual((counted(), counted()), (expected, expected))
+
+    def test_ip_fields_are_carried_if_the_operator_wants(self) -> None:
+        for wanted in (False, True):
+            plane = self.start(ip_fields=wanted)._plane
+            self.assertEqual(plane is not None and plane.fields.on, wanted)
+
     def test_failed_passwords_make_a_line_for_fail2ban_once_a_second(self) -> None:
         events = self.logged()
         self.start()

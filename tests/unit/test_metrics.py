@@ -33,6 +33,14 @@ class MetricsTests(SynchronousTestCase):
         rooms.append(1)
         self.assertEqual([one.value for one in self.metrics.samples()], [1])
 
+    def test_what_is_counted_elsewhere_is_fetched_before_each_reading(self) -> None:
+        """So that a counter need not be touched where things happen."""
+        elsewhere = [0]
+        counter = self.metrics.counter("turn", "relayed", "Relayed.")
+        self.metrics.before_reading(lambda: setattr(counter, "value", elsewhere[0]))
+        for elsewhere[0] in (3, 5):
+            self.assertEqual([one.value for one in self.metrics.samples()], [elsewhere[0]])
+
     def test_series_come_sorted_by_name(self) -> None:
         """Counters, then gauges."""
         for what in "cab":
