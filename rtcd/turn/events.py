@@ -30,6 +30,9 @@ _TRAFFIC = " ".join(f"{one}={{{one}}}" for one in Traffic._fields)
 _ALLOCATION = f"{_CLIENT} relayed={{relayed}}"
 
 
+_VERDICTS = ("let-through", "refused")
+
+
 class Events:
     """The server's Observer."""
 
@@ -62,7 +65,8 @@ class Events:
         self._strange_lines = Buckets(1 / 60, 1.0)
         self._strange = {refused: metrics.counter(
             "turn", "unsignalled_peers", "Requests for peers that nobody in the client's room signalled.",
-            verdict="refused" if refused else "let-through") for refused in (False, True)}
+            verdict=_VERDICTS[refused]) for refused in (False, True)}
+        self._all_strange_lines = Buckets(MAX_LINES, MAX_LINES, 1)
         self._all_lines = Buckets(MAX_LINES, MAX_LINES, 1)
 
     def relay_drops(self) -> dict[str, Counter]:
@@ -99,12 +103,14 @@ class Events:
                     peer=_shown(peer), reason=_word(reason))
 
     def peer_unsignalled(self, allocation: Allocation, peer: Address, reason: str, refused: bool, now: float) -> None:
-        """A line a minute for each user, and `MAX_LINES` a second in all; the address at the level debug alone."""
+        """A line a minute for each user, and `MAX_LINES` a second in all; addresses are told at the level debug alone."""
         self._strange[refused].value += 1
-        self._debug("peer {peer} of {user}: {reason}", peer=peer, user=allocation.user, reason=reason)
-        if self._strange_lines.allow(allocation.user, now) and self._all_lines.allow("", now):
-            self._log.info("{what} a peer that nobody signalled: user={user} reason={reason}", user=allocation.user,
-                           what="refused" if refused else "let through", reason=reason.replace(" ", "-"))
+        told = {"reason": _word(reason), "verdict": _VERDICTS[refused]}
+        self._debug(f"peer_unsignalled {_ALLOCATION} peer={{peer}} reason={{reason}} verdict={{verdict}}",
+                    **_allocation(allocation), peer=_shown(peer), **told)
+        if self._strange_lines.allow(allocation.user, now) and self._all_strange_lines.allow("", now):
+            user = _allocation(allocation)["user"]
+            self._log.info("peers_unsignalled user={user} reason={reason} verdict={verdict}", user=user, **told)
 
     def allocation_created(self, allocation: Allocation) -> None:
         self._created.value += 1

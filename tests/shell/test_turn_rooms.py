@@ -210,14 +210,16 @@ class Reaching(RoomTestCase):
         events = self.logged()
 
         def lines() -> list[Any]:
-            return [one for one in events if "nobody signalled" in (one.get("log_format") or "")
-                    and one["log_level"].name == "info"]
+            return [one for one in events if (one.get("log_format") or "").startswith("peers_unsignalled")]
 
         caller = self.join()
         self.allocate(caller)
         for _ in range(3):
             self.permit(caller, "8.8.8.8")
-        self.assertEqual([(one["what"], one["reason"]) for one in lines()], [("refused", "not-signalled")])
+        self.assertEqual([(one["log_level"].name, one["user"], one["reason"], one["verdict"]) for one in lines()],
+                         [("info", caller.turn["user"].partition(":")[2], "not-signalled", "refused")])
+        each = [one for one in events if (one.get("log_format") or "").startswith("peer_unsignalled")]
+        self.assertEqual([(one["log_level"].name, one["peer"]) for one in each], [("debug", "8.8.8.8:0")] * 3)
         self.assertNotIn("8.8.8.8", str(lines()))
         self.calls.wait(61)
         self.permit(caller, "8.8.8.8")
