@@ -34,6 +34,9 @@ class DaemonSettings:
     drain_timeout: int = option(
         0, "Seconds that calls may go on after SIGTERM while nothing new is taken; a second SIGTERM ends them. 0: end at "
         "once. SIGUSR1 drains too, for as long as the calls last if this is 0.", minimum=0, maximum=604800)
+    user: str = option("", "Started as root: the user to become when the ports are open, by name or number.")
+    group: str = option("", "The group to become; unset: the user's own.")
+    pidfile: str = option("", "File that holds the process's number; twistd --pidfile goes first. Unset: twistd.pid.")
 
 
 Read = Callable[[], Mapping[str, Any]]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from twisted.logger import (
 from zope.interface import implementer, provider
 
 from rtcd.config import ConfigError, option
+from rtcd.privileges import Owner
 
 MAX_LINE_CHARS = 4096
 """A longer line for people is cut."""
@@ -50,7 +52,9 @@ class LogSettings:
 class Log:
     """The observer in use; its settings may change while it runs."""
 
-    def __init__(self, settings: LogSettings, *, background: bool = False) -> None:
+    def __init__(self, settings: LogSettings, *, background: bool = False, owner: Owner | None = None) -> None:
+        """``owner``: whom a file that is made now is to belong to, if not to whoever we are."""
+        self._owner = owner
         self._file: TextIO | None = None
         self._unset = BACKGROUND_FILE if background else None
         self.use(settings)
@@ -61,6 +65,7 @@ class Log:
         file: TextIO = sys.__stdout__ or sys.stdout  # twistd turns sys.stdout into log lines
         if path is not None:
             try:
+                self._make(path)
                 file = open(path, "a", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115 # kept
             except OSError as error:
                 raise ConfigError("log", "file", f"{path} cannot be opened ({error.strerror}); check the folder and its "
@@ -77,6 +82,17 @@ class Log:
             level.setLogLevelForNamespace("autobahn", LogLevel.error)
         self._target = FilteringLogObserver(target, [level, _quiet] if settings.level != "debug" else [level])
 
+    def _make(self, path: str) -> None:
+        """Make the file, if it is not there, for the user that the daemon will be when it opens it again."""
+        if self._owner is None or os.geteuid() != 0:
+            return
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
+        except FileExistsError:
+            return
+        self._owner.take(descriptor)
+        os.close(descriptor)
+
     def __call__(self, event: LogEvent) -> None:
         """Show one event."""
         self._target(event)
@@ -85,15 +101,16 @@ class Log:
 _current: list[Log] = []
 
 
-def use(settings: LogSettings, *, background: bool = False) -> Log:
-    """Make these the settings of the process's log and return it; ``background`` counts at the first call only.
+def use(settings: LogSettings, *, background: bool = False, owner: Owner | None = None) -> Log:
+    """Make these the settings of the process's log and return it; ``background`` and ``owner`` (see `Log`) count at the
+    first call only.
 
     Raises `ConfigError`.
     """
     if _current:
         _current[0].use(settings)
     else:
-        _current.append(Log(settings, background=background))
+        _current.append(Log(settings, background=background, owner=owner))
     return _current[0]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from rtcd.config import ConfigError
+from rtcd.privileges import Owner
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -24,12 +25,14 @@ class StateDirectory:
 
     _log = Logger()
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, owner: Owner | None = None) -> None:
+        """``owner``: whom everything in it must belong to, if that is not who we are yet."""
         self._path = Path(path)
+        self._owner = owner
         if "\0" in str(path):
             raise ConfigError("daemon", "state-directory", "holds a NUL character; write a plain path")
         try:
-            self._path.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            self._make()
             self._narrow(self._path, _DIRECTORY_MODE)
             if not os.access(self._path, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(13, "Permission denied")
@@ -46,6 +49,7 @@ class StateDirectory:
         """The bytes of a file, or None if there is none. A file that others can read is made private first."""
         path = self.path(name)
         try:
+            self._check_owner(path)
             self._narrow(path, _FILE_MODE)
             return path.read_bytes()
         except FileNotFoundError:
@@ -90,10 +94,33 @@ class StateDirectory:
         except OSError as error:
             raise self._fault(path, error) from None
 
+    def _make(self) -> None:
+        try:
+            self._path.mkdir(mode=_DIRECTORY_MODE, parents=True)
+        except FileExistsError:
+            if not self._path.is_dir():
+                raise
+            self._check_owner(self._path)
+            return
+        if self._owner is not None:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                self._owner.take(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _check_owner(self, path: Path) -> None:
+        """What was there before is not given away: a link in its place could lead to somebody else's file."""
+        if self._owner is not None and path.stat().st_uid != self._owner.uid:
+            raise ConfigError("daemon", "state-directory", f"{path} does not belong to [daemon] user; run: "
+                              f"chown -R {self._owner.uid}:{self._owner.gid} {self._path}")
+
     def _put(self, path: Path, data: bytes) -> None:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
+            if self._owner is not None and os.geteuid() == 0:
+                self._owner.take(descriptor)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

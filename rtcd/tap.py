@@ -28,6 +28,7 @@ from rtcd.interfaces import IServicePlugin
 from rtcd.log import LogSettings
 from rtcd.metrics import Metrics
 from rtcd.plugin import plugins
+from rtcd.privileges import Owner, apply
 from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.schemas import SHARED, Schemas
@@ -55,9 +56,11 @@ class Options(usage.Options):
             self.found = plugins()
             self.settings = read(file, self.found)
             parent = self.parent if self.parent is not None else dict[str, Any](nodaemon=True)
+            daemon = self.settings["daemon"]
+            self.owner = apply(daemon.user, daemon.group, daemon.pidfile, parent)
             background = not (parent.get("nodaemon") or parent.get("debug"))
             if not (parent.get("logfile") or parent.get("logger") or parent.get("syslog")):
-                log.use(self.settings["log"], background=background)
+                log.use(self.settings["log"], background=background, owner=self.owner)
                 parent["logger"] = "rtcd.log.observer"
         except ConfigError as error:
             raise SystemExit(f"{file}: {error}") from None
@@ -72,7 +75,8 @@ def makeService(options: Options) -> IService:
     try:
         return build(
             reactor, file, options.settings, options.found,
-            read=lambda: read(absolute, options.found), environment=os.environ, greet=bool(options["welcome"]))
+            read=lambda: read(absolute, options.found), environment=os.environ, greet=bool(options["welcome"]),
+            owner=options.owner)
     except ConfigError as error:
         raise SystemExit(f"{file}: {error}") from None
 
@@ -104,13 +108,15 @@ def build(
     read: Callable[[], Mapping[str, Any]],
     environment: Mapping[str, str],
     greet: bool = False,
+    owner: Owner | None = None,
 ) -> Daemon:
-    """Put the tree together. ``settings`` is what `read` returned. Raises `ConfigError`."""
+    """Put the tree together. ``settings`` is what `read` returned; ``owner`` is who the daemon will be when it has
+    started. Raises `ConfigError`."""
     chosen = [name for name in found if name in settings]
     if not chosen:
         raise ConfigError("", "", f"no service is turned on; add one of {', '.join(f'[{one}]' for one in sorted(found))}")
     metrics, reloads = Metrics(), Reloads()
-    state = StateDirectory(state_directory(settings["daemon"], environment))
+    state = StateDirectory(state_directory(settings["daemon"], environment), owner)
     rooms = MemoryRooms(reactor, settings["rooms"], metrics)
     doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics)
     credentials = _credentials(settings["credentials"], state)
