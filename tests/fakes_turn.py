@@ -141,6 +141,7 @@ class FakeObserver:
         self.created = 0
         self.refreshed: list[int] = []
         self.ended: list[str] = []
+        self.moved: list[FiveTuple] = []
 
     def answered(self, method: Method, code: int) -> None:
         self.answers.append((method, code))
@@ -166,6 +167,9 @@ class FakeObserver:
     def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
         self.refreshed.append(lifetime_s)
 
+    def allocation_moved(self, allocation: Allocation, old: FiveTuple) -> None:
+        self.moved.append(old)
+
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         self.ended.append(reason)
 
@@ -178,7 +182,7 @@ class World:
         external: tuple[External, ...] = (), policy: PeerPolicy | None = None, secrets: tuple[str, ...] = (SECRET,),
     ) -> None:
         self.now = 1_700_000_000.0
-        self._tokens = (number.to_bytes(8, "big") for number in itertools.count(1))
+        self._tokens = itertools.count(1)
         self.plane = FakePlane()
         self.observer = FakeObserver()
         self.credentials = Credentials(secrets, 3600)
@@ -188,7 +192,7 @@ class World:
             REALM_NAME, parse_users(["u:p", "v:q"], REALM_NAME), self.credentials, self.nonces)
         self.server = TurnServer(
             rules or Rules(), self.authenticator, policy or PeerPolicy(), self.addresses, self.plane, self.observer,
-            Buckets(rate, rate), lambda: next(self._tokens))
+            Buckets(rate, rate), lambda size: next(self._tokens).to_bytes(size, "big"))
 
     def client(self, port: int = 40000, host: str = "192.0.2.7", server: Address = SERVER) -> Client:
         """A client at an address of its own."""
@@ -198,12 +202,14 @@ class World:
 class Client:
     """Asks a `World`, signing as user ``u`` unless told otherwise."""
 
+    _ids = itertools.count(1)
+    """Of all clients: an id that comes again is a request that comes again."""
+
     def __init__(self, world: World, five_tuple: FiveTuple) -> None:
         self.world = world
         self.five_tuple = five_tuple
         self.username, self.password = "u", "p"
         self.sha256 = False
-        self._ids = itertools.count(1)
 
     def raw(self, data: bytes) -> bytes | None:
         """Bytes in, bytes out."""

@@ -1,7 +1,7 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
 A dual allocation (ADDITIONAL-ADDRESS-FAMILY) is one with a relay of each family; if only one of them can be had, there is
-success all the same, and an error code for the other. Not offered: TCP relays (442), mobility tickets (405).
+success all the same, and an error code for the other. Not offered here yet: TCP relays (442).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rtcd.stun.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     ADDRESS_ERROR_CODE,
+    DONT_FRAGMENT,
     EVEN_PORT,
     LIFETIME,
     MOBILITY_TICKET,
@@ -27,8 +28,10 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.message import Message
 from rtcd.turn.allocation import UDP, Allocation
+from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.redirect import client_stays
 from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
+from rtcd.turn.reservation import TOKEN_BYTES as RESERVATION_BYTES
 
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer
@@ -47,9 +50,21 @@ def transport_is_served(server: TurnServer, request: AllocateRequest) -> Error |
     return None if transport == UDP else Error(442)
 
 
-def no_mobility(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """A ticket is refused where mobility is off (RFC 8016 §3.1.2)."""
-    return Error(405) if MOBILITY_TICKET in request.message else None
+def ticket_may_be_had(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """An empty MOBILITY-TICKET asks for one; 405 where mobility is off (RFC 8016 §3.1.2)."""
+    ticket = request.message.get(MOBILITY_TICKET)
+    if ticket is None:
+        return None
+    if not server.rules.mobility:
+        return Error(405)
+    request.mobile = True
+    return Error(400) if ticket else None
+
+
+def fragments_can_be_forbidden(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """DONT-FRAGMENT in Send is understood; 400 for a broken one, since 420 would say that it is not (RFC 8656 §7.2)."""
+    request.message.get(DONT_FRAGMENT)
+    return None
 
 
 def lifetime_is_granted(server: TurnServer, request: AllocateRequest) -> Error | None:
@@ -139,6 +154,14 @@ def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     return None
 
 
+def bandwidth_is_left(server: TurnServer, request: AllocateRequest) -> Error | None:
+    """486 if what the allocation may use is booked by others."""
+    rules = server.rules
+    if rules.bps_capacity and server.allocations.booked_bps + rules.max_bps > rules.bps_capacity:
+        return Error(486, reason="bps-capacity")
+    return None
+
+
 def reservations_are_left(server: TurnServer, request: AllocateRequest) -> Error | None:
     """508 when as many ports are held as may be."""
     return Error(508, reason="reservations") if request.reserves and server.reservations.full else None
@@ -151,20 +174,26 @@ def relays_open(server: TurnServer, request: AllocateRequest) -> Error | None:
                             request.even_port)
     allocation.credential_expires_at, allocation.static = grant.expires_at, grant.static
     allocation.claims = request.claims
-    allocation.reserves = server.token() if request.reserves else b""
+    allocation.reserves = server.token(RESERVATION_BYTES) if request.reserves else b""
     server.reservations.remove(request.claims)  # a token is good once, whatever comes of it
+    allocation.booked_bps = server.rules.max_bps
+    allocation.upward, allocation.downward = server.bandwidth.meters(
+        grant.user, server.rules.max_bps, server.rules.max_bps_user)
     try:
         _open(server, request, allocation)
     except BaseException:
-        server.plane.close(allocation)
+        _leave_nothing(server, allocation)
         raise
     if not allocation.relayed:
-        server.plane.release(request.claims)
+        _leave_nothing(server, allocation)
         return Error(508, reason="ports")
     if allocation.reserves:
         (family, host), = request.hosts.items()
         server.reservations.add(allocation.reserves, family, host, request.now)
         request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
+    if request.mobile:
+        ticket = server.mobility.issue(allocation, server.token(TICKET_BYTES))
+        request.attributes.append(MOBILITY_TICKET.encode(ticket))
     server.allocations.add(allocation)
     request.allocation = allocation
     error_code = OLD_ADDRESS_ERROR_CODE if request.old_numbers else ADDRESS_ERROR_CODE
@@ -189,7 +218,16 @@ def _open(server: TurnServer, request: AllocateRequest, allocation: Allocation) 
             allocation.opened(family, relayed, server.addresses.shown(relayed), request.now + request.lifetime_s)
 
 
+def _leave_nothing(server: TurnServer, allocation: Allocation) -> None:
+    """It is not to be."""
+    server.plane.close(allocation)
+    server.plane.release(allocation.claims)
+    if not server.allocations.of_user(allocation.user):
+        server.bandwidth.forget(allocation.user)
+
+
 STEPS: tuple[Callable[[TurnServer, AllocateRequest], Error | None], ...] = (
-    five_tuple_is_free, client_stays, transport_is_served, no_mobility, lifetime_is_granted, even_port_is_well_formed,
-    reservation_is_ours, families_are_served, even_port_suits_the_families, quotas_allow, reservations_are_left, relays_open,
+    five_tuple_is_free, client_stays, transport_is_served, ticket_may_be_had, fragments_can_be_forbidden,
+    lifetime_is_granted, even_port_is_well_formed, reservation_is_ours, families_are_served, even_port_suits_the_families,
+    quotas_allow, bandwidth_is_left, reservations_are_left, relays_open,
 )

@@ -78,9 +78,9 @@ class Allocation:
     Peers are kept as the sockets see them, hosts of our own external addresses already mapped to the private ones.
     """
 
-    __slots__ = ("answer", "channels", "claims", "credential_expires_at", "downward", "ends", "even_port", "expires_at",
-                 "five_tuple", "key", "network", "next_end", "peers", "permissions", "relayed", "reserves", "shown",
-                 "static", "traffic", "transaction_id", "transport", "upward", "user", "username")
+    __slots__ = ("answer", "booked_bps", "channels", "claims", "credential_expires_at", "downward", "ends", "even_port",
+                 "expires_at", "five_tuple", "key", "network", "next_end", "peers", "permissions", "relayed", "reserves",
+                 "shown", "static", "ticket", "traffic", "transaction_id", "transport", "upward", "user", "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
@@ -122,6 +122,10 @@ class Allocation:
         """What was moved by relays that are closed already."""
         self.answer = b""
         """The success response, for the retransmitted request."""
+        self.ticket = b""
+        """What its client shows to go on from another five-tuple; empty if it cannot."""
+        self.booked_bps = 0
+        """What it takes of the server's bandwidth, in bytes a second."""
         self.upward: tuple[Meter, ...] = ()
         """What goes to its peers is charged to these, and what comes from them to the next; empty is no limit."""
         self.downward: tuple[Meter, ...] = ()
@@ -218,6 +222,8 @@ class Allocations:
         self._order = itertools.count()
         self._users: dict[str, dict[Allocation, None]] = {}
         self._networks: Counter[str] = Counter()
+        self.booked_bps = 0
+        """What all of them together take of the bandwidth, in bytes a second."""
 
     def __len__(self) -> int:
         return len(self._table)
@@ -246,6 +252,7 @@ class Allocations:
         self._table[allocation.five_tuple] = allocation
         self._users.setdefault(allocation.user, {})[allocation] = None
         self._networks[allocation.network] += 1
+        self.booked_bps += allocation.booked_bps
         self._schedule(allocation)
 
     def extend(self, allocation: Allocation, expires_at: float, family: Family | None = None) -> None:
@@ -268,7 +275,14 @@ class Allocations:
         if not siblings:
             del self._users[allocation.user]
         _give_back(self._networks, allocation.network)
+        self.booked_bps -= allocation.booked_bps
         return True
+
+    def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
+        """Its client is at another five-tuple, where no allocation is. It goes on being charged to the old network."""
+        del self._table[allocation.five_tuple]
+        allocation.five_tuple = five_tuple
+        self._table[five_tuple] = allocation
 
     def next_deadline(self) -> float | None:
         """When the first relay ends, or None."""

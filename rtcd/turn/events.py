@@ -121,6 +121,12 @@ class Events:
         self._debug(f"allocation_refreshed {_ALLOCATION} lifetime={{lifetime}}", **_allocation(allocation),
                     lifetime=lifetime_s)
 
+    def allocation_moved(self, allocation: Allocation, old: FiveTuple) -> None:
+        self._debug(f"allocation_moved {_ALLOCATION} from={{old}} by={{by}}", **_allocation(allocation),
+                    old=_shown(old.client), by=old.transport)
+        self.allocation_changed(old)
+        self.allocation_changed(allocation.five_tuple)
+
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         self._ended = self._ended.plus(traffic)
         self.allocation_changed(allocation.five_tuple)

@@ -22,6 +22,7 @@ from rtcd.stun.channeldata import MAX_CHANNEL, MAX_RFC5766_CHANNEL, MIN_CHANNEL
 from rtcd.stun.message import Method
 from rtcd.turn.allocate import granted_lifetime
 from rtcd.turn.bound import may_ask_for
+from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.request import Error, Request
 
 if TYPE_CHECKING:
@@ -30,9 +31,21 @@ if TYPE_CHECKING:
 
 # Steps of Refresh (RFC 8656 §8.2).
 
-def no_ticket(server: TurnServer, request: Request) -> Error | None:
-    """A mobility ticket is refused where mobility is off."""
-    return Error(405) if MOBILITY_TICKET in request.message else None
+def ticket_is_the_allocations(server: TurnServer, request: Request) -> Error | None:
+    """405 for a ticket where mobility is off, 400 for an empty one, 437 for another allocation's or an old one
+    (RFC 8016 §3.2.2); 508 if too many clients are moving."""
+    ticket = request.message.get(MOBILITY_TICKET)
+    if ticket is None:
+        return None
+    if not server.rules.mobility:
+        return Error(405)
+    if not ticket:
+        return Error(400)
+    if server.mobility.find(ticket) is not request.allocation:
+        return Error(437)
+    if request.five_tuple != request.allocation.five_tuple and server.mobility.full:
+        return Error(508, reason="moves")
+    return None
 
 
 def family_is_the_allocations(server: TurnServer, request: Request) -> Error | None:
@@ -58,6 +71,18 @@ def lifetime_is_refreshed(server: TurnServer, request: Request) -> Error | None:
         server.allocations.extend(allocation, request.now + granted, request.family)
         server.observer.allocation_refreshed(allocation, granted)
     request.attributes.append(LIFETIME.encode(granted))
+    return None
+
+
+def ticket_is_renewed(server: TurnServer, request: Request) -> Error | None:
+    """Who has shown a ticket gets the next one, and from another five-tuple begins to move there."""
+    allocation = request.allocation
+    if MOBILITY_TICKET not in request.message or server.allocations.get(allocation.five_tuple) is not allocation:
+        return None
+    if request.five_tuple != allocation.five_tuple:
+        server.mobility.start(allocation, request.five_tuple, request.now)
+    ticket = server.mobility.issue(allocation, server.token(TICKET_BYTES))
+    request.attributes.append(MOBILITY_TICKET.encode(ticket))
     return None
 
 
@@ -167,7 +192,9 @@ def relay_is_for_tcp(server: TurnServer, request: Request) -> Error | None:
 
 
 STEPS: dict[Method, tuple[Callable[[TurnServer, Request], Error | None], ...]] = {
-    Method.REFRESH: (lifetime_is_well_formed, family_is_the_allocations, no_ticket, lifetime_is_refreshed),
+    Method.REFRESH: (
+        lifetime_is_well_formed, family_is_the_allocations, ticket_is_the_allocations, lifetime_is_refreshed,
+        ticket_is_renewed),
     Method.CREATE_PERMISSION: (
         peers_are_named, peers_are_of_the_family, peer_hosts_are_allowed, permissions_fit, permissions_are_installed),
     Method.CHANNEL_BIND: (

@@ -58,6 +58,13 @@ class Rules:
     legacy_mapped_address: bool = False
     default_family: Family | None = Family.IPV4
     """Of the relay of a client that names none; None is the client's own."""
+    mobility: bool = False
+    max_bps: int = 0
+    """Bytes a second in each direction of one allocation, 0 for no limit ..."""
+    max_bps_user: int = 0
+    """... of all allocations of a user together ..."""
+    bps_capacity: int = 0
+    """... and of all allocations, each of which takes `max_bps` of it."""
     stun_auth: bool = False
     """Whether Binding needs credentials too."""
 
@@ -123,6 +130,9 @@ class Observer(Protocol):
     def allocation_refreshed(self, allocation: Allocation, lifetime_s: int) -> None:
         """A client wants its allocation for so long from now on."""
 
+    def allocation_moved(self, allocation: Allocation, old: FiveTuple) -> None:
+        """Its client has left the five-tuple ``old`` for another one."""
+
     def allocation_ended(self, allocation: Allocation, reason: str, traffic: Traffic) -> None:
         """An allocation is gone: ``refreshed to 0``, ``expired``, ``client left``, ``shut down``."""
 
@@ -131,7 +141,7 @@ class AllocateRequest:
     """An authenticated Allocate on its way through the steps, and what they have found out."""
 
     __slots__ = ("allocation", "attributes", "claims", "even_port", "failed", "five_tuple", "grant", "hosts", "lifetime_s",
-                 "message", "network", "now", "old_numbers", "reserves")
+                 "message", "mobile", "network", "now", "old_numbers", "reserves")
 
     def __init__(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -148,6 +158,8 @@ class AllocateRequest:
         """Whether the port above is to be held."""
         self.claims = b""
         """The token of the held port that it asks for."""
+        self.mobile = False
+        """Whether it asks for a ticket."""
         self.hosts: dict[Family, str] = {}
         """Where the relay of each family is to be bound."""
         self.failed: dict[Family, int] = {}
@@ -162,10 +174,12 @@ class AllocateRequest:
 class Request:
     """An authenticated request about an allocation, on its way through the steps."""
 
-    __slots__ = ("allocation", "attributes", "channel", "family", "message", "named", "now", "peers")
+    __slots__ = ("allocation", "attributes", "channel", "family", "five_tuple", "message", "named", "now", "peers")
 
-    def __init__(self, message: Message, now: float, allocation: Allocation) -> None:
+    def __init__(self, message: Message, five_tuple: FiveTuple, now: float, allocation: Allocation) -> None:
         self.message = message
+        self.five_tuple = five_tuple
+        """Where it came from: the allocation's, unless it is a Refresh with a ticket."""
         self.now = now
         self.allocation = allocation
         self.family: Family | None = None
@@ -177,8 +191,3 @@ class Request:
         """The same peers as our sockets reach them."""
         self.attributes: list[bytes] = []
         """Of the success response, encoded."""
-
-    @property
-    def five_tuple(self) -> FiveTuple:
-        """Of the allocation that it is about."""
-        return self.allocation.five_tuple

@@ -16,7 +16,11 @@ from rtcd.bucket import Buckets
 from rtcd.bucket import network as network_of
 from rtcd.stun.attributes import (
     DATA,
+    DONT_FRAGMENT,
+    ERROR_CODE,
+    LIFETIME,
     MAPPED_ADDRESS,
+    MOBILITY_TICKET,
     PASSWORD_ALGORITHM,
     REQUESTED_TRANSPORT,
     SOFTWARE,
@@ -33,9 +37,12 @@ from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode,
 from rtcd.turn import allocate, held
 from rtcd.turn.addresses import RelayAddresses
 from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
+from rtcd.turn.answers import Answers
 from rtcd.turn.auth import Authenticator, Grant, Pending, Refusal
+from rtcd.turn.bandwidth import Bandwidth
 from rtcd.turn.bound import Bound, may_send_to
 from rtcd.turn.discovery import REQUIRED, Discovery
+from rtcd.turn.mobility import Mobility, arrived, claimed, complete
 from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import (
@@ -58,6 +65,7 @@ UNDERSTOOD = frozenset(number for number, row in TABLE.items() if row.name in (
     "MAPPED-ADDRESS", "USERNAME", "MESSAGE-INTEGRITY", "ERROR-CODE", "UNKNOWN-ATTRIBUTES", "CHANNEL-NUMBER", "LIFETIME",
     "XOR-PEER-ADDRESS", "DATA", "REALM", "NONCE", "XOR-RELAYED-ADDRESS", "REQUESTED-ADDRESS-FAMILY", "REQUESTED-TRANSPORT",
     "MESSAGE-INTEGRITY-SHA256", "XOR-MAPPED-ADDRESS", "CONNECTION-ID", "EVEN-PORT", "RESERVATION-TOKEN",
+    "DONT-FRAGMENT",
 ))
 """The comprehension-required attributes that are not answered with 420."""
 UNDERSTOOD_WITH_SHA256 = UNDERSTOOD | {PASSWORD_ALGORITHM.number, USERHASH.number}
@@ -67,6 +75,8 @@ MAX_UNKNOWN = 32
 MAX_AMPLIFICATION = 3
 """An answer to a datagram of nobody known is at most so many times as long."""
 CACHED_NETWORKS = 4096
+DATAGRAMS = ("udp", "dtls")
+"""Transports on which a request may come twice."""
 LIMITS = (486, 508)
 """The errors that tell an operator that something is full."""
 
@@ -79,9 +89,9 @@ class TurnServer:
 
     def __init__(
         self, rules: Rules, authenticator: Authenticator, policy: PeerPolicy, addresses: RelayAddresses, plane: Plane,
-        observer: Observer, unauthenticated: Buckets, token: Callable[[], bytes],
+        observer: Observer, unauthenticated: Buckets, token: Callable[[int], bytes],
     ) -> None:
-        """``token()``: eight unguessable bytes."""
+        """``token(n)``: so many unguessable bytes."""
         self.rules = rules
         self.authenticator = authenticator
         self.policy = policy
@@ -92,6 +102,9 @@ class TurnServer:
         """How often a network gets answers on UDP that need no password."""
         self.allocations = Allocations()
         self.reservations = Reservations()
+        self.mobility = Mobility()
+        self.bandwidth = Bandwidth()
+        self.answers = Answers()
         self.token = token
         self.discovery: Discovery | None = None
         """Serves RFC 5780 if set."""
@@ -105,11 +118,15 @@ class TurnServer:
         """The client network that limits and quotas count."""
 
     def receive(self, data: bytes, five_tuple: FiveTuple, now: float) -> bytes | None:
-        """Handle one STUN message of a client; the response to it, or None. Never raises for what it holds."""
+        """Handle one STUN message of a client; the response to it, or None. Never raises for what it holds. ChannelData
+        is for the plane to count or forward: it brings it if the client is perhaps one that has moved there."""
         try:
             message = decode(data)
         except ValueError:
-            self.observer.dropped("malformed")
+            if 0x40 <= (data[:1] or b"\0")[0] < 0x80:
+                arrived(self, five_tuple, now)
+            else:
+                self.observer.dropped("malformed")
             return None
         if message.class_ is Class.REQUEST:
             if message.method is Method.BINDING and self.rules.stun:
@@ -128,20 +145,25 @@ class TurnServer:
 
     def next_deadline(self) -> float | None:
         """When `expire` should be called next, or None."""
-        deadlines = (self.allocations.next_deadline(), self.reservations.next_deadline())
+        deadlines = (self.allocations.next_deadline(), self.reservations.next_deadline(), self.mobility.next_deadline())
         return min((one for one in deadlines if one is not None), default=None)
 
     def expire(self, now: float) -> None:
-        """Close the relays whose time is over, and let go of the ports that nobody claimed."""
+        """Close the relays whose time is over, let go of the ports that nobody claimed, and complete moves."""
         for allocation in self.allocations.ended(now):
             self._close_ended(allocation, now)
         for token in self.reservations.ended(now):
             self.reservations.remove(token)
             self.plane.release(token)
+        for allocation in self.mobility.due(now):
+            complete(self, allocation)
 
     def end(self, allocation: Allocation, reason: str) -> None:
         """Let go of everything that belongs to the allocation; once, however often it is called."""
         if self.allocations.remove(allocation):
+            self.mobility.forget(allocation)
+            if not self.allocations.of_user(allocation.user):
+                self.bandwidth.forget(allocation.user)
             self.observer.allocation_ended(allocation, reason, allocation.traffic.plus(self.plane.close(allocation)))
 
     def close(self, allocation: Allocation, reason: str, family: Family | None) -> None:
@@ -159,7 +181,7 @@ class TurnServer:
             for family in [one for one, expires_at in allocation.ends.items() if now >= expires_at]:
                 self.close(allocation, "expired", family)
 
-    def _find(self, five_tuple: FiveTuple, now: float) -> Allocation | None:
+    def find(self, five_tuple: FiveTuple, now: float) -> Allocation | None:
         """The living allocation of this client; the timer may be late."""
         allocation = self.allocations.get(five_tuple)
         if allocation is None or now < allocation.next_end:
@@ -170,9 +192,11 @@ class TurnServer:
     # Common steps.
 
     def _request(self, message: Message, five_tuple: FiveTuple, now: float) -> bytes | None:
-        allocation = self._find(five_tuple, now)
+        allocation = known = self.find(five_tuple, now)
+        if allocation is None:
+            known = claimed(self, message, five_tuple, now)
         try:
-            grant = self.authenticator.check(message, five_tuple, now, allocation)
+            grant = self.authenticator.check(message, five_tuple, now, known)
         except Malformed:
             grant = Refusal(400)
         if isinstance(grant, Refusal):
@@ -180,17 +204,29 @@ class TurnServer:
         if isinstance(grant, Pending):
             self._wait(message, five_tuple, now, grant.username)
             return None
+        if five_tuple.transport in DATAGRAMS:
+            answer = self.answers.get(message, five_tuple, now)
+            if answer is not None:
+                self.observer.answered(message.method, _code(answer))
+                return answer
         if message.method is Method.ALLOCATE:
-            return self._allocate(message, five_tuple, now, grant, allocation)
-        if message.method is Method.CONNECTION_BIND:
+            answer = self._allocate(message, five_tuple, now, grant, known)
+        elif message.method is Method.CONNECTION_BIND:
             return self._error(message, grant, Error(400))
-        if allocation is not None and allocation.username != grant.username:
+        elif known is not None and known.username != grant.username:
             return self._error(message, grant, Error(441))
-        if message.method is Method.BINDING:
+        elif message.method is Method.BINDING:
             return self._binding(message, five_tuple, now, grant)
-        if allocation is None:
-            return self._error(message, grant, Error(437))
-        return self._run(message, grant, held.STEPS[message.method], Request(message, now, allocation))
+        else:
+            if allocation is None and self.mobility.arriving(five_tuple) is not None:
+                known = arrived(self, five_tuple, now)
+            if known is None:
+                return self._error(message, grant, Error(437))
+            answer = self._run(
+                message, grant, held.STEPS[message.method], Request(message, five_tuple, now, known))
+        if five_tuple.transport in DATAGRAMS and _is_done_once(message):
+            self.answers.keep(message, five_tuple, now, answer)
+        return answer
 
     def _allocate(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -315,12 +351,13 @@ class TurnServer:
 
     def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
         """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
-        allocation = self._find(five_tuple, now)
+        allocation = self.find(five_tuple, now) or arrived(self, five_tuple, now)
         if allocation is None:
             self.observer.dropped("no allocation")
             return
         try:
             peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)
+            dont_fragment = message.get(DONT_FRAGMENT) is not None
         except Malformed:
             peer = data = None
         if peer is None or data is None or self._unknown(message):
@@ -334,8 +371,23 @@ class TurnServer:
         elif not may_send_to(self, allocation, peer, reached):
             self.observer.dropped("unsignalled peer")
         else:
-            self.plane.send(allocation, reached, data)
+            self.plane.send(allocation, reached, data, dont_fragment)
 
 
 def _unknown(numbers: tuple[int, ...]) -> Error:
     return Error(420, (UNKNOWN_ATTRIBUTES.encode(numbers[:MAX_UNKNOWN]),))
+
+
+def _is_done_once(message: Message) -> bool:
+    """Whether a request that was answered would be answered otherwise if it were carried out again."""
+    if message.method is Method.REFRESH:
+        try:
+            return MOBILITY_TICKET in message or message.get(LIFETIME) == 0
+        except Malformed:
+            return False
+    return message.method is Method.ALLOCATE
+
+
+def _code(answer: bytes) -> int:
+    error = decode(answer).get(ERROR_CODE)
+    return error[0] if error is not None else 0

@@ -31,11 +31,11 @@ from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
 from rtcd.turn.external import Findings, parse_server
 from rtcd.turn.listeners import SERVICE, Listeners
+from rtcd.turn.mobility import connection_lost
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.outside import Asking, Lookups, Outside
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.remote import RemoteUsers
-from rtcd.turn.reservation import TOKEN_BYTES
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
 from rtcd.turn.streams import StreamFactory, Streams
@@ -99,7 +99,7 @@ class TurnService(Service):
         self._plane = plane = PythonRelayPlane(
             Poller(self._reactor, self._reactor), self._reactor, lambda: Ports(ports, secrets.randbelow), self._drops,
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
-            peer_ports=self._peer_ports, ip_fields=settings.ip_fields,
+            peer_ports=self._peer_ports, ip_fields=settings.ip_fields, mobility=settings.mobility,
         )
         try:
             listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
@@ -185,6 +185,8 @@ class TurnService(Service):
         self._settings = settings
         if server is not None:
             server.rules = settings.rules()
+            if self._plane is not None:
+                self._plane.mobility = settings.mobility
             server.authenticator.nonces.lifetime_s = settings.stale_nonce
             server.authenticator.sha256, server.authenticator.strict_expiry = settings.sha256, settings.strict_expiry
             if (settings.auth_url, settings.auth_url_token) != (before.auth_url, before.auth_url_token):
@@ -250,7 +252,7 @@ class TurnService(Service):
         authenticator.strict_expiry = settings.strict_expiry
         authenticator.directory = self._ask_at(settings)
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
-                            _unauthenticated(settings), lambda: secrets.token_bytes(TOKEN_BYTES))
+                            _unauthenticated(settings), secrets.token_bytes)
         server.alternates = settings.alternates()
         server.bound, authenticator.revoked = self._bound, self._bound.revoked
         return server
@@ -272,10 +274,9 @@ class TurnService(Service):
         return self._server is not None and self._server.allocations.get(five_tuple) is not None
 
     def _client_gone(self, five_tuple: FiveTuple) -> None:
-        """The allocation ends with the connection that it was made on (RFC 8656 §5)."""
-        allocation = self._server.allocations.get(five_tuple) if self._server is not None else None
-        if self._server is not None and allocation is not None:
-            self._server.end(allocation, "connection closed")
+        """A connection is closed or lost."""
+        if self._server is not None:
+            connection_lost(self._server, five_tuple)
 
     def _policy(self, addresses: RelayAddresses) -> PeerPolicy:
         settings = self._settings

@@ -75,6 +75,14 @@ class Settings:
     user_quota: int = option(0, "Allocations that one user may have; 0 is no limit.", minimum=0)
     address_quota: int = option(0, "Allocations from one IPv4 address or IPv6 /56; 0 is no limit.", minimum=0)
     total_quota: int = option(0, "Allocations in all; 0 is no limit.", minimum=0)
+    max_bps: int = option(
+        0, "Bytes a second (not bits) of one allocation in each direction; what is more is dropped. 0 is no limit.",
+        minimum=0)
+    max_bps_user: int = option(0, "The same for all allocations of a user together; 0 is no limit.", minimum=0)
+    bps_capacity: int = option(
+        0, "Bytes a second that all allocations together may use, each of which books max-bps of it; 0 is no limit.",
+        minimum=0)
+    mobility: bool = option(False, "Let clients keep their allocation when their address changes (RFC 8016).")
     max_lifetime: int = option(3600, "Seconds that an allocation lasts at most without a refresh.", minimum=1, maximum=86400)
     channel_lifetime: int = option(600, "Seconds that a channel lasts; for tests.", minimum=1, maximum=3600)
     permission_lifetime: int = option(300, "Seconds that a permission lasts; for tests.", minimum=1, maximum=3600)
@@ -115,6 +123,10 @@ class Settings:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
             raise ValueError(f"realm: takes 1 to {MAX_TEXT_CHARACTERS} characters and no quotation mark")
+        if self.bps_capacity and not self.max_bps:
+            raise ValueError("bps-capacity: an allocation books max-bps of it, which is not set; set max-bps too")
+        if self.max_bps > self.bps_capacity > 0:
+            raise ValueError(f"bps-capacity: is not enough for one allocation of max-bps {self.max_bps}; raise it")
         if len(self.software) > MAX_TEXT_CHARACTERS:
             raise ValueError(f"software: takes at most {MAX_TEXT_CHARACTERS} characters")
         if self.stun_only and not self.stun:
@@ -177,7 +189,8 @@ class Settings:
         return Rules(
             max_lifetime=self.max_lifetime, channel_lifetime=self.channel_lifetime,
             permission_lifetime=self.permission_lifetime, user_quota=self.user_quota, address_quota=self.address_quota,
-            total_quota=self.total_quota, fingerprint=self.fingerprint, software=self.software,
+            total_quota=self.total_quota, max_bps=self.max_bps, max_bps_user=self.max_bps_user,
+            bps_capacity=self.bps_capacity, mobility=self.mobility, fingerprint=self.fingerprint, software=self.software,
             rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only, stun=self.stun,
             legacy_mapped_address=self.legacy_mapped_address, default_family=_FAMILIES[self.default_family],
             stun_auth=self.stun_auth,
@@ -190,7 +203,7 @@ LIVE = frozenset((
     "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers", "denied_peers",
     "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address", "alternate_server",
     "redirect", "peer_policy", "handshake_timeout", "max_connections", "max_connections_per_ip", "external_ip",
-    "stun_server", "external_ip_check",
+    "stun_server", "external_ip_check", "mobility", "max_bps", "max_bps_user", "bps_capacity",
 ))
 """The fields that a reload takes over; the others need a restart."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -27,7 +28,7 @@ V4, V6 = REQUESTED_ADDRESS_FAMILY.encode(1), REQUESTED_ADDRESS_FAMILY.encode(2)
 BINDING = encode(Method.BINDING, Class.REQUEST, ID)
 
 
-def lengthen(attribute: a.Attribute[int]) -> bytes:
+def lengthen(attribute: a.Attribute[Any]) -> bytes:
     """The attribute with a value that is one byte too long."""
     return attribute.number.to_bytes(2, "big") + b"\0\x05abcde\0\0\0"
 
@@ -126,13 +127,18 @@ class Allocate(SynchronousTestCase):
         self.assertEqual(self._code(UDP, a.MOBILITY_TICKET.encode(b"")), 405)
 
     def test_what_is_not_offered_is_an_unknown_attribute(self) -> None:
-        for unknown in (a.DONT_FRAGMENT.encode(b""), a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""),
+        for unknown in (a.CHANGE_REQUEST.encode(2), a.PADDING.encode(b""),
                         a.RESPONSE_PORT.encode(1), a.PASSWORD_ALGORITHM.encode(1),
                         a.USERHASH.encode(bytes(32)), a.ACCESS_TOKEN.encode(b"x")):
             client = World().client()
             answer = client.ask(Method.ALLOCATE, UDP, unknown)
             self.assertEqual(code_of(answer), 420)
             self.assertEqual(answer.get(a.UNKNOWN_ATTRIBUTES), (int.from_bytes(unknown[:2], "big"),))
+
+    def test_dont_fragment_is_understood(self) -> None:
+        """RFC 8656 §7.2 step 4; one with a value is malformed."""
+        self.assertEqual(self._code(UDP, a.DONT_FRAGMENT.encode(b"")), 0)
+        self.assertEqual(self._code(UDP, lengthen(a.DONT_FRAGMENT)), 400)
 
     def test_the_lifetime_is_between_the_default_and_the_limit(self) -> None:
         for asked, granted in ((None, 600), (0, 600), (1, 600), (700, 700), (3600, 3600), (2**32 - 1, 3600)):
@@ -597,13 +603,22 @@ class Send(SynchronousTestCase):
         self.client.indicate(XOR_PEER_ADDRESS.encode((PEER[0], 9), ID), DATA.encode(b""))
         self.assertEqual(self.world.plane.calls, [("send", PEER, b"hello"), ("send", (PEER[0], 9), b"")])
 
+    def test_what_is_not_to_be_fragmented_goes_out_whole(self) -> None:
+        """RFC 8656 §11.2."""
+        self.client.indicate(self.peer, self.data, a.DONT_FRAGMENT.encode(b""))
+        self.assertEqual(self.world.plane.calls, [("send", PEER, b"hello", "dont fragment")])
+
+    def test_a_data_indication_of_a_client_is_dropped(self) -> None:
+        self.client.raw(encode(Method.DATA, Class.INDICATION, ID, [self.peer, self.data]))
+        self.assertEqual((self.world.plane.calls, self.world.observer.drops), ([], ["unexpected"]))
+
     def test_integrity_on_an_indication_is_ignored(self) -> None:
         self.client.raw(sign(encode(Method.SEND, Class.INDICATION, ID, [self.peer, self.data]), b"wrong"))
         self.assertEqual(len(self.world.plane.calls), 1)
 
     def test_what_is_not_right_is_dropped_in_silence(self) -> None:
         for attributes in ((self.peer,), (self.data,), (b"\0\x12\0\0", self.data), (self.peer, self.data, b"\x7f\x01\0\0"),
-                           (self.peer, self.data, a.DONT_FRAGMENT.encode(b"")),
+                           (self.peer, self.data, lengthen(a.DONT_FRAGMENT)),
                            (XOR_PEER_ADDRESS.encode(("8.8.4.4", 1), ID), self.data),
                            (XOR_PEER_ADDRESS.encode((PEER[0], 0), ID), self.data)):
             self.assertIsNone(self.client.indicate(*attributes))

@@ -25,7 +25,8 @@ BROKEN = {
     "max-lifetime": ["0", "86401"], "channel-lifetime": ["0"], "permission-lifetime": ["0"],
     "allow-loopback-peers": ["maybe"],
     "allowed-peers": ["10.0.0.0/33", "10.0.0.1/8"], "denied-peers": ["10.0.0", "10.0.0.9-10.0.0.1"],
-    "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv5"], "software": ["x" * 128],
+    "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv5"],
+    "max-bps": ["-1"], "max-bps-user": ["x"], "mobility": ["maybe"], "software": ["x" * 128],
 }
 
 
@@ -62,10 +63,15 @@ class Keys(SynchronousTestCase):
             "max-lifetime": "1800", "channel-lifetime": "20", "permission-lifetime": "10", "user-quota": "1",
             "address-quota": "2", "total-quota": "3", "fingerprint": "yes", "software": "s", "rfc5766-channels": "yes",
             "stun-only": "yes", "legacy-mapped-address": "yes", "default-family": "keep",
-            "stun-auth": "yes"}, Settings)
+            "stun-auth": "yes", "mobility": "yes", "max-bps": "4", "max-bps-user": "5", "bps-capacity": "6"}, Settings)
         self.assertEqual(settings.rules(), Rules(
             1800, 20, 10, 1, 2, 3, True, "s", rfc5766_channels=True, stun_only=True, legacy_mapped_address=True,
-            default_family=None, stun_auth=True))
+            default_family=None, stun_auth=True, mobility=True, max_bps=4, max_bps_user=5, bps_capacity=6))
+
+    def test_a_capacity_of_which_nobody_or_everybody_takes_nothing_cannot_be_meant(self) -> None:
+        for broken in ({"bps-capacity": "5"}, {"bps-capacity": "5", "max-bps": "6"}):
+            self.assertEqual(self.assertRaises(ConfigError, section_from, "turn", broken, Settings).key, "bps-capacity")
+        section_from("turn", {"bps-capacity": "5", "max-bps": "5"}, Settings)
 
     def test_every_live_key_exists(self) -> None:
         self.assertLessEqual(LIVE, set(Settings.__dataclass_fields__))

@@ -1,0 +1,43 @@
+"""`Bandwidth`: which meters (rtcd.turn.meter) an allocation is charged to. The relay plane charges them.
+
+Each allocation has two of its own, one a direction, and shares two with all allocations of its user.
+"""
+
+from __future__ import annotations
+
+from rtcd.turn.meter import Meter
+
+Pair = tuple[Meter, Meter]
+"""For what goes to peers, and for what comes from them."""
+
+
+class Bandwidth:
+    """The meters of users that have allocations."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, Pair] = {}
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    def meters(self, user: str, own_rate: int, user_rate: int) -> tuple[tuple[Meter, ...], tuple[Meter, ...]]:
+        """Those for what goes up and for what comes down of a new allocation. Rates in bytes a second, 0 is no limit."""
+        pairs: list[Pair] = []
+        if own_rate:
+            pairs.append((Meter(own_rate), Meter(own_rate)))
+        if user_rate:
+            pairs.append(self._of_user(user, user_rate))
+        return tuple(up for up, _ in pairs), tuple(down for _, down in pairs)
+
+    def forget(self, user: str) -> None:
+        """He has no allocation any more."""
+        self._users.pop(user, None)
+
+    def _of_user(self, user: str, rate: int) -> Pair:
+        pair = self._users.get(user)
+        if pair is None:
+            pair = self._users[user] = Meter(rate), Meter(rate)
+        for meter in pair:
+            if meter.rate != rate:
+                meter.rate = rate
+        return pair
