@@ -23,6 +23,8 @@ class Listener:
     port: int
     last_port: int | None = None
     """For a range of ports: its last one, included."""
+    stun: bool = True
+    """For one of TURN: whether it answers anybody's STUN Binding."""
 
 
 class Directory:

@@ -52,14 +52,17 @@ class IceServers:
             return turn, [one for one in self.settings.servers if one.startswith("stun")]
         host = self.settings.host or self.context.doorway.public_host(request)
         found: dict[tuple[str, int], None] = {}
+        stun: list[str] = []
         relaying = False
         for one in self.context.doorway.directory.listeners("turn"):
             if one.last_port is None:
                 found[one.transport, one.port] = None
+                url = f"stun:{host}:{one.port}"
+                if one.transport == "udp" and one.stun and url not in stun:
+                    stun.append(url)
             else:
                 relaying = True
         turn = [_turn_url(host, transport, port) for transport, port in sorted(found, key=_preference)]
-        stun = [f"stun:{host}:{port}" for transport, port in found if transport == "udp"]
         return (turn if relaying else []), stun
 
     async def grant(self, request: Request) -> tuple[int, dict[str, Any]]:

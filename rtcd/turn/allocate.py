@@ -43,11 +43,11 @@ def five_tuple_is_free(server: TurnServer, request: AllocateRequest) -> Error | 
 
 
 def transport_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """REQUESTED-TRANSPORT must be there, and UDP."""
+    """REQUESTED-TRANSPORT must be there, and UDP, unless the operator wants none of these."""
     transport = request.message.get(REQUESTED_TRANSPORT)
     if transport is None:
         return Error(400)
-    return None if transport == UDP else Error(442)
+    return None if transport == UDP and server.rules.udp_relay else Error(442)
 
 
 def ticket_may_be_had(server: TurnServer, request: AllocateRequest) -> Error | None:

@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -42,6 +43,8 @@ class Listeners:
         self._factories = factories
         self._ports: list[IListeningPort] = []
         self._announced: list[Listener] = []
+        self.stun = True
+        """Whether those that are announced from now on answer anybody's STUN Binding."""
 
     def open(
         self, plane: IRelayPlane, places: Sequence[Place], own: Sequence[str], ports: Mapping[Transport, int]
@@ -69,6 +72,7 @@ class Listeners:
 
     def announce(self, listener: Listener) -> None:
         """Put it into the directory as long as we are open."""
+        listener = replace(listener, stun=self.stun)
         self._directory.opened(listener)
         self._announced.append(listener)
 

@@ -55,6 +55,7 @@ class Rules:
     stun_only: bool = False
     stun: bool = True
     """Whether Bindings are answered."""
+    udp_relay: bool = True
     legacy_mapped_address: bool = False
     default_family: Family | None = Family.IPV4
     """Of the relay of a client that names none; None is the client's own."""

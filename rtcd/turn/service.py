@@ -101,6 +101,7 @@ class TurnService(Service):
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
             peer_ports=self._peer_ports, ip_fields=settings.ip_fields, mobility=settings.mobility,
         )
+        self._listeners.stun = settings.stun and not settings.stun_auth
         try:
             listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
             addresses = self._relay_addresses(listened)
@@ -112,7 +113,7 @@ class TurnService(Service):
             plane.stop()
             self._plane = None
             raise
-        if not settings.stun_only:
+        if settings.udp_relay and not settings.stun_only:
             for host in addresses.hosts:
                 self._listeners.announce(Listener(SERVICE, "udp", host, settings.min_port, settings.max_port))
         if settings.allow_loopback_peers:

@@ -105,6 +105,7 @@ class Settings:
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
     software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
     stun_only: bool = option(False, "Answer STUN only and relay nothing.")
+    udp_relay: bool = option(True, "Make UDP relays, which are all that browsers use; no: answer such requests with 442.")
     stun: bool = option(True, "Answer STUN's Binding requests; no: be a relay only.")
     alternate_server: tuple[str, ...] = option(
         (), "Other servers that clients are sent to in turn instead of being served here, one a line: 192.0.2.1:3478 or "
@@ -192,6 +193,7 @@ class Settings:
             total_quota=self.total_quota, max_bps=self.max_bps, max_bps_user=self.max_bps_user,
             bps_capacity=self.bps_capacity, mobility=self.mobility, fingerprint=self.fingerprint, software=self.software,
             rfc5766_channels=self.rfc5766_channels, stun_only=self.stun_only, stun=self.stun,
+            udp_relay=self.udp_relay,
             legacy_mapped_address=self.legacy_mapped_address, default_family=_FAMILIES[self.default_family],
             stun_auth=self.stun_auth,
         )

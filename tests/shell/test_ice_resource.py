@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -39,6 +40,14 @@ class IceConfigTests(SynchronousTestCase):
         server = Server(self)
         server.doorway.directory.closed(Listener("turn", "udp", "0.0.0.0", 49152, 50175))
         self.assertEqual(self.urls(server), [["stun:192.0.2.1:3478"]])
+
+    def test_a_server_that_answers_no_stun_is_named_for_turn_alone(self) -> None:
+        """[turn] stun = no, and stun-auth = yes, which browsers do not know."""
+        server = Server(self)
+        for one in list(server.doorway.directory.listeners("turn")):
+            server.doorway.directory.closed(one)
+            server.doorway.directory.opened(replace(one, stun=False))
+        self.assertEqual(self.urls(server), [["turn:192.0.2.1:3478?transport=udp"]])
 
     def test_named_servers_replace_our_own(self) -> None:
         """[ice] servers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.testing import MemoryReactorClock
@@ -159,3 +160,21 @@ class DrainTests(SynchronousTestCase):
         service.drain()
         answer = self.client(service, 40001).ask(Method.ALLOCATE, UDP)
         self.assertEqual(answer.get(ALTERNATE_SERVER), ("203.0.113.1", 3478))
+
+
+class AnnouncementTests(SynchronousTestCase):
+    """What others of this daemon learn of the halves that are off."""
+
+    def test_no_stun_and_no_relays_are_seen_in_the_directory(self) -> None:
+        """The ICE resource makes no URLs of them."""
+        plain = Settings(listen=("127.0.0.1",), port=0, tcp=False)
+        for settings, stun, relays in ((plain, True, 1), (replace(plain, stun=False), False, 1),
+                                       (replace(plain, stun_auth=True), False, 1),
+                                       (replace(plain, udp_relay=False), True, 0)):
+            context = make_context(MemoryReactorClock())
+            service = TurnService(context, settings)
+            self.addCleanup(service.stopService)
+            service.privilegedStartService()
+            found = list(context.doorway.directory.listeners("turn"))
+            self.assertEqual({one.stun for one in found}, {stun})
+            self.assertEqual(len([one for one in found if one.last_port is not None]), relays)

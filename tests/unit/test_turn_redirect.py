@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.stun.attributes import ALTERNATE_SERVER, LIFETIME, REQUESTED_TRANSPORT, Address, Family
+from rtcd.stun.attributes import ALTERNATE_SERVER, EVEN_PORT, LIFETIME, REQUESTED_TRANSPORT, Address, Family
 from rtcd.stun.message import Method
 from rtcd.turn.redirect import MAX_ALTERNATES, MAX_RECENT, Alternates, parse_alternate, parse_alternates
 from rtcd.turn.request import Rules
@@ -139,6 +139,14 @@ class NoStun(SynchronousTestCase):
         self.assertIsNone(client.raw(client.signed(Method.BINDING)))
         self.assertEqual(world.observer.drops, ["unexpected"])
         client.allocate()
+
+
+class NoUdpRelay(SynchronousTestCase):
+    def test_a_udp_relay_is_an_unsupported_transport_where_the_operator_wants_none(self) -> None:
+        """442, as coturn's no-udp-relay; before quotas and whatever else is wrong with the request."""
+        world = World(Rules(udp_relay=False))
+        self.assertEqual(world.client().code(Method.ALLOCATE, UDP, EVEN_PORT.encode(True)), 442)
+        self.assertEqual(world.plane.open_relays, set())
 
 
 class Parsing(SynchronousTestCase):
