@@ -210,6 +210,14 @@ class Places(CommandTestCase):
         self.assertEqual(parse_users(Path(other).read_text().splitlines(), "r"), {"ann": keys_of_password("ann", "r", "x")})
         self.assertIn("nowhere: cannot be read", self.refused("user", "add", "ann", "-p", "x", "--file", other))
 
+    def test_another_file_may_go_with_the_realm_of_the_ini_or_its_own(self) -> None:
+        other, ini_path = str(self.folder / "other"), str(self.ini)
+        for realm, arguments in ((REALM, ()), (REALM, ("-r", REALM)), ("r", ("-r", "r"))):
+            self.done("user", "add", "ann", "-p", "x", "--file", other, "--config", ini_path, *arguments)
+            found = parse_users(Path(other).read_text().splitlines(), realm)
+            self.assertEqual(found, {"ann": keys_of_password("ann", realm, "x")})
+        self.assertFalse(self.users.exists())
+
     def test_a_users_file_has_keys_of_one_realm(self) -> None:
         self.assertIn("realm is 'example.org'", self.refused("user", "add", "ann", "-p", "x", "-r", "other"))
 
