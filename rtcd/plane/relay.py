@@ -24,11 +24,12 @@ from rtcd.plane.errors import MAX_TOLD_RELAYS, TOLD_PER_S, clear, report_errors
 from rtcd.plane.fields import IpFields
 from rtcd.plane.listener import LISTENER_READS, Listener
 from rtcd.plane.poller import Poller
+from rtcd.plane.ports import RelaySockets
 from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, Way
 from rtcd.plane.sockets import SocketAddress, adopt_udp, open_udp, socket_address
 from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
-from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
+from rtcd.turn.addresses import Ports
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.peers import EVERY_PORT
 
@@ -58,9 +59,8 @@ class PythonRelayPlane:
         self._poller = poller
         self.over = poller.over
         self.seconds = clock.seconds
-        self._new_ports = ports
+        self.sockets = RelaySockets(ports, clock.seconds, socket_buffer_bytes)
         self.peer_ports = peer_ports
-        self._ports: dict[str, Ports] = {}
         self._socket_buffer_bytes = socket_buffer_bytes
         self.fingerprint = fingerprint
         self.mobility = mobility
@@ -70,8 +70,6 @@ class PythonRelayPlane:
         self._paths: dict[FiveTuple, IClientPath] = {}
         self._attached: dict[FiveTuple, Way] = {}
         """Those of `_ways` whose clients are attached."""
-        self._held: dict[bytes, socket.socket] = {}
-        """Sockets at reserved ports, by token."""
         self.receive: Receive = _nobody
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
@@ -143,7 +141,7 @@ class PythonRelayPlane:
         try:
             return self._open(allocation, host)
         except BaseException:
-            self.release(allocation.claims)
+            self.sockets.release(allocation.claims)
             raise
 
     def _open(self, allocation: Allocation, host: str) -> Address:
@@ -152,22 +150,17 @@ class PythonRelayPlane:
             raise OSError(errno.EISCONN, "there is a relay of this family")
         way = self._ways.get(allocation) or self._way(allocation, allocation.five_tuple, {})
         if allocation.claims:
-            held = self._held.pop(allocation.claims, None)
-            if held is None:
-                raise OSError(errno.EADDRNOTAVAIL, "no port is held under this token")
-            sock = held
+            sock = self.sockets.claim(allocation.claims)
         else:
-            sock = self._relay_socket(host, allocation.even_port, allocation.reserves)
-        port = sock.getsockname()[1]
+            sock = self.sockets.open(host, allocation.even_port, allocation.reserves)
         try:
             relay = Relay(self, sock, way, allocation)
             relay.meter(self.seconds, self._rate)
             report_errors(sock)
             self._poller.add(sock.fileno(), relay.reader(), fault=functools.partial(clear, self, relay))
         except BaseException:
-            sock.close()
-            self._ports[host].give_back(port, self.seconds())
-            self.release(allocation.reserves)
+            self.sockets.close(sock)
+            self.sockets.release(allocation.reserves)
             raise
         relays[family] = relay
         self._relays[allocation] = relays
@@ -198,7 +191,11 @@ class PythonRelayPlane:
         self._relays[allocation][family_of(peer[0])].bind(channel, peer, expires_at, self.seconds())
 
     def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
-        self._relays[allocation][family_of(peer[0])].send(peer, data, dont_fragment)
+        relay = self._relays.get(allocation, {}).get(family_of(peer[0]))
+        if relay is None:
+            self.send_failed.value += 1
+        else:
+            relay.send(peer, data, dont_fragment)
 
     def traffic(self, allocation: Allocation) -> Traffic:
         return _total(relay.traffic() for relay in self._relays.get(allocation, {}).values())
@@ -209,24 +206,18 @@ class PythonRelayPlane:
         for one in list(relays) if family is None else [family] if family in relays else []:
             relay = relays.pop(one)
             self._poller.remove(relay.sock.fileno())
-            host, port = relay.address
             closed.append(relay.close())
-            self._ports[host].give_back(port, self.seconds())
+            self.sockets.closed(relay.address)
         if not relays:
             self._relays.pop(allocation, None)
             self._drop_way(allocation)
         return _total(closed)
 
     def release(self, token: bytes) -> None:
-        sock = self._held.pop(token, None)
-        if sock is not None:
-            host, port = sock.getsockname()[:2]
-            sock.close()
-            self._ports[host].give_back(port, self.seconds())
+        self.sockets.release(token)
 
     def stop(self) -> None:
-        for token in list(self._held):
-            self.release(token)
+        self.sockets.stop()
         for allocation in reversed(list(self._relays)):
             self.close(allocation)
         for listener in reversed(list(self._listeners.values())):
@@ -290,35 +281,6 @@ class PythonRelayPlane:
             raise
         self._listeners[listener.address] = listener
         return listener.address
-
-    def _relay_socket(self, host: str, even: bool, reserves: bytes) -> socket.socket:
-        """A socket at a port that was free, and with a token one more at the next port, which is held. Raises OSError; a
-        port that somebody else has rests like one of ours."""
-        ports = self._ports.get(host)
-        if ports is None:
-            ports = self._ports[host] = self._new_ports()
-        now = self.seconds()
-        for _ in range(MAX_PORT_TRIES):
-            port = ports.take(now, even)
-            if port is None:
-                break
-            if reserves and not ports.claim(port + 1):
-                ports.give_back(port, now)
-                continue
-            sock = None
-            try:
-                sock = open_udp(host, port, self._socket_buffer_bytes)
-                if reserves:
-                    self._held[reserves] = open_udp(host, port + 1, self._socket_buffer_bytes)
-                return sock
-            except BaseException as error:
-                if sock is not None:
-                    sock.close()
-                for one in (port, port + 1) if reserves else (port,):
-                    ports.give_back(one, now)
-                if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
-                    raise
-        raise OSError(errno.EADDRINUSE, "no relay port is free")
 
 
 def _through(path: IClientPath, slow: Counter) -> SendTo:

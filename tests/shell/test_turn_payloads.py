@@ -201,6 +201,13 @@ class Dual(PlaneTestCase):
         self.assertEqual(self.plane.close(self.dual, Family.IPV4), Traffic(2, 6, 2, 10))
         self.assertEqual((self.plane._relays, self.plane._ways), ({}, {}))
 
+    def test_a_send_by_a_family_that_is_closed_is_a_counted_drop(self) -> None:
+        self.plane.close(self.dual, Family.IPV6)
+        self.plane.send(self.dual, self.address(self.peer6), b"x")
+        self.plane.close(self.dual)
+        self.plane.send(self.dual, self.address(self.peer), b"x")
+        self.assertEqual(self.drops["send-failed"].value, 2)
+
     def test_both_move_with_the_client(self) -> None:
         self.bind_both()
         other = self.open_socket()
@@ -234,11 +241,11 @@ class Dual(PlaneTestCase):
     def test_a_held_port_is_not_kept_for_an_allocation_that_fails(self) -> None:
         """A token is good once: nobody would come for the port again."""
         holding = self.allocate(self.open_socket(), reserves=b"token")
-        held = self.plane._held[b"token"]
+        held = self.plane.sockets.held[b"token"]
         gone = Allocation(FiveTuple("tcp", ("192.0.2.9", 5000), self.server), "u", "u", b"", "", bytes(12))
         gone.claims = b"token"
         self.assertRaises(OSError, self.plane.open, gone, self.host)
-        self.assertEqual((held.fileno(), self.plane._held), (-1, {}))
+        self.assertEqual((held.fileno(), self.plane.sockets.held), (-1, {}))
         self.plane.close(holding)
 
     def test_if_the_second_cannot_be_opened_the_first_goes_on(self) -> None:

@@ -249,24 +249,24 @@ class Ends(PlaneTestCase):
         second = self.allocate(claims=b"token")
         (host, even), (other, odd) = self.relay(first).address, self.relay(second).address
         self.assertEqual((host, even % 2, odd), (other, 0, even + 1))
-        self.assertEqual(self.plane._held, {})
+        self.assertEqual(self.plane.sockets.held, {})
         self.plane.close(first)
         self.plane.close(second)
 
     def test_a_held_port_that_nobody_claims_is_let_go(self) -> None:
         """Also when the allocation that asked for it goes first."""
         allocation = self.allocate(reserves=b"token")
-        sock = self.plane._held[b"token"]
+        sock = self.plane.sockets.held[b"token"]
         self.plane.release(b"token")
         self.plane.release(b"token")
         self.assertEqual(sock.fileno(), -1)
         self.plane.close(allocation)
         self.allocate(reserves=b"other")
-        sock = self.plane._held[b"other"]
+        sock = self.plane.sockets.held[b"other"]
         for one in list(self.plane._relays):
             self.plane.close(one)
         self.plane.release(b"other")
-        self.assertEqual((sock.fileno(), self.plane._held), (-1, {}))
+        self.assertEqual((sock.fileno(), self.plane.sockets.held), (-1, {}))
 
     def test_ended_permissions_do_not_pile_up(self) -> None:
         allocation = self.allocate()
@@ -360,7 +360,7 @@ class Passing(PlaneTestCase):
     def test_no_port_is_an_oserror_and_leaves_nothing(self) -> None:
         taken = self.open_socket()
         port = self.address(taken)[1]
-        self.plane._new_ports = lambda: Ports(range(port, port + 1), secrets.randbelow)
+        self.plane.sockets.new_ports = lambda: Ports(range(port, port + 1), secrets.randbelow)
         self.assertRaises(OSError, self.allocate)
         self.assertEqual(self.plane._relays, {})
         taken.close()
@@ -369,7 +369,7 @@ class Passing(PlaneTestCase):
     def test_a_socket_that_cannot_be_watched_is_closed_and_its_port_given_back(self) -> None:
         """fs.epoll.max_user_watches runs out: that is an OSError for this one, and no port or descriptor is lost."""
         port = self.address(self.open_socket())[1]
-        self.plane._new_ports = lambda: Ports(range(port + 1, port + 3), secrets.randbelow)
+        self.plane.sockets.new_ports = lambda: Ports(range(port + 1, port + 3), secrets.randbelow)
         open_before = len(os.listdir("/proc/self/fd"))
 
         def refuse(*args: object, **options: object) -> None:

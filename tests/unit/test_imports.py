@@ -23,7 +23,7 @@ SHELL = {
     "ice": {"resource", "service", "settings"},
     "rooms": {"memory", "settings"},
     "signaling": {"resource", "service", "settings", "websocket"},
-    "plane": {"drops", "errors", "fields", "listener", "poller", "relay", "routes", "sockets"},
+    "plane": {"drops", "errors", "fields", "listener", "poller", "ports", "relay", "routes", "sockets"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
     "turn": {
