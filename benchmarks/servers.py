@@ -63,6 +63,7 @@ state-directory = state
 [turn]
 listen = {host}
 port = {port}
+tls = no
 min-port = 10240
 max-port = 65535
 realm = bench

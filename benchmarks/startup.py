@@ -66,6 +66,7 @@ join-rate = 0
 [ice]
 [turn]
 listen = {RTCD}
+tls = no
 unauth-rate = 0
 """
 

@@ -84,5 +84,7 @@ def _elsewhere(directory: Directory, listener: Listener) -> bool:
 
 def _purpose(listener: Listener) -> str:
     if listener.service == "turn":
-        return "relayed media" if listener.last_port is not None else "STUN and TURN"
+        if listener.last_port is not None:
+            return "relayed media"
+        return "STUN and TURN inside TLS" if listener.transport == "tls" else "STUN and TURN"
     return {"tls": "page and signalling (HTTPS, WSS)", "tcp": "redirect to HTTPS"}.get(listener.transport, listener.service)

@@ -6,16 +6,19 @@ import itertools
 from types import SimpleNamespace
 from typing import Any, cast
 
+from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
 from rtcd.bucket import Buckets
 from rtcd.context import Context
-from rtcd.doorway.directory import Directory
+from rtcd.doorway.door import Doorway
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.credentials import Credentials
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.state import StateDirectory
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
     ERROR_CODE,
@@ -30,6 +33,7 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import long_term_key, sign, sign_sha256
 from rtcd.stun.message import Class, Message, Method, decode, encode
+from rtcd.tls.settings import TlsSettings
 from rtcd.turn.addresses import External, RelayAddresses
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.auth import Authenticator, parse_users
@@ -281,12 +285,24 @@ def code_of(answer: Message) -> int:
     return error[0] if error is not None else 0
 
 
-def make_context(reactor: Any, secret: str = SECRET) -> Context:
-    """What the TURN service uses of a Context; the rest is not there. ``reloads`` of it is what it asked to be told."""
+class FakeDoorway(Doorway):
+    """A doorway for services that a test makes one after another."""
+
+    def add_stream(self, alpn: str, factory: IProtocolFactory, *, opens: bool = True) -> None:
+        """The latest one counts."""
+        self._streams.pop(alpn, None)
+        super().add_stream(alpn, factory, opens=opens)
+
+
+def make_context(reactor: Any, secret: str = SECRET, *, state: str = "no-state") -> Context:
+    """What the TURN service uses of a Context; the rest is not there. ``reloads`` of it is what it asked to be told.
+    ``state``: the directory for the certificate, which ``doorway.privilegedStartService()`` makes if TLS was asked for.
+    """
     reloads: list[Any] = []
     metrics = Metrics()
     context = SimpleNamespace(
-        reactor=reactor, doorway=SimpleNamespace(directory=Directory()),
+        reactor=reactor,
+        doorway=FakeDoorway(reactor, DoorwaySettings(), TlsSettings(), StateDirectory(state), metrics),
         rooms=MemoryRooms(reactor, RoomsSettings(), metrics),
         credentials=Credentials((secret,), 3600), metrics=metrics, reloads=reloads,
         on_reload=lambda section, reload: reloads.append((section, reload)),

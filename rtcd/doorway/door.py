@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
@@ -52,6 +52,7 @@ class Doorway(MultiService):
         self._settings = settings
         self._public = parse_public_url(settings.public_url) if settings.public_url else None
         self._used = False
+        self._tls = False
         self._streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
         self.directory = Directory()
@@ -59,8 +60,6 @@ class Doorway(MultiService):
             reactor, tls, state, metrics,
             alpn=self._alpn, extra_names=[self._public[1].host] if self._public else [],
         )
-        if settings.https:
-            self.certificates.setServiceParent(self)
         self._connections = Connections(reactor, settings, metrics)
         authority = AuthorityFile(lambda: self.certificates.ca_pem)
         self._tree = Tree()
@@ -83,23 +82,30 @@ class Doorway(MultiService):
 
     @property
     def needed(self) -> bool:
-        """Whether any service has something behind it: a relay alone needs no web listener and no certificate."""
-        return self._used
+        """Whether any service has something behind it, or TLS of its own; a relay for UDP alone has neither."""
+        return self._used or self._tls
 
     def add_child(self, path: str, resource: IResource) -> None:
         """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's."""
         self._tree.add(path, resource)
         self._used = True
 
-    def add_stream(self, alpn: str, factory: IProtocolFactory) -> None:
+    def tls(self, *alpn: str) -> IOpenSSLServerConnectionCreator:
+        """TLS for stream listeners of a service's own, which serve these protocols: our certificate, as it is at each
+        handshake. To be asked for when the service is made; the certificate is loaded before any port opens."""
+        self._tls = True
+        return self.certificates.creator(*alpn)
+
+    def add_stream(self, alpn: str, factory: IProtocolFactory, *, opens: bool = True) -> None:
         """Give connections that negotiate this ALPN name inside TLS to ``factory``.
 
         The one named ``stun.turn`` also gets those that begin with a STUN message without having said ALPN.
+        ``opens``: whether it is a reason to open the web listeners, or takes part only where they are open anyway.
         """
         if alpn in self._streams or alpn == HTTP_ALPN:
             raise ValueError(f"{alpn} is served already")
         self._streams[alpn] = factory
-        self._used = True
+        self._used = self._used or opens
 
     def origin(self, request: IRequest) -> str:
         """The origin that the browser sees, such as ``https://192.0.2.1:8443``."""
@@ -125,10 +131,15 @@ class Doorway(MultiService):
         super().privilegedStartService()
         if self._ports:
             return
-        if not (self._settings.https or self._settings.plain):
+        only_tls = self._tls and not self._used
+        if not (only_tls or self._settings.https or self._settings.plain):
             raise ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
-        if self._settings.https:
+        if self._tls or self._settings.https:
             self.certificates.load()
+            if self.certificates.parent is None:
+                self.certificates.setServiceParent(self)
+        if only_tls:
+            return
         self._connections.reopen()
         try:
             self._open("https", self._settings.https, self._https, "tls")

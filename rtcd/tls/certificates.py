@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from OpenSSL import SSL
 from twisted.application.service import Service
@@ -72,6 +73,8 @@ class Certificates(Service):
         self._alpn = alpn
         self._extra_names = tuple(extra_names)
         self._machine_names = machine_names
+        self._own_alpn: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
+        """Of connections that are for listeners of their own; Twisted keeps the app data for itself."""
         self._loops: list[LoopingCall] = []
         self._seen: list[_MTime | None] = []
         self.ca_pem: bytes | None = None
@@ -101,9 +104,20 @@ class Certificates(Service):
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """Twisted asks for a connection: it gets one with the current certificate."""
+        return self.connection(None)
+
+    def connection(self, alpn: list[bytes] | None) -> SSL.Connection:
+        """One with the current certificate, which selects among these protocols if any are named."""
         if self._context is None:
             raise RuntimeError("no certificate was loaded")
-        return SSL.Connection(self._context, None)
+        connection = SSL.Connection(self._context, None)
+        if alpn is not None:
+            self._own_alpn[connection] = alpn
+        return connection
+
+    def creator(self, *alpn: str) -> Creator:
+        """The same for listeners of their own, which serve these protocols and not those of the HTTPS port."""
+        return Creator(self, [one.encode() for one in alpn])
 
     def startService(self) -> None:
         """Begin to watch files and dates. Raises `ConfigError` if there is no certificate to begin with."""
@@ -216,7 +230,8 @@ class Certificates(Service):
         return context
 
     def _select(self, connection: SSL.Connection, offered: list[bytes]) -> Any:
-        for served in self._alpn():
+        own = self._own_alpn.get(connection)
+        for served in self._alpn() if own is None else own:
             if served in offered:
                 return served
         return SSL.NO_OVERLAPPING_PROTOCOLS
@@ -246,3 +261,16 @@ class Certificates(Service):
                 status = None
             found.append(None if status is None else (status.st_mtime_ns, status.st_ino, status.st_size))
         return found
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Creator:
+    """Makes TLS connections with the certificate that is current, for listeners that serve protocols of their own."""
+
+    def __init__(self, certificates: Certificates, alpn: list[bytes]) -> None:
+        self._certificates = certificates
+        self._alpn = alpn
+
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        """See Certificates."""
+        return self._certificates.connection(self._alpn)

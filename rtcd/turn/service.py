@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
 
 from rtcd.bucket import Buckets
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
+from rtcd.doorway.switch import STUN_ALPN
 from rtcd.machine import own_addresses
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import family_of
 from rtcd.turn.addresses import External, Ports, RelayAddresses
-from rtcd.turn.allocation import FiveTuple, Traffic
+from rtcd.turn.allocation import FiveTuple, Traffic, Transport
 from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.events import Events
@@ -38,7 +39,7 @@ from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
-from rtcd.turn.streams import StreamFactory, Streams
+from rtcd.turn.streams import StreamFactory, Streams, TlsStreamFactory
 from rtcd.turn.userfile import Users
 
 if TYPE_CHECKING:
@@ -84,8 +85,11 @@ class TurnService(Service):
         self._streams = Streams(
             context.reactor, settings.limits(), context.metrics, self.receive, self._allocated, self._client_gone)
         self._events.allocation_changed = self._streams.allocation_changed
-        self._listeners = Listeners(context.reactor, context.doorway.directory, {
-            "tcp": StreamFactory(self._streams, "tcp")})
+        factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
+        if settings.tls:
+            factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(STUN_ALPN))
+        self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
+        context.doorway.add_stream(STUN_ALPN, StreamFactory(self._streams, "tls"), opens=False)
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
         context.on_reload("turn", self.reload)

@@ -37,6 +37,10 @@ class Settings:
         " systemd:name=NAME takes inherited sockets.")
     udp: bool = option(True, "Listen on UDP.")
     tcp: bool = option(True, "Listen on TCP, for clients whose network lets no UDP out.")
+    tls: bool = option(
+        True, "Listen on TLS at tls-port, with the certificate of [tls]. The HTTPS port of [doorway], where there is one,"
+        " takes such clients in any case.")
+    tls_port: int = option(5349, "The port of STUN and TURN inside TLS.", minimum=0, maximum=65535)
     handshake_timeout: float = option(
         60.0, "Seconds that a TCP or TLS connection may be without an allocation.", minimum=1, maximum=3600)
     max_connections: int = option(16384, "TCP and TLS connections at once; one more is refused.", minimum=1)
@@ -119,7 +123,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.ports():
-            raise ValueError("udp: one of udp and tcp has to be on; remove [turn] to have no TURN server")
+            raise ValueError("udp: one of udp, tcp and tls has to be on; remove [turn] to have no TURN server")
+        if self.tcp and self.tls and 0 < self.port == self.tls_port:
+            raise ValueError(f"tls-port: {self.tls_port} is the port of TCP; choose another or set tcp = no")
         if self.min_port > self.max_port:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
@@ -159,7 +165,8 @@ class Settings:
 
     def ports(self) -> dict[Transport, int]:
         """The port of each transport that is on."""
-        switches: list[tuple[Transport, bool, int]] = [("udp", self.udp, self.port), ("tcp", self.tcp, self.port)]
+        switches: list[tuple[Transport, bool, int]] = [
+            ("udp", self.udp, self.port), ("tcp", self.tcp, self.port), ("tls", self.tls, self.tls_port)]
         return {transport: port for transport, on, port in switches if on}
 
     def places(self) -> list[Place]:

@@ -18,12 +18,14 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IHalfCloseableProtocol,
     IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
     IPushProducer,
     IReactorTime,
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
@@ -426,6 +428,25 @@ class StreamFactory(Factory):
         if not self._streams.admits(addr):
             return None
         return StreamConnection(self._streams, self._kind, handshake=self._handshake)
+
+
+class TlsStreamFactory(TLSMemoryBIOFactory):
+    """Makes connections inside TLS, of a listener of our own.
+
+    Each frame goes out as a TLS record of its own, at once: media does not wait for the next turn of the reactor, and
+    coturn's client takes a record for a message.
+    """
+
+    protocol = TLSMemoryBIOProtocol
+    noisy = False
+
+    def __init__(self, streams: Streams, creator: IOpenSSLServerConnectionCreator) -> None:
+        super().__init__(creator, False, StreamFactory(streams, "tls", handshake=True), streams.clock)
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """None refuses the connection."""
+        inside = self.wrappedFactory.buildProtocol(addr)
+        return None if inside is None else self.protocol(self, inside)
 
 
 def _address(address: Any) -> Address:

@@ -42,6 +42,7 @@ TURN = """
 [turn]
 listen = 127.0.0.1
 port = 0
+tls-port = 0
 """
 
 

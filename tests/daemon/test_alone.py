@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
-from tests.daemon.process import TURN, DaemonTestCase, WebSocket
+from tests.daemon.process import DEADLINE_S, TURN, DaemonTestCase, WebSocket
 
 DOORWAY = "[doorway]\nhttps = tcp:0:interface=127.0.0.1\nhttp =\n"
+BINDING = bytes.fromhex("000100002112a442") + b"transaction!"
 SECRET = "[credentials]\nsecret = correct-horse-battery\n"
 
 
 class AloneTests(DaemonTestCase):
     """Real processes, asked over real sockets."""
 
-    def test_turn_alone_opens_no_stream_listener_and_makes_no_certificate(self) -> None:
-        """A relay machine has the secret of the others and nothing else."""
+    def test_turn_alone_has_tls_with_a_certificate_and_no_web(self) -> None:
+        """It is made at the start, and is the one that clients see."""
         daemon = self.run_daemon(TURN + SECRET).started()
+        self.assertIn("server.crt", {one.name for one in (daemon.folder / "state").iterdir()})
+        self.assertNotIn("web listens", "\n".join(daemon.lines))
+        trusted = ssl.create_default_context(cafile=daemon.folder / "state" / "ca.crt")
+        with socket.create_connection(("127.0.0.1", daemon.port()), DEADLINE_S) as plain, \
+                trusted.wrap_socket(plain, server_hostname="localhost") as client:
+            client.sendall(BINDING)
+            answer = client.recv(1500)
+        self.assertEqual((answer[:2], answer[8:20]), (b"\x01\x01", b"transaction!"))
+        self.assertEqual(daemon.stop(), 0)
+
+    def test_turn_without_tls_makes_no_certificate(self) -> None:
+        """A relay machine has the secret of the others and nothing else."""
+        daemon = self.run_daemon(f"{TURN}tls = no\n{SECRET}").started()
         self.assertNotIn(" tls ", "\n".join(daemon.lines))
         self.assertEqual(sorted(one.name for one in (daemon.folder / "state").iterdir()), [])
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(10)
             client.connect(("127.0.0.1", daemon.port("udp")))
-            client.send(bytes.fromhex("000100002112a442") + b"transaction!")
+            client.send(BINDING)
             answer = client.recv(1500)
         self.assertEqual((answer[:2], answer[8:20]), (b"\x01\x01", b"transaction!"))
         self.assertEqual(daemon.stop(), 0)

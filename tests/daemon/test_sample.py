@@ -57,7 +57,8 @@ class SampleTests(DaemonTestCase):
     def test_it_starts_as_an_ordinary_user(self) -> None:
         """As it is, but for ports that others may hold just now, and clouds that are not asked."""
         text = SHIPPED.read_text()
-        for key, value, free in (("https", "tcp:8443", "tcp:0"), ("http", "tcp:8080", "tcp:0"), ("port", "3478", "0")):
+        for key, value, free in (("https", "tcp:8443", "tcp:0"), ("http", "tcp:8080", "tcp:0"), ("port", "3478", "0"),
+                                 ("tls-port", "5349", "0")):
             self.assertIn(f"# {key} = {value}\n", text)
             text = text.replace(f"# {key} = {value}\n", f"{key} = {free}\n")
         self.assertIn("# external-ip = auto\n", text)

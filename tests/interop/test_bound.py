@@ -37,6 +37,7 @@ http =
 [turn]
 listen = 127.0.0.1
 port = 0
+tls-port = 0
 allow-loopback-peers = yes
 peer-policy = strict
 """

@@ -22,6 +22,7 @@ join-rate = 0
 rate = 0
 [turn]
 port = 0
+tls-port = 0
 external-ip =
 [log]
 level = debug

@@ -13,11 +13,15 @@ from rtcd.turn.service import Settings, TurnService
 from tests.fakes_turn import make_context
 
 TWO_PEERS = """
-import asyncio, sys
+import asyncio, ssl, sys
 import aioice
 
-async def main(port, username, password):
+trusting = ssl.create_default_context()
+trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+async def main(port, transport, username, password):
     turn = dict(turn_server=("127.0.0.1", port), turn_username=username, turn_password=password,
+                turn_transport="udp" if transport == "udp" else "tcp", turn_ssl=trusting if transport == "tls" else False,
                 transport_policy=aioice.TransportPolicy.RELAY, use_ipv6=False)
     a = aioice.Connection(ice_controlling=True, **turn)
     b = aioice.Connection(ice_controlling=False, **turn)
@@ -44,15 +48,29 @@ asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
 class Aioice(TestCase):
     timeout = 60
 
-    async def test_two_peers_meet_by_relays_alone(self) -> None:
-        context: Any = make_context(reactor)
-        service = TurnService(context, Settings(
-            listen=("127.0.0.1",), port=0, allow_loopback_peers=True, min_port=40000, max_port=65535))
-        service.privilegedStartService()
-        service.startService()
-        self.addCleanup(service.stopService)
-        port = next(context.doorway.directory.listeners("turn")).port
-        credential = context.credentials.issue("ann", context.reactor.seconds())
+    def setUp(self) -> None:
+        """A server on loopback that listens on everything."""
+        self.context: Any = make_context(reactor, state=self.mktemp())
+        service = TurnService(self.context, Settings(
+            listen=("127.0.0.1",), port=0, tls_port=0, allow_loopback_peers=True, min_port=40000, max_port=65535))
+        for one in (self.context.doorway, service):
+            one.privilegedStartService()
+            one.startService()
+            self.addCleanup(one.stopService)
+
+    async def meet(self, transport: str) -> None:
+        """Two peers with relays that they reach by this transport."""
+        port = next(one.port for one in self.context.doorway.directory.listeners("turn") if one.transport == transport)
+        credential = self.context.credentials.issue("ann", self.context.reactor.seconds())
         out, errors, code = await getProcessOutputAndValue(
-            sys.executable, ["-c", TWO_PEERS, str(port), credential.username, credential.password])
+            sys.executable, ["-c", TWO_PEERS, str(port), transport, credential.username, credential.password])
         self.assertEqual((out.strip(), code), (b"relayed", 0), errors.decode()[-2000:])
+
+    async def test_two_peers_meet_by_relays_alone(self) -> None:
+        await self.meet("udp")
+
+    async def test_two_peers_meet_by_tcp(self) -> None:
+        await self.meet("tcp")
+
+    async def test_two_peers_meet_by_tls(self) -> None:
+        await self.meet("tls")

@@ -24,10 +24,13 @@ class CoturnTestCase(TestCase):
     transport = "udp"
 
     def setUp(self) -> None:
-        self.context: Any = make_context(reactor)
+        self.context: Any = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
-            listen=(self.host,), port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True, min_port=40000,
-            max_port=65535, rfc5766_channels=True))
+            listen=(self.host,), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
+            min_port=40000, max_port=65535, rfc5766_channels=True))
+        doorway = self.context.doorway
+        doorway.startService()
+        self.addCleanup(doorway.stopService)
         self.service.privilegedStartService()
         self.service.startService()
         self.addCleanup(self.service.stopService)
@@ -107,6 +110,25 @@ class TurnTcp(CoturnTestCase):
 
     async def test_uclient_with_large_messages(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-t", "-y", "-u", "u", "-w", "p", "-l", "1400", *FEW))
+
+
+class TurnTls(CoturnTestCase):
+    """The same inside TLS."""
+
+    transport = "tls"
+
+    async def test_uclient_relays_by_channels(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-t", "-S", "-y", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("sent"), 10)
+
+    async def test_uclient_relays_by_indications(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-t", "-S", "-y", "-s", "-u", "u", "-w", "p", *FEW))
+        self.assertGreaterEqual(self.relayed("received"), 10)
+
+    async def test_many_clients_at_once(self) -> None:
+        text = await self.run_program(
+            "turnutils_uclient", "-t", "-S", "-y", "-c", "-m", "10", "-n", "50", "-z", "5", "-u", "u", "-w", "p")
+        self.assertIn("start_mclient: tot_send_msgs=500, tot_recv_msgs=500", text)
 
 
 class Turn6(CoturnTestCase):

@@ -102,8 +102,31 @@ class DoorwayTests(SynchronousTestCase):
         """A daemon that only relays has no web port."""
         door = self.door()
         self.assertFalse(door.needed)
-        door.add_stream("stun.turn", Factory())
+        door.add_stream("stun.turn", Factory(), opens=False)
+        self.assertFalse(door.needed)
+        door.add_stream("other", Factory())
         self.assertTrue(door.needed)
+
+    def test_a_service_with_tls_of_its_own_has_the_certificate_and_opens_no_web_port(self) -> None:
+        """It is loaded before any port opens, and watched."""
+        door = self.door()
+        creator = door.tls("stun.turn")
+        self.assertTrue(door.needed)
+        door.privilegedStartService()
+        self.assertEqual((list(door.directory.listeners()), self.reactor.tcpServers), ([], []))
+        self.assertIsNotNone(creator.serverConnectionForTLS(None))
+        door.startService()
+        self.assertTrue(door.certificates.running)
+        self.successResultOf(door.stopService())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_a_web_site_without_https_needs_no_certificate(self) -> None:
+        """A proxy has it."""
+        door = self.door(https=(), http=(), plain=("tcp:8081:interface=127.0.0.1",))
+        door.add_child("/", Where(door))
+        door.startService()
+        self.addCleanup(door.stopService)
+        self.assertIsNone(door.certificates.chain)
 
     def test_an_alpn_name_can_be_taken_once(self) -> None:
         """And HTTP's never."""

@@ -108,7 +108,8 @@ class DrainTests(SynchronousTestCase):
     def start(self, **options: object) -> TurnService:
         """On loopback."""
         service = TurnService(make_context(MemoryReactorClock()), Settings(**{  # type: ignore[arg-type] # by name
-            "listen": ("127.0.0.1",), "port": 0, "tcp": False, "user": ("u:p",), "unauth_rate": 0.0, **options}))
+            "listen": ("127.0.0.1",), "port": 0, "tcp": False, "tls": False, "user": ("u:p",), "unauth_rate": 0.0,
+            **options}))
         self.addCleanup(service.stopService)
         service.privilegedStartService()
         service.startService()
@@ -167,7 +168,7 @@ class AnnouncementTests(SynchronousTestCase):
 
     def test_no_stun_and_no_relays_are_seen_in_the_directory(self) -> None:
         """The ICE resource makes no URLs of them."""
-        plain = Settings(listen=("127.0.0.1",), port=0, tcp=False)
+        plain = Settings(listen=("127.0.0.1",), port=0, tcp=False, tls=False)
         for settings, stun, relays in ((plain, True, 1), (replace(plain, stun=False), False, 1),
                                        (replace(plain, stun_auth=True), False, 1),
                                        (replace(plain, udp_relay=False), True, 0)):

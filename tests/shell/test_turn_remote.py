@@ -299,7 +299,7 @@ class Served(RemoteTestCase):
         """A running one."""
         self.context = make_context(reactor)
         service = TurnService(self.context, Settings(
-            listen=("127.0.0.1",), port=0, tcp=False, min_port=40000, max_port=65535, **options), ["127.0.0.1"])
+            listen=("127.0.0.1",), port=0, tcp=False, tls=False, min_port=40000, max_port=65535, **options), ["127.0.0.1"])
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)

@@ -32,7 +32,7 @@ from rtcd.turn.events import MAX_LINES, Events
 from rtcd.turn.service import Settings, TurnService, makeService
 from tests.fakes_turn import UDP, code_of, make_context
 
-LOOPBACK: dict[str, Any] = {"listen": ("127.0.0.1",), "port": 0, "tcp": False}
+LOOPBACK: dict[str, Any] = {"listen": ("127.0.0.1",), "port": 0, "tcp": False, "tls": False}
 """UDP alone, at a port of the system's choice."""
 RANGE = {"min_port": 40000, "max_port": 65535}
 
@@ -125,7 +125,7 @@ class Starting(ServiceTestCase):
         self.assertIsNone(self.ask(encode(Method.ALLOCATE, Class.REQUEST, bytes(12))))
 
     def test_every_address_of_the_machine_gets_a_socket_of_its_own(self) -> None:
-        service = TurnService(self.context, Settings(port=0, tcp=False), ["127.0.0.1", "127.0.0.2", "::1"])
+        service = TurnService(self.context, Settings(port=0, tcp=False, tls=False), ["127.0.0.1", "127.0.0.2", "::1"])
         self.addCleanup(service.stopService)
         service.privilegedStartService()
         self.assertEqual([one.host for one in self.listeners() if one.last_port is None], ["127.0.0.1", "127.0.0.2", "::1"])

@@ -9,7 +9,8 @@ from rtcd.turn.request import Rules
 from rtcd.turn.settings import LIVE, Settings
 
 BROKEN = {
-    "port": ["-1", "65536", "udp:3478"], "listen": ["udp:3478", "eth0", "[::1]", "127.0.0.1:3478", "systemd:name="],
+    "port": ["-1", "65536", "udp:3478"], "tls-port": ["3478"],
+    "listen": ["udp:3478", "eth0", "[::1]", "127.0.0.1:3478", "systemd:name="],
     "handshake-timeout": ["0", "3601"], "max-connections": ["0"], "max-connections-per-ip": ["0"],
     "relay-ip": ["eth0", "0.0.0.0", "::"],
     "external-ip": ["atuo", "203.0.113", "auto/10.0.0.1", "203.0.113.1/", "203.0.113.1/fd00::1"],
@@ -34,7 +35,7 @@ class Keys(SynchronousTestCase):
     def test_the_defaults_are_good(self) -> None:
         settings = section_from("turn", {}, Settings)
         self.assertEqual((settings.listen, settings.min_port, settings.max_port), ((), 49152, 50175))
-        self.assertEqual(settings.ports(), {"udp": 3478, "tcp": 3478})
+        self.assertEqual(settings.ports(), {"udp": 3478, "tcp": 3478, "tls": 5349})
         self.assertEqual(settings.rules(), Rules())
 
     def test_what_cannot_be_meant_stops_the_start_and_names_the_key(self) -> None:
