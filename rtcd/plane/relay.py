@@ -132,9 +132,12 @@ class PythonRelayPlane:
         if path is not None:
             path.respond(data)
             return
+        listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
         try:
-            self._listeners[five_tuple.server].respond(data, five_tuple.client)
-        except (KeyError, OSError):
+            if listener is None:
+                raise OSError(errno.ENOTCONN, "the client is gone")
+            listener.respond(data, five_tuple.client)
+        except OSError:
             self.send_failed.value += 1
 
     def open(self, allocation: Allocation, host: str) -> Address:

@@ -472,6 +472,10 @@ class Attached(PlaneTestCase):
         self.plane.detach(self.five_tuple)
         self.plane.respond(b"x", self.five_tuple)
         self.assertEqual((self.path.answers, self.drops["send-failed"].value), ([], 1))
+        stream = FiveTuple("tcp", self.address(self.client), self.server)
+        self.plane.respond(b"x", stream)
+        self.assertRaises(BlockingIOError, self.client.recv, 100)
+        self.assertEqual(self.drops["send-failed"].value, 2)
         other = Allocation(self.five_tuple, "u", "u", b"", "", bytes(12))
         self.assertRaises(OSError, self.plane.open, other, self.host)
 

@@ -69,6 +69,29 @@ class Vectors(SynchronousTestCase):
         self.assertEqual(signed[2:4], b"\0\x90")
         self.assertEqual(signed[-32:].hex(), "b5c7bf005b6c52a21c51c5e892f81924136296cb927c43149309278cc6518e65")
 
+    def test_a_request_as_in_rfc_8489_is_understood_and_any_flipped_byte_fails_its_check(self) -> None:
+        key = integrity.long_term_key(USER, "example.org", "TheMatrIX", PasswordAlgorithm.SHA256)
+        signed = integrity.sign_sha256(encode(Method.BINDING, Class.REQUEST, bytes.fromhex("78ad3433c6ad72c029da412e"), [
+            USERHASH.encode(integrity.userhash(USER, "example.org")),
+            NONCE.encode("obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA"),
+            REALM.encode("example.org"), PASSWORD_ALGORITHM.encode(2)]), key)
+        message = decode(signed)
+        self.assertEqual((message.get(PASSWORD_ALGORITHM), message.get(USERHASH)), (
+            2, bytes.fromhex("4a3cf38fef6992bda952c6780417da0f24819415569e60b205c46e41407f1704")))
+        at = message.integrity_sha256_at
+        self.assertTrue(integrity.verify_sha256(message.raw, at, key))
+        for index in range(len(signed)):
+            if index in (2, 3, at, at + 1):
+                continue  # the frame's business, as below
+            broken = bytearray(signed)
+            broken[index] ^= 1
+            self.assertFalse(integrity.verify_sha256(bytes(broken), at, key), index)
+
+    def test_the_hash_of_a_name_is_of_its_canonical_spelling(self) -> None:
+        """OpaqueString, RFC 8489 §14.4."""
+        self.assertEqual(integrity.userhash("e\u0301\u3000x", "r"), integrity.userhash("\u00e9 x", "r"))
+        self.assertNotEqual(integrity.userhash("a", "b:c"), integrity.userhash("a", "b"))
+
     def test_any_flipped_byte_fails_the_check(self) -> None:
         at = decode(LONG_TERM).integrity_at
         for index in range(len(LONG_TERM)):
