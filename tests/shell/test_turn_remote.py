@@ -10,7 +10,7 @@ from twisted.internet import reactor as real_reactor
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ITransport, IUDPTransport
-from twisted.internet.protocol import DatagramProtocol, Factory, Protocol
+from twisted.internet.protocol import ClientCreator, DatagramProtocol, Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
@@ -292,14 +292,25 @@ class Client(DatagramProtocol):
         return self.answers
 
 
+class StreamClient(Protocol):
+    """Asks over TCP; an answer is short enough to come in one piece."""
+
+    def __init__(self) -> None:
+        self.answers: Deferred[Message] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        answers, self.answers = self.answers, Deferred()
+        answers.callback(decode(data))
+
+
 class Served(RemoteTestCase):
     """The TURN service itself, with an account service behind it."""
 
-    def start(self, **options: Any) -> TurnService:
+    def start(self, *, tcp: bool = False, **options: Any) -> TurnService:
         """A running one."""
         self.context = make_context(reactor)
         service = TurnService(self.context, Settings(
-            listen=("127.0.0.1",), port=0, tcp=False, tls=False, min_port=40000, max_port=65535, **options), ["127.0.0.1"])
+            listen=("127.0.0.1",), port=0, tcp=tcp, tls=False, min_port=40000, max_port=65535, **options), ["127.0.0.1"])
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)
@@ -347,3 +358,20 @@ class Served(RemoteTestCase):
         service.reload(service._settings, Settings())
         self.assertEqual(code_of(await self.allocate("bob", "p")), 401)
         self.assertEqual(len(self.accounts.asked), 2)
+
+    async def test_a_stream_which_never_asks_twice_is_answered_too(self) -> None:
+        self.start(auth_url=self.url(), tcp=True)
+        listener = next(one for one in self.context.doorway.directory.listeners("turn") if one.transport == "tcp")
+        protocol: Any = await ClientCreator(reactor, StreamClient).connectTCP(listener.host, listener.port)
+        self.addCleanup(protocol.transport.abortConnection)
+
+        async def ask(data: bytes) -> Message:
+            protocol.transport.write(data)
+            return await cast("Deferred[Message]", protocol.answers)
+
+        challenge = await ask(encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP]))
+        nonce = challenge.get(NONCE)
+        request = encode(Method.ALLOCATE, Class.REQUEST, bytes(11) + b"1", [
+            UDP, USERNAME.encode("ann"), REALM.encode("rtcd"), NONCE.encode("" if nonce is None else nonce)])
+        self.assertEqual(code_of(await ask(sign(request, long_term_key("ann", "rtcd", "p")))), 0)
+        self.assertEqual(len(self.accounts.asked), 1)
