@@ -105,7 +105,7 @@ class Settings:
         2**20, "Bytes of each socket's buffers, as far as the system allows (net.core.rmem_max); 0 leaves them alone.",
         minimum=0, maximum=2**28)
     ip_fields: bool = option(
-        False, "Carry DSCP, ECN and the hop count between clients and peers on UDP; costs packets a second.")
+        False, "Carry DSCP, ECN and the hop count between clients and peers on UDP; half as much CPU again a packet.")
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
     software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
     stun_only: bool = option(False, "Answer STUN only and relay nothing.")

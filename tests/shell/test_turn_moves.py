@@ -95,6 +95,18 @@ class Moving(MoveTestCase):
         self.assertEqual(self.got(self.peer), b"x")
         self.plane.close(second)
 
+    def test_who_was_pushed_out_does_not_take_its_successors_place_along(self) -> None:
+        pushed, moving = self.bound(), self.allocate(self.other)
+        self.plane.permit(moving, self.host, 300.0, self.host)
+        self.plane.bind(moving, 0x4000, self.address(self.peer), 600.0)
+        for place in (FiveTuple("udp", self.address(self.client), self.server), self.stream):
+            self.plane.move(pushed, place)
+            self.plane.move(moving, place)
+            self.plane.close(pushed)
+            self.plane.channel_data(channeldata.encode(0x4000, b"x"), place)
+            self.assertEqual((self.got(self.peer), self.drops["no-channel"].value), (b"x", 0))
+            pushed = self.bound()
+
     def test_channel_data_of_strangers_is_dropped_unless_mobility_is_on(self) -> None:
         self.up_from_there(channeldata.encode(0x4000, b"x"))
         self.plane.channel_data(channeldata.encode(0x4000, b"x"), self.stream)

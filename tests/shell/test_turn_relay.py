@@ -384,6 +384,16 @@ class Passing(PlaneTestCase):
         fault.restore()
         self.assertIn(self.allocate().relayed[self.family][1], (port + 1, port + 2))
 
+    def test_a_held_port_goes_with_the_relay_that_could_not_be_opened(self) -> None:
+        open_before = len(os.listdir("/proc/self/fd"))
+
+        def refuse(*args: object, **options: object) -> None:
+            raise OSError(errno.ENOSPC, "no more watches")
+
+        self.patch(self.poller, "add", refuse)
+        self.assertEqual(self.assertRaises(OSError, self.allocate, reserves=b"token").errno, errno.ENOSPC)
+        self.assertEqual((self.plane.sockets.held, len(os.listdir("/proc/self/fd"))), ({}, open_before))
+
     def test_routers_may_fragment_what_we_send(self) -> None:
         """DF clear both ways, of inherited sockets too (RFC 8656 §14)."""
         inherited = self.open_socket()
