@@ -60,7 +60,7 @@ class IceServers:
                 url = f"stun:{host}:{one.port}"
                 if one.transport == "udp" and one.stun and url not in stun:
                     stun.append(url)
-            else:
+            elif one.transport == "udp":
                 relaying = True
         turn = [_turn_url(host, transport, port) for transport, port in sorted(found, key=_preference)]
         return (turn if relaying else []), stun

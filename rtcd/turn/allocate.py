@@ -1,7 +1,7 @@
 """The Allocate request, one function a step in the order of RFC 8656 §7.2; `STEPS` is that order.
 
 A dual allocation (ADDITIONAL-ADDRESS-FAMILY) is one with a relay of each family; if only one of them can be had, there is
-success all the same, and an error code for the other. Not offered here yet: TCP relays (442).
+success all the same, and an error code for the other. A TCP relay is asked for in the same way (RFC 6062 §5.1).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rtcd.stun.attributes import (
     family_of,
 )
 from rtcd.stun.message import Message
-from rtcd.turn.allocation import UDP, Allocation
+from rtcd.turn.allocation import TCP, UDP, Allocation
 from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.redirect import client_stays
 from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
@@ -43,10 +43,16 @@ def five_tuple_is_free(server: TurnServer, request: AllocateRequest) -> Error | 
 
 
 def transport_is_served(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """REQUESTED-TRANSPORT must be there, and UDP, unless the operator wants none of these."""
-    transport = request.message.get(REQUESTED_TRANSPORT)
+    """REQUESTED-TRANSPORT must be there, and one that the operator wants. A relay for TCP needs a stream to the client,
+    and has neither ports in pairs nor fragments: 400 (RFC 6062 §5.1)."""
+    message = request.message
+    transport = message.get(REQUESTED_TRANSPORT)
     if transport is None:
         return Error(400)
+    if transport == TCP and server.tcp is not None:
+        request.transport = TCP
+        of_datagrams = DONT_FRAGMENT in message or EVEN_PORT in message or RESERVATION_TOKEN in message
+        return Error(400) if of_datagrams or request.five_tuple.transport not in ("tcp", "tls") else None
     return None if transport == UDP and server.rules.udp_relay else Error(442)
 
 
@@ -171,7 +177,7 @@ def relays_open(server: TurnServer, request: AllocateRequest) -> Error | None:
     """The last step: from here on there is an allocation; 508 if no port can be had, and then nothing is left behind."""
     grant, transaction_id = request.grant, request.message.transaction_id
     allocation = Allocation(request.five_tuple, grant.username, grant.user, grant.key, request.network, transaction_id,
-                            request.even_port)
+                            request.even_port, request.transport)
     allocation.credential_expires_at, allocation.static = grant.expires_at, grant.static
     allocation.claims = request.claims
     allocation.reserves = server.token(RESERVATION_BYTES) if request.reserves else b""
@@ -211,7 +217,7 @@ def _open(server: TurnServer, request: AllocateRequest, allocation: Allocation) 
     """As many of its relays as can be had."""
     for family, host in request.hosts.items():
         try:
-            relayed = server.plane.open(allocation, host)
+            relayed = server.relays(allocation).open(allocation, host)
         except OSError:
             request.failed[family] = 508
         else:
@@ -220,7 +226,7 @@ def _open(server: TurnServer, request: AllocateRequest, allocation: Allocation) 
 
 def _leave_nothing(server: TurnServer, allocation: Allocation) -> None:
     """It is not to be."""
-    server.plane.close(allocation)
+    server.relays(allocation).close(allocation)
     server.plane.release(allocation.claims)
     if not server.allocations.of_user(allocation.user):
         server.bandwidth.forget(allocation.user)

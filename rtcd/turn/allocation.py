@@ -20,6 +20,7 @@ Transport = Literal["udp", "tcp", "tls", "dtls"]
 
 UDP = 17
 TCP = 6
+TCP = 6
 """Protocol numbers, as REQUESTED-TRANSPORT has them."""
 
 MAX_PERMISSIONS = 1000

@@ -1,7 +1,7 @@
 """Requests about an existing allocation: Refresh, CreatePermission, ChannelBind; one function a step.
 
 `STEPS` has them in order. That the request is from the owner of the allocation is known when they run.
-Sources: RFC 8656 §8.2, §10.2, §12.2; RFC 6062 §5.2 for Connect, which a UDP relay refuses.
+The steps of Connect are in rtcd.turn.connect. Sources: RFC 8656 §8.2, §10.2, §12.2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.channeldata import MAX_CHANNEL, MAX_RFC5766_CHANNEL, MIN_CHANNEL
 from rtcd.stun.message import Method
+from rtcd.turn import connect
 from rtcd.turn.allocate import granted_lifetime
+from rtcd.turn.allocation import TCP, UDP
 from rtcd.turn.bound import may_ask_for
 from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.request import Error, Request
@@ -141,7 +143,8 @@ def permissions_are_installed(server: TurnServer, request: Request) -> Error | N
     hosts = {host: named for (named, _), (host, _) in zip(request.named, request.peers, strict=True)}
     for host, named in hosts.items():
         allocation.permit(host, expires_at)
-        server.plane.permit(allocation, host, expires_at, named)
+        if allocation.transport == UDP:
+            server.plane.permit(allocation, host, expires_at, named)
     return None
 
 
@@ -186,11 +189,6 @@ def channel_is_bound(server: TurnServer, request: Request) -> Error | None:
     return None
 
 
-def relay_is_for_tcp(server: TurnServer, request: Request) -> Error | None:
-    """Connect: 403, since every relay here is for UDP."""
-    return Error(403)
-
-
 STEPS: dict[Method, tuple[Callable[[TurnServer, Request], Error | None], ...]] = {
     Method.REFRESH: (
         lifetime_is_well_formed, family_is_the_allocations, ticket_is_the_allocations, lifetime_is_refreshed,
@@ -200,5 +198,10 @@ STEPS: dict[Method, tuple[Callable[[TurnServer, Request], Error | None], ...]] =
     Method.CHANNEL_BIND: (
         channel_and_peer_are_named, channel_is_in_range, channel_and_peer_are_free, peers_are_of_the_family,
         peer_is_allowed, permissions_fit, channel_fits, permissions_are_installed, channel_is_bound),
-    Method.CONNECT: (relay_is_for_tcp,),
+    Method.CONNECT: (
+        connect.peer_is_named, peers_are_of_the_family, peer_is_allowed, connect.peer_is_not_connected,
+        connect.connections_are_left, connect.connection_begins),
 }
+
+TRANSPORT = {Method.CHANNEL_BIND: UDP, Method.CONNECT: TCP}
+"""What needs a relay of one kind; 403 on the other."""

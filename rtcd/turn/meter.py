@@ -12,6 +12,9 @@ BURST_S = 1.0
 MIN_BURST_BYTES = 2**17
 """... and never less than this, so that the largest datagram passes however low the rate is."""
 
+MAX_DEBT_S = 60.0
+"""A stream is stopped for at most so long for what it has sent at once."""
+
 
 class Meter:
     """A bucket that fills with `rate` bytes a second. A clock that steps back gives nothing and takes nothing."""
@@ -52,6 +55,12 @@ class Meter:
             return False
         self._left -= size
         return True
+
+    def charge(self, size: int, now: float) -> float:
+        """Charge ``size`` bytes that have passed already; the seconds until what is owed is paid, 0 if nothing is."""
+        self.has(0, now)
+        self._left -= size
+        return min(MAX_DEBT_S, -self._left / self._rate if self._rate else MAX_DEBT_S) if self._left < 0 else 0.0
 
 
 def take_all(meters: Iterable[Meter], size: int, now: float) -> bool:

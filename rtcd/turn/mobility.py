@@ -114,7 +114,7 @@ def complete(server: TurnServer, allocation: Allocation) -> bool:
     if five_tuple is None:
         return False
     try:
-        server.plane.move(allocation, five_tuple)
+        server.relays(allocation).move(allocation, five_tuple)
     except OSError:
         return False
     server.allocations.move(allocation, five_tuple)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from rtcd.stun.attributes import ERROR_CODE, Address, Family
 from rtcd.stun.message import Message, Method
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.allocation import UDP, Allocation, FiveTuple, Traffic
 from rtcd.turn.auth import Grant
 
 DEFAULT_LIFETIME_S = 600
@@ -20,7 +20,8 @@ REASONS = {
     300: "Try Alternate",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 405: "Mobility Forbidden", 420: "Unknown Attribute",
     437: "Allocation Mismatch", 438: "Stale Nonce", 440: "Address Family not Supported", 441: "Wrong Credentials",
-    442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch", 486: "Allocation Quota Reached",
+    442: "Unsupported Transport Protocol", 443: "Peer Address Family Mismatch", 446: "Connection Already Exists",
+    447: "Connection Timeout or Failure", 486: "Allocation Quota Reached",
     508: "Insufficient Capacity",
 }
 """Every error code of this server and its word, which never depends on the request."""
@@ -37,6 +38,10 @@ class Error(NamedTuple):
     attributes: tuple[bytes, ...] = ()
     reason: str = ""
     """For the log: which limit it was."""
+
+
+LATER = Error(0)
+"""Not an error: the answer is sent when it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class AllocateRequest:
     """An authenticated Allocate on its way through the steps, and what they have found out."""
 
     __slots__ = ("allocation", "attributes", "claims", "even_port", "failed", "five_tuple", "grant", "hosts", "lifetime_s",
-                 "message", "mobile", "network", "now", "old_numbers", "reserves")
+                 "message", "mobile", "network", "now", "old_numbers", "reserves", "transport")
 
     def __init__(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
@@ -157,6 +162,8 @@ class AllocateRequest:
         self.even_port = False
         self.reserves = False
         """Whether the port above is to be held."""
+        self.transport = UDP
+        """What the relay speaks to its peers."""
         self.claims = b""
         """The token of the held port that it asks for."""
         self.mobile = False
@@ -175,13 +182,16 @@ class AllocateRequest:
 class Request:
     """An authenticated request about an allocation, on its way through the steps."""
 
-    __slots__ = ("allocation", "attributes", "channel", "family", "five_tuple", "message", "named", "now", "peers")
+    __slots__ = ("allocation", "attributes", "channel", "family", "five_tuple", "grant", "message", "named", "now", "peers")
 
-    def __init__(self, message: Message, five_tuple: FiveTuple, now: float, allocation: Allocation) -> None:
+    def __init__(
+        self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation
+    ) -> None:
         self.message = message
         self.five_tuple = five_tuple
         """Where it came from: the allocation's, unless it is a Refresh with a ticket."""
         self.now = now
+        self.grant = grant
         self.allocation = allocation
         self.family: Family | None = None
         """Which of its relays a Refresh is about; None for all."""

@@ -34,13 +34,14 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode, encode
-from rtcd.turn import allocate, held
+from rtcd.turn import allocate, connect, held
 from rtcd.turn.addresses import RelayAddresses
-from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
+from rtcd.turn.allocation import TCP, UDP, Allocation, Allocations, FiveTuple
 from rtcd.turn.answers import Answers
 from rtcd.turn.auth import Authenticator, Grant, Pending, Refusal
 from rtcd.turn.bandwidth import Bandwidth
 from rtcd.turn.bound import Bound, may_send_to
+from rtcd.turn.data_connections import Connections
 from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.mobility import Mobility, arrived, claimed, complete
 from rtcd.turn.peers import PeerPolicy
@@ -48,6 +49,7 @@ from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import (
     BARE_ERROR_ATTRIBUTES,
     ERROR_ATTRIBUTES,
+    LATER,
     AllocateRequest,
     Error,
     Observer,
@@ -57,7 +59,7 @@ from rtcd.turn.request import (
 )
 from rtcd.turn.reservation import Reservations
 
-R = TypeVar("R", AllocateRequest, Request)
+R = TypeVar("R", AllocateRequest, Request, connect.BindRequest)
 
 _REQUESTS = frozenset((Method.ALLOCATE, Method.CONNECTION_BIND, *held.STEPS))
 
@@ -106,6 +108,10 @@ class TurnServer:
         self.bandwidth = Bandwidth()
         self.answers = Answers()
         self.token = token
+        self.tcp: connect.TcpPlane | None = None
+        """Makes TCP relays if set."""
+        self.connections = Connections()
+        """Those between TCP relays and their peers."""
         self.discovery: Discovery | None = None
         """Serves RFC 5780 if set."""
         self.alternates = Alternates()
@@ -145,7 +151,8 @@ class TurnServer:
 
     def next_deadline(self) -> float | None:
         """When `expire` should be called next, or None."""
-        deadlines = (self.allocations.next_deadline(), self.reservations.next_deadline(), self.mobility.next_deadline())
+        tables = (self.allocations, self.reservations, self.mobility, self.connections)
+        deadlines = [table.next_deadline() for table in tables]
         return min((one for one in deadlines if one is not None), default=None)
 
     def expire(self, now: float) -> None:
@@ -157,21 +164,29 @@ class TurnServer:
             self.plane.release(token)
         for allocation in self.mobility.due(now):
             complete(self, allocation)
+        connect.expire(self, now)
+
+    def relays(self, allocation: Allocation) -> Plane | connect.TcpPlane:
+        """Who has its relays."""
+        return self.tcp if allocation.transport == TCP and self.tcp is not None else self.plane
 
     def end(self, allocation: Allocation, reason: str) -> None:
         """Let go of everything that belongs to the allocation; once, however often it is called."""
         if self.allocations.remove(allocation):
+            connect.forget(self, allocation)
             self.mobility.forget(allocation)
             if not self.allocations.of_user(allocation.user):
                 self.bandwidth.forget(allocation.user)
-            self.observer.allocation_ended(allocation, reason, allocation.traffic.plus(self.plane.close(allocation)))
+            self.observer.allocation_ended(allocation, reason, allocation.traffic.plus(
+                self.relays(allocation).close(allocation)))
 
     def close(self, allocation: Allocation, reason: str, family: Family | None) -> None:
         """Close its relay of one family, or all; with the last one the allocation ends."""
         if family is None or allocation.relayed.keys() == {family}:
             self.end(allocation, reason)
         else:
-            allocation.traffic = allocation.traffic.plus(self.plane.close(allocation, family))
+            connect.forget(self, allocation, family)
+            allocation.traffic = allocation.traffic.plus(self.relays(allocation).close(allocation, family))
             self.allocations.forget(allocation, family)
 
     def _close_ended(self, allocation: Allocation, now: float) -> None:
@@ -212,7 +227,8 @@ class TurnServer:
         if message.method is Method.ALLOCATE:
             answer = self._allocate(message, five_tuple, now, grant, known)
         elif message.method is Method.CONNECTION_BIND:
-            return self._error(message, grant, Error(400))
+            return self._run(message, grant, connect.BIND_STEPS, connect.BindRequest(
+                message, five_tuple, now, grant, known is not None))
         elif known is not None and known.username != grant.username:
             return self._error(message, grant, Error(441))
         elif message.method is Method.BINDING:
@@ -222,15 +238,17 @@ class TurnServer:
                 known = arrived(self, five_tuple, now)
             if known is None:
                 return self._error(message, grant, Error(437))
+            if held.TRANSPORT.get(message.method, known.transport) != known.transport:
+                return self._error(message, grant, Error(403))
             answer = self._run(
-                message, grant, held.STEPS[message.method], Request(message, five_tuple, now, known))
-        if five_tuple.transport in DATAGRAMS and _is_done_once(message):
+                message, grant, held.STEPS[message.method], Request(message, five_tuple, now, grant, known))
+        if answer is not None and five_tuple.transport in DATAGRAMS and _is_done_once(message):
             self.answers.keep(message, five_tuple, now, answer)
         return answer
 
     def _allocate(
         self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant, allocation: Allocation | None
-    ) -> bytes:
+    ) -> bytes | None:
         if allocation is not None and (allocation.transaction_id, allocation.username) == (
                 message.transaction_id, grant.username):
             self.observer.answered(message.method, 0)
@@ -238,19 +256,21 @@ class TurnServer:
         request = AllocateRequest(message, five_tuple, now, grant, allocation)
         answer = self._run(message, grant, allocate.STEPS, request)
         if allocation is None and request.allocation is not None:
-            request.allocation.answer = answer
+            request.allocation.answer = answer or b""
         return answer
 
     def _run(
         self, message: Message, grant: Grant, steps: Sequence[Callable[[TurnServer, R], Error | None]], request: R
-    ) -> bytes:
-        """The answer of the first step that fails, or success."""
+    ) -> bytes | None:
+        """The answer of the first step that fails, or success; None if it comes `LATER`."""
         unknown = self._unknown(message)
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         try:
             for step in steps:
                 error = step(self, request)
+                if error is LATER:
+                    return None
                 if error is not None:
                     if error.code in LIMITS:
                         self.observer.refused(request.five_tuple, grant.user, error.code, error.reason)
@@ -294,6 +314,17 @@ class TurnServer:
             return True
         self.observer.dropped("rate")
         return False
+
+    def answer_later(
+        self, allocation: Allocation, message: Message, grant: Grant, error: Error | None, attributes: list[bytes]
+    ) -> None:
+        """Answer a request of an allocation's client whose last step said `LATER`: success unless there is an ``error``."""
+        if error is None:
+            self.observer.answered(message.method, 0)
+            answer = self._answer(message, Class.SUCCESS, attributes, grant)
+        else:
+            answer = self._error(message, grant, error)
+        self.plane.respond(answer, allocation.five_tuple)
 
     def _error(self, message: Message, grant: Grant | None, error: Error) -> bytes:
         self.observer.answered(message.method, error.code)
@@ -352,7 +383,7 @@ class TurnServer:
     def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
         """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
         allocation = self.find(five_tuple, now) or arrived(self, five_tuple, now)
-        if allocation is None:
+        if allocation is None or allocation.transport != UDP:
             self.observer.dropped("no allocation")
             return
         try:

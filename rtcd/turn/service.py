@@ -40,6 +40,7 @@ from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
 from rtcd.turn.streams import StreamFactory, Streams, TlsStreamFactory
+from rtcd.turn.tcp_relaying import relay_tcp
 from rtcd.turn.userfile import Users
 
 if TYPE_CHECKING:
@@ -110,16 +111,18 @@ class TurnService(Service):
             listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
             addresses = self._relay_addresses(listened)
             self._own_hosts = list(dict.fromkeys([*own_hosts, *listened, *addresses.hosts]))
-            self._server = self._make_server(plane, addresses)
+            self._server = server = self._make_server(plane, addresses)
+            if settings.tcp_relay:
+                relay_tcp(self._reactor, server, self._streams, lambda: Ports(ports, secrets.randbelow), self._set_timer)
             self._outside = self._make_outside(settings, self._findings(settings, addresses.hosts))
         except ConfigError:
             self._listeners.close()
             plane.stop()
             self._plane = None
             raise
-        if settings.udp_relay and not settings.stun_only:
-            for host in addresses.hosts:
-                self._listeners.announce(Listener(SERVICE, "udp", host, settings.min_port, settings.max_port))
+        for transport, on in (("udp", settings.udp_relay), ("tcp", settings.tcp_relay)):
+            for host in addresses.hosts if on and not settings.stun_only else ():
+                self._listeners.announce(Listener(SERVICE, transport, host, settings.min_port, settings.max_port))
         if settings.allow_loopback_peers:
             self._log.warn("allow-loopback-peers lets TURN clients reach services on this machine; it is for tests only")
 
@@ -300,10 +303,10 @@ class TurnService(Service):
 
     def _relayed(self) -> Traffic:
         """What the allocations that there are have moved so far."""
-        total, server, plane = Traffic(), self._server, self._plane
-        if server is not None and plane is not None:
+        total, server = Traffic(), self._server
+        if server is not None:
             for allocation in server.allocations:
-                total = total.plus(allocation.traffic).plus(plane.traffic(allocation))
+                total = total.plus(allocation.traffic).plus(server.relays(allocation).traffic(allocation))
         return total
 
     def _set_timer(self, server: TurnServer) -> None:

@@ -109,6 +109,8 @@ class Settings:
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
     software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
     stun_only: bool = option(False, "Answer STUN only and relay nothing.")
+    tcp_relay: bool = option(
+        False, "Make TCP relays (RFC 6062) too, over which clients open connections to peers; browsers never use them.")
     udp_relay: bool = option(True, "Make UDP relays, which are all that browsers use; no: answer such requests with 442.")
     stun: bool = option(True, "Answer STUN's Binding requests; no: be a relay only.")
     alternate_server: tuple[str, ...] = option(

@@ -265,6 +265,8 @@ class StreamConnection(Protocol):
         self._framer = Framer()
         self._after: Any = None
         """The protocol that has taken over."""
+        self._next: Any = None
+        """The protocol that takes over behind the next response."""
         self._closing = False
         self._full = False
         """Whether the transport holds enough."""
@@ -322,6 +324,8 @@ class StreamConnection(Protocol):
                 self._held = True
                 self.transport.pauseProducing()
         self.transport.write(bytes(data))
+        if self._next is not None:
+            self.become(self._next)
 
     # IPushProducer: what the transport says of its queue.
 
@@ -355,6 +359,13 @@ class StreamConnection(Protocol):
         """End it at once."""
         self._closing = True
         self.transport.abortConnection()
+
+    def become_after_answer(self, protocol: Any) -> bool:
+        """Let it `become` this when the response to the request at hand is written; False if it is no client any more."""
+        if self._closing or self._after is not None or self._next is not None:
+            return False
+        self._next = protocol
+        return True
 
     def become(self, protocol: Any) -> None:
         """End the framing: from now on the connection is a pipe of bytes and ``protocol``'s (RFC 6062 §4.3).
