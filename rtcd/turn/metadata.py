@@ -10,17 +10,21 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooSlow
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
+from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
 
 from rtcd.turn.addresses import External
 from rtcd.turn.external import is_public, usable
@@ -58,7 +62,6 @@ class Client:
     def __init__(self, reactor: Any, base: str) -> None:
         self._reactor = reactor
         self._base = base
-        self._agent = Agent(reactor, connectTimeout=CONNECT_TIMEOUT_S)
         self.headers: dict[str, str] = {}
         """Sent with each request."""
 
@@ -96,14 +99,18 @@ class Client:
             raise Refused(f"{self._base}{path}: no JSON") from None
 
     async def _ask(self, path: str, method: bytes, headers: Mapping[str, str]) -> bytes:
-        response = await self._agent.request(
-            method, f"{self._base}{path}".encode(), Headers({name: [value] for name, value in headers.items()}))
-        body = _Body()
-        response.deliverBody(body)
-        if response.code != 200:
-            body.stop()
-            raise Refused(f"{self._base}{path}: status {response.code}")
-        return await body.whole
+        connection = _Connection(self._reactor)
+        agent = Agent.usingEndpointFactory(self._reactor, connection)
+        try:
+            response = await agent.request(
+                method, f"{self._base}{path}".encode(), Headers({name: [value] for name, value in headers.items()}))
+            if response.code != 200:
+                raise Refused(f"{self._base}{path}: status {response.code}")
+            body = _Body()
+            response.deliverBody(body)
+            return await body.whole
+        finally:
+            connection.close()
 
 
 def _too_slow(result: object, timeout_s: float) -> object:
@@ -111,32 +118,53 @@ def _too_slow(result: object, timeout_s: float) -> object:
     raise TooSlow
 
 
+@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
+class _Connection:
+    """The connection of one request: it makes no lines in the log, and ends with the request whatever the peer does."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._endpoint: Any = None
+        self._protocol: Any = None
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """Services of metadata have numeric addresses: nobody has to be asked for them."""
+        self._endpoint = TCP4ClientEndpoint(self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT_S)
+        return self
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        """The agent connects."""
+        cast(Factory, factory).noisy = False
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallback(self._connected)
+
+    def _connected(self, protocol: Any) -> Any:
+        self._protocol = protocol
+        return protocol
+
+    def close(self) -> None:
+        """At once."""
+        if self._protocol is not None and self._protocol.transport is not None:
+            self._protocol.transport.abortConnection()
+
+
 class _Body(Protocol):
-    """Collects an answer up to the limit."""
+    """Collects an answer up to the limit; whoever asked closes the connection."""
 
     def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self.stop())
+        self.whole: Deferred[bytes] = Deferred()
         self._data = b""
-        self._done = False
-
-    def stop(self) -> None:
-        """The rest is not wanted."""
-        self._done = True
-        if self.transport is not None:
-            self.transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._done:
+        if self.whole.called:
             return
         self._data += data
         if len(self._data) > MAX_ANSWER_BYTES:
-            self.stop()
             self.whole.errback(Refused(f"an answer of more than {MAX_ANSWER_BYTES} bytes"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._done:
+        if self.whole.called:
             return
-        self._done = True
         if reason.check(ResponseDone, PotentialDataLoss):
             self.whole.callback(self._data)
         else:

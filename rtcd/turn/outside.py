@@ -167,7 +167,7 @@ class Outside:
             seen = await _all([self._asking.reflexive(host) for host in rest])
             findings.found([*told, *map(External, seen, rest)])
         if self._take(findings.mapping()):
-            shown = ", ".join(f"{one.private or 'all of its family'} is {one.public}" for one in findings.mapping())
+            shown = ", ".join(f"{one.private or 'each of its family'} is {one.public}" for one in findings.mapping())
             self._log.info("external addresses are now: {shown}", shown=shown or "none")
         if findings.is_stranded() and not self._warned:
             self._warned = True

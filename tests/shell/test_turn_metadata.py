@@ -9,14 +9,16 @@ from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet import reactor
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
 
 from rtcd.turn import metadata
 from rtcd.turn.addresses import External
@@ -250,6 +252,59 @@ class Together(MetadataTestCase):
         await self.assertFailure(waiting, CancelledError)
 
 
+    async def test_a_peer_that_never_stops_is_hung_up_on(self) -> None:
+        """In its headers, in a body, and in one that nobody wants."""
+        self.patch(metadata, "REQUEST_TIMEOUT_S", 0.5)
+        for head in (b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 404 Not Found\r\n\r\n"):
+            lost: Deferred[None] = Deferred()
+            where = self.serve(Factory.forProtocol(flooder(head, lost)))
+            self.assertEqual(await self.find(gcp=where), ())
+            await lost
+
+    async def test_asking_makes_no_lines_in_the_log(self) -> None:
+        """But at the level debug; it is done again and again."""
+        events: list[Any] = []
+        observer = cast(ILogObserver, events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        service = self.base(self.tencent())
+        del events[:]
+        await self.find(tencent=service)
+        ours = [one for one in events if one["log_namespace"].startswith(("rtcd.", "twisted.web.client"))]
+        self.assertEqual({one["log_level"] for one in ours}, {LogLevel.debug})
+
+
+def flooder(head: bytes, lost: Deferred[None]) -> Callable[[], Protocol]:
+    """A protocol that says this and then the same line for ever; tells when the other side has gone."""
+    @implementer(IPushProducer)
+    class Flooder(Protocol):
+        _producing = False
+
+        def dataReceived(self, _: bytes) -> None:
+            if not self._producing:
+                self._producing = True
+                cast(Any, self.transport).write(head)
+                cast(Any, self.transport).registerProducer(self, True)
+                self.resumeProducing()
+
+        def resumeProducing(self) -> None:
+            self._producing = True
+            while self._producing:
+                cast(Any, self.transport).write(b"X-Never: ending\r\n" * 100)
+
+        def pauseProducing(self) -> None:
+            self._producing = False
+
+        def stopProducing(self) -> None:
+            self._producing = False
+
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            self._producing = False
+            lost.callback(None)
+
+    return Flooder
+
+
 def babbler(data: bytes) -> Callable[[], Protocol]:
     """A protocol that says this, whatever is asked, and hangs up."""
     class Babbler(Protocol):
@@ -261,23 +316,12 @@ def babbler(data: bytes) -> Callable[[], Protocol]:
     return Babbler
 
 
-class Literal:
-    """A resolver to whom a numeric host is itself, as to the system's."""
-
-    def resolveHostName(self, receiver: IResolutionReceiver, name: str, portNumber: int = 0, **_: object) -> None:
-        """At once."""
-        receiver.resolutionBegan(cast(IHostResolution, None))
-        receiver.addressResolved(IPv4Address("TCP", name, portNumber))
-        receiver.resolutionComplete()
-
-
 class Whom(SynchronousTestCase):
     """With a reactor in memory, which notes who is connected to."""
 
     def begin(self, maker: str) -> tuple[Any, Deferred[tuple[External, ...]]]:
         """All clouds are asked."""
         memory: Any = MemoryReactorClock()
-        memory.nameResolver = Literal()
         return memory, Deferred.fromCoroutine(Metadata(memory, maker).find())
 
     def test_only_link_local_addresses_are_asked_unless_the_machine_is_aliyuns(self) -> None:
