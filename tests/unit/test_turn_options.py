@@ -20,14 +20,15 @@ UNSET = ("", None, ())
 KEYS: dict[str, dict[str, Any]] = {
     "turn": {
         # Listening.
-        "port": 3478, "listen": UNSET, "udp": True, "tcp": True, "handshake-timeout": 60, "socket-buffer": 2**20,
+        "port": 3478, "tls-port": 5349, "listen": UNSET, "udp": True, "tcp": True, "tls": True,
+        "handshake-timeout": 60, "socket-buffer": 2**20,
         # Relays. coturn's range ends at 65535; ours is one that a firewall and a container can open.
         "relay-ip": UNSET, "external-ip": ("auto",), "min-port": 49152, "max-port": 50175, "udp-relay": True,
-        "default-family": "ipv4",
+        "default-family": "ipv4", "mobility": False,
         # Who may, and how much.
         "realm": "rtcd", "user": UNSET, "users-file": UNSET, "auth-url": UNSET, "sha256": False, "strict-expiry": False,
         "stale-nonce": 600, "nonce-secret": UNSET, "stun-auth": False,
-        "user-quota": 0, "total-quota": 0, "address-quota": 0, "unauth-rate": 20,
+        "user-quota": 0, "total-quota": 0, "address-quota": 0, "max-bps": 0, "bps-capacity": 0, "unauth-rate": 20,
         "max-lifetime": 3600, "channel-lifetime": 600, "permission-lifetime": 300,
         # Peers.
         "allow-loopback-peers": False, "allow-multicast-peers": False, "allow-private-peers": False, "allowed-peers": UNSET,
