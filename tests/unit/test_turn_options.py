@@ -24,7 +24,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "handshake-timeout": 60, "socket-buffer": 2**20,
         # Relays. coturn's range ends at 65535; ours is one that a firewall and a container can open.
         "relay-ip": UNSET, "external-ip": ("auto",), "min-port": 49152, "max-port": 50175, "udp-relay": True,
-        "default-family": "ipv4", "mobility": False,
+        "tcp-relay": False, "default-family": "ipv4", "mobility": False,
         # Who may, and how much.
         "realm": "rtcd", "user": UNSET, "users-file": UNSET, "auth-url": UNSET, "sha256": False, "strict-expiry": False,
         "stale-nonce": 600, "nonce-secret": UNSET, "stun-auth": False,
