@@ -87,4 +87,6 @@ def _purpose(listener: Listener) -> str:
         if listener.last_port is not None:
             return "relayed media"
         return "STUN and TURN inside TLS" if listener.transport == "tls" else "STUN and TURN"
+    if listener.service == "nat-discovery":
+        return "STUN, for NAT discovery"
     return {"tls": "page and signalling (HTTPS, WSS)", "tcp": "redirect to HTTPS"}.get(listener.transport, listener.service)

@@ -52,6 +52,7 @@ class Discovery:
         address of ours looks from outside. Raises ValueError if no family has two, or the ports are one."""
         if ports[0] == ports[1]:
             raise ValueError("the two ports are the same")
+        hosts = list(hosts)
         self._other_host: dict[str, str] = {}
         for family in (1, 2):
             first, second, *_ = [*(host for host in hosts if family_of(host) == family), "", ""]
@@ -61,6 +62,11 @@ class Discovery:
             raise ValueError("two addresses of one family are needed")
         self._other_port = {ports[0]: ports[1], ports[1]: ports[0]}
         self._shown = shown
+
+    @property
+    def hosts(self) -> list[str]:
+        """Those that stand for one another."""
+        return list(self._other_host)
 
     def serves(self, five_tuple: FiveTuple) -> bool:
         """Whether this socket is one of those that stand for one another."""

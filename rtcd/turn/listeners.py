@@ -25,6 +25,8 @@ from rtcd.turn.listening import Line, Place, inherited, plan
 
 SERVICE = "turn"
 """Our name in the directory."""
+ALTERNATE = "nat-discovery"
+"""The name of the second ports of NAT behaviour discovery there."""
 
 BACKLOG = 1024
 """Connections that wait to be accepted: after a restart every client comes back at once."""
@@ -69,6 +71,15 @@ class Listeners:
             raise ConfigError("turn", "listen", "this machine has no address to listen on; name one")
         hosts = dict.fromkeys(one.host for one in self._announced if one.host not in _WILDCARDS)
         return list(hosts) or list(own)
+
+    def open_alternate(self, plane: IRelayPlane, host: str, port: int) -> None:
+        """Open the second UDP port of a host, which no client is told to begin at. Raises ConfigError."""
+        line = Line("udp", host, port, named=True)
+        try:
+            self._open(plane, line)
+        except OSError as error:
+            raise _cannot_listen(line, error, "alt-port") from None
+        self.announce(Listener(ALTERNATE, "udp", host, port))
 
     def announce(self, listener: Listener) -> None:
         """Put it into the directory as long as we are open."""
@@ -131,9 +142,9 @@ class Listeners:
         return Listener(SERVICE, transport, name[0], name[1])
 
 
-def _cannot_listen(line: Line, error: OSError) -> ConfigError:
+def _cannot_listen(line: Line, error: OSError, key: str = "") -> ConfigError:
     what = f"{'udp' if line.transport == 'udp' else 'tcp'} port {line.port} on {line.host}"
-    key = "tls-port" if line.transport == "tls" else "port"
+    key = key or ("tls-port" if line.transport == "tls" else "port")
     if error.errno == errno.EADDRINUSE:
         return ConfigError("turn", key, f"{what} is in use by another program; stop that one or choose another port")
     if error.errno == errno.EACCES:

@@ -24,11 +24,12 @@ from rtcd.machine import own_addresses
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
-from rtcd.stun.attributes import family_of
+from rtcd.stun.attributes import Address, family_of
 from rtcd.turn.addresses import External, Ports, RelayAddresses
 from rtcd.turn.allocation import FiveTuple, Traffic, Transport
 from rtcd.turn.auth import Authenticator, Keys
 from rtcd.turn.bound import Bound, client_gone
+from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
 from rtcd.turn.external import Findings, parse_server
 from rtcd.turn.listeners import SERVICE, Listeners
@@ -112,6 +113,7 @@ class TurnService(Service):
             addresses = self._relay_addresses(listened)
             self._own_hosts = list(dict.fromkeys([*own_hosts, *listened, *addresses.hosts]))
             self._server = server = self._make_server(plane, addresses)
+            server.discovery = self._discover(settings, plane, listened)
             if settings.tcp_relay:
                 relay_tcp(self._reactor, server, self._streams, lambda: Ports(ports, secrets.randbelow), self._set_timer)
             self._outside = self._make_outside(settings, self._findings(settings, addresses.hosts))
@@ -264,6 +266,22 @@ class TurnService(Service):
         server.alternates = settings.alternates()
         server.bound, authenticator.revoked = self._bound, self._bound.revoked
         return server
+
+    def _discover(self, settings: Settings, plane: PythonRelayPlane, listened: Sequence[str]) -> Discovery | None:
+        """NAT behaviour discovery, with the sockets that it needs besides, if it is on. Raises ConfigError."""
+        if not settings.nat_discovery:
+            return None
+        try:
+            discovery = Discovery(listened, (settings.port, settings.alt_port), self._shown)
+        except ValueError as error:
+            raise ConfigError("turn", "nat-discovery", f"{error}; listened on is {', '.join(listened)}: set no, or give this"
+                                                       " machine another one") from None
+        for host in discovery.hosts:
+            self._listeners.open_alternate(plane, host, settings.alt_port)
+        return discovery
+
+    def _shown(self, address: Address) -> Address:
+        return self._server.addresses.shown(address) if self._server is not None else address
 
     def _take_users(self, users: Mapping[str, Keys]) -> None:
         if self._server is not None:

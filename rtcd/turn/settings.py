@@ -46,6 +46,10 @@ class Settings:
     max_connections: int = option(16384, "TCP and TLS connections at once; one more is refused.", minimum=1)
     max_connections_per_ip: int = option(
         1024, "The same for one IPv4 address or IPv6 /56; loopback is not counted.", minimum=1)
+    nat_discovery: bool = option(
+        False, "Let clients find out how their NAT behaves (RFC 5780), on the first two addresses of a family; answers get"
+        " longer.")
+    alt_port: int = option(3479, "The second UDP port that this needs, on both.", minimum=0, maximum=65535)
     relay_ip: tuple[str, ...] = option(
         (), "Addresses of this machine that relays are opened on, one a line. Empty: those listened on.")
     external_ip: tuple[str, ...] = option(
@@ -128,6 +132,10 @@ class Settings:
             raise ValueError("udp: one of udp, tcp and tls has to be on; remove [turn] to have no TURN server")
         if self.tcp and self.tls and 0 < self.port == self.tls_port:
             raise ValueError(f"tls-port: {self.tls_port} is the port of TCP; choose another or set tcp = no")
+        if self.nat_discovery and not self.udp:
+            raise ValueError("nat-discovery: is about UDP, which udp = no turns off; set one of the two otherwise")
+        if self.nat_discovery and self.alt_port in (self.port, 0):
+            raise ValueError(f"alt-port: {self.alt_port} has to be another one than port")
         if self.min_port > self.max_port:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
