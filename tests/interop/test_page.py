@@ -141,7 +141,7 @@ class CallTests(PageTestCase):
         for page in (first, second):
             found = self.rising(page)
             self.assertEqual((found["local"], found["remote"]), ("relay", "relay"))
-            self.assertGreater(found["bytes"], 10000)
+            self.until(page, lambda found: found.get("bytes", 0) > 10000)
         self.assertEqual(self.complaints, [])
 
     def test_who_stays_waits_again_and_is_called_again(self) -> None:
