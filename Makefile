@@ -70,11 +70,12 @@ $(VENV)/.lint: $(VENV)/.run setup.cfg
 	@$(PIP) install '.[test,lint]'
 	@touch $@
 
+# Debian starts what some of these packages bring, so they are installed where all tests have to run and nowhere else.
 programs:
 	@missing=; \
 	for one in $(PROGRAMS); do command -v $${one#*:} >/dev/null || missing="$$missing $${one%:*}"; done; \
 	if [ -z "$$missing" ]; then :; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	elif [ "$$RTCD_REQUIRE_INTEROP" = 1 ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		export DEBIAN_FRONTEND=noninteractive; \
 		{ apt-get update -q && apt-get install -qy --no-install-recommends $$missing; } </dev/null || \
 			echo "not all of these could be installed:$$missing" >&2; \
