@@ -69,8 +69,9 @@ class FaultTests(DaemonTestCase):
     def test_a_port_that_is_taken_stops_the_start(self) -> None:
         """The first service's or the second's, TCP or UDP; twistd's pidfile is not left behind."""
         for kind, name, key in ((socket.SOCK_STREAM, "https = tcp:0", "[doorway] https"),
-                                (socket.SOCK_DGRAM, "port = 0", "[turn] port"),
-                                (socket.SOCK_STREAM, "port = 0", "[turn] port")):
+                                (socket.SOCK_DGRAM, "\nport = 0", "[turn] port"),
+                                (socket.SOCK_STREAM, "\nport = 0", "[turn] port"),
+                                (socket.SOCK_STREAM, "tls-port = 0", "[turn] tls-port")):
             with socket.socket(socket.AF_INET, kind) as taken:
                 taken.bind(("127.0.0.1", 0))
                 if kind == socket.SOCK_STREAM:
