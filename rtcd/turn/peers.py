@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtcd.stun.attributes import Address
+from rtcd.turn.nat64 import Prefix, embedded
 
 MAX_RANGES = 1000
 """Entries of allowed or denied peers."""
@@ -42,7 +43,7 @@ _GLOBAL = ipaddress.IPv6Network("2000::/3")
 """All that IANA has given to unicast over the internet; what is not in it leads to nobody, or to our own network."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
-"""RFC 8215; where in it the IPv4 address stands is the network's secret, here it is taken to be the last 32 bits."""
+"""RFC 8215; where in it the IPv4 address stands is for the operator to say, else it is taken to be the last 32 bits."""
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
@@ -73,11 +74,14 @@ class Listening(Protocol):
         """Of a range."""
 
 
-def canonical(host: str) -> tuple[Host, bool]:
-    """The address that is meant, and whether it was wrapped in an IPv6 one. Raises ValueError."""
+def canonical(host: str, nat64: tuple[Prefix, ...] = ()) -> tuple[Host, bool]:
+    """The address that is meant, and whether it was wrapped in an IPv6 one, perhaps for the NAT64 of a network with these
+    prefixes, of which the first one counts. Raises ValueError."""
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
+        if inner is None:
+            inner = next((embedded(address, prefix) for prefix in nat64 if address in prefix), None)
         if inner is None and (address in _NAT64 or address in _LOCAL_NAT64 or (address in _COMPATIBLE and int(address) > 1)):
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
@@ -131,11 +135,13 @@ class PeerPolicy:
         denied: tuple[Range, ...] = (),
         relay_hosts: Iterable[str] = (),
         relay_ports: range = range(0),
+        nat64: tuple[Prefix, ...] = (),
         own_hosts: Iterable[str] = (),
         listeners: Callable[[], Iterable[Listening]] = tuple,
         version: Callable[[], int] | None = None,
     ) -> None:
-        """``relay_hosts`` and ``relay_ports``: where our own relays are, which clients may reach. ``own_hosts``: every
+        """``relay_hosts`` and ``relay_ports``: where our own relays are, which clients may reach. ``nat64``: the prefixes
+        of our network's NAT64, longer ones first, behind which there is IPv4 as well. ``own_hosts``: every
         address of this machine, which a wildcard listener is on. ``listeners``: what is open right now.
         ``version()``: another number whenever that has changed; without it ``listeners`` is asked each time."""
         self._open = {name for name, is_open in (
@@ -143,6 +149,7 @@ class PeerPolicy:
         self._allowed, self._denied = allowed, denied
         self._relays = frozenset(canonical(host)[0] for host in relay_hosts)
         self._relay_ports = relay_ports
+        self._nat64 = nat64
         self._own = frozenset(canonical(host)[0] for host in own_hosts)
         self._listeners = listeners
         self._version = version
@@ -170,7 +177,7 @@ class PeerPolicy:
 
     def _judge(self, host: str) -> tuple[Host, str, str]:
         """The canonical address, why it is refused, and why it is refused at a port that relays use."""
-        address, wrapped = canonical(host)
+        address, wrapped = canonical(host, self._nat64)
         name = class_of(address)
         if wrapped:
             return address, f"IPv4 inside IPv6, {name or 'ordinary'}", f"IPv4 inside IPv6, {name or 'ordinary'}"

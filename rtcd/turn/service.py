@@ -34,6 +34,7 @@ from rtcd.turn.events import Events
 from rtcd.turn.external import Findings, parse_server
 from rtcd.turn.listeners import SERVICE, Listeners
 from rtcd.turn.mobility import connection_lost
+from rtcd.turn.nat64 import parse_prefixes
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.outside import Asking, Lookups, Outside
 from rtcd.turn.peers import PeerPolicy, parse_ranges
@@ -309,7 +310,8 @@ class TurnService(Service):
         return PeerPolicy(
             loopback=settings.allow_loopback_peers, multicast=settings.allow_multicast_peers,
             private=settings.allow_private_peers, allowed=parse_ranges(settings.allowed_peers),
-            denied=parse_ranges(settings.denied_peers), relay_hosts=addresses.bound(),
+            denied=parse_ranges(settings.denied_peers), nat64=parse_prefixes(settings.nat64_prefix),
+            relay_hosts=addresses.bound(),
             relay_ports=range(settings.min_port, settings.max_port + 1), own_hosts=self._own_hosts or (),
             listeners=self._context.doorway.directory.listeners,
             version=lambda: self._context.doorway.directory.version,

@@ -17,6 +17,7 @@ from rtcd.turn.connections import Limits
 from rtcd.turn.external import Plan, parse_plan, parse_server
 from rtcd.turn.listening import Place, parse_place
 from rtcd.turn.lookup import check_url
+from rtcd.turn.nat64 import parse_prefixes
 from rtcd.turn.peers import parse_ranges
 from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
@@ -103,6 +104,9 @@ class Settings:
         "open", "For credentials that belong to a client of a room: open judges peers by the lists and classes above alone, "
         "monitor also counts and logs those that nobody in the room signalled, strict refuses them.", choices=MODES)
     denied_peers: tuple[str, ...] = option((), "Peers to refuse, written likewise; allowed-peers goes first.")
+    nat64_prefix: tuple[str, ...] = option(
+        (), "Prefixes that a NAT64 of this network turns into IPv4, as 2001:db8:64::/96, one a line: never peers, like"
+        " 64:ff9b::/96.")
     unauth_rate: float = option(
         20.0, "Answers a second to one IPv4 address or IPv6 /56 that need no password; 0 is no limit.", minimum=0)
     socket_buffer: int = option(
@@ -164,6 +168,7 @@ class Settings:
             raise ValueError("auth-url-token: takes printable ASCII characters and no blank")
         _checked("allowed-peers", lambda: parse_ranges(self.allowed_peers))
         _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
+        _checked("nat64-prefix", lambda: parse_prefixes(self.nat64_prefix))
 
     def users(self) -> dict[str, Keys]:
         """The keys of the users in the ini."""
@@ -220,6 +225,7 @@ LIVE = frozenset((
     "user", "users_file", "sha256", "strict_expiry", "auth_url", "auth_url_token", "stun_auth", "stale_nonce",
     "user_quota", "address_quota", "total_quota", "max_lifetime", "channel_lifetime", "permission_lifetime",
     "allow_loopback_peers", "allow_multicast_peers", "allow_private_peers", "allowed_peers", "denied_peers",
+    "nat64_prefix",
     "unauth_rate", "rfc5766_channels", "software", "default_family", "legacy_mapped_address", "alternate_server",
     "redirect", "peer_policy", "handshake_timeout", "max_connections", "max_connections_per_ip", "external_ip",
     "stun_server", "external_ip_check", "mobility", "max_bps", "max_bps_user", "bps_capacity",

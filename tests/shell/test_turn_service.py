@@ -377,6 +377,18 @@ class Reloading(ServiceTestCase):
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP)), 401)
         self.assertEqual(code_of(self.request(Method.ALLOCATE, UDP, user="w", password="x")), 0)
 
+    def test_the_nat64_of_the_network_changes_at_once(self) -> None:
+        """What is behind it is IPv4, whatever is allowed."""
+        service = self.start()
+        taken = self._reload(service, nat64_prefix=("2606:64::/32", "2606:64:1::/96"), allowed_peers=("2606:64::/32",))
+        self.assertEqual(taken, {"nat64-prefix", "allowed-peers"})
+        server = service._server
+        assert server is not None
+        self.assertEqual([server.policy.refusal((host, 53)) for host in ("2606:64:1::10.0.0.1", "2606:64:a00:1::", "::1")], [
+            "IPv4 inside IPv6, private", "IPv4 inside IPv6, private", "loopback"])
+        self._reload(service, allowed_peers=("2606:64::/32",))
+        self.assertEqual(server.policy.refusal(("2606:64:1::10.0.0.1", 53)), "")
+
     def test_how_users_prove_themselves_changes_at_once(self) -> None:
         service = self.start()
         plain = encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP])

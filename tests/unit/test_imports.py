@@ -69,6 +69,7 @@ CORE = {
         "lookup",
         "meter",
         "mobility",
+        "nat64",
         "nonce",
         "peers",
         "redirect",

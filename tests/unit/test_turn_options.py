@@ -32,7 +32,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "max-lifetime": 3600, "channel-lifetime": 600, "permission-lifetime": 300,
         # Peers.
         "allow-loopback-peers": False, "allow-multicast-peers": False, "allow-private-peers": False, "allowed-peers": UNSET,
-        "denied-peers": UNSET,
+        "denied-peers": UNSET, "nat64-prefix": UNSET,
         # The protocol.
         "fingerprint": False, "software": UNSET, "stun-only": False, "stun": True,
         "legacy-mapped-address": False, "rfc5766-channels": False, "alternate-server": UNSET, "redirect": "always",

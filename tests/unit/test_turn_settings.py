@@ -26,6 +26,7 @@ BROKEN = {
     "max-lifetime": ["0", "86401"], "channel-lifetime": ["0"], "permission-lifetime": ["0"],
     "allow-loopback-peers": ["maybe"],
     "allowed-peers": ["10.0.0.0/33", "10.0.0.1/8"], "denied-peers": ["10.0.0", "10.0.0.9-10.0.0.1"],
+    "nat64-prefix": ["64:ff9b::", "64:ff9b::/97", "64:ff9b::1/96", "10.0.0.0/8", "2001:db8:64::"],
     "unauth-rate": ["-1"], "socket-buffer": ["-1"], "default-family": ["ipv5"],
     "max-bps": ["-1"], "max-bps-user": ["x"], "mobility": ["maybe"], "software": ["x" * 128],
 }
