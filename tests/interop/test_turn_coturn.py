@@ -8,6 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
+from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.service import Settings, TurnService
 from tests.fakes_turn import SECRET, make_context
 from tests.interop import require_program
@@ -27,7 +28,9 @@ class CoturnTestCase(TestCase):
         self.context: Any = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
             listen=(self.host,), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
-            min_port=40000, max_port=65535, rfc5766_channels=True))
+            min_port=40000, max_port=65535, rfc5766_channels=True, mobility=True))
+        self.moved: list[FiveTuple] = []
+        self.patch(self.service._events, "allocation_moved", lambda allocation, old: self.moved.append(old))
         doorway = self.context.doorway
         doorway.startService()
         self.addCleanup(doorway.stopService)
@@ -52,6 +55,10 @@ class CoturnTestCase(TestCase):
         samples = list(self.context.metrics.samples())
         return float(sum(one.value for one in samples
                          if one.name == "rtcd_turn_relayed_packets_total" and ("direction", direction) in one.labels))
+
+    def moves(self) -> int:
+        """How often a client has moved."""
+        return len(self.moved)
 
     def whole(self, text: str) -> None:
         """Every message came back: two clients with five each."""
@@ -86,6 +93,19 @@ class Turn(CoturnTestCase):
 
     async def test_uclient_with_large_messages(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-y", "-u", "u", "-w", "p", "-l", "1400", *FEW))
+
+    async def test_uclient_moves_to_another_port_with_its_ticket(self) -> None:
+        """RFC 8016, and back again every few messages; no answer comes twice."""
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-M", "-u", "u", "-w", "p", *FEW))
+        self.assertGreater(self.moves(), 0)
+
+    async def test_uclient_with_relays_of_both_families(self) -> None:
+        """It asks by the attribute number of a draft; here there is IPv4 alone, which it is told of."""
+        text = await self.run_program("turnutils_uclient", "-y", "-Z", "-u", "u", "-w", "p", "-n", "5", "-m", "2", "-z", "5")
+        self.assertIn("Total lost packets 0", text)
+
+    async def test_uclient_asks_for_whole_packets(self) -> None:
+        self.whole(await self.run_program("turnutils_uclient", "-y", "-s", "-g", "-u", "u", "-w", "p", *FEW))
 
     async def test_uclient_with_a_wrong_password_is_refused(self) -> None:
         program = require_program("turnutils_uclient")
