@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def ticket_is_the_allocations(server: TurnServer, request: Request) -> Error | None:
     """405 for a ticket where mobility is off, 400 for an empty one, 437 for another allocation's or an old one
-    (RFC 8016 §3.2.2); 508 if too many clients are moving."""
+    (RFC 8016 §3.2.2); 400 for a relay of TCP from where there is no stream; 508 if too many clients are moving."""
     ticket = request.message.get(MOBILITY_TICKET)
     if ticket is None:
         return None
@@ -45,6 +45,8 @@ def ticket_is_the_allocations(server: TurnServer, request: Request) -> Error | N
         return Error(400)
     if server.mobility.find(ticket) is not request.allocation:
         return Error(437)
+    if request.allocation.transport == TCP and request.five_tuple.transport not in ("tcp", "tls"):
+        return Error(400)
     if request.five_tuple != request.allocation.five_tuple and server.mobility.full:
         return Error(508, reason="moves")
     return None

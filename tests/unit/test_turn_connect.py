@@ -10,6 +10,7 @@ from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn import connect
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.data_connections import MAX_CONNECTIONS, WAIT_S, Connections, State
+from rtcd.turn.request import Rules
 from tests.fakes_turn import PEER, SERVER, UDP, Client, World, code_of
 
 TCP = REQUESTED_TRANSPORT.encode(6)
@@ -123,6 +124,18 @@ class Allocating(SynchronousTestCase):
         for one in (a.DONT_FRAGMENT.encode(b""), a.EVEN_PORT.encode(False), a.RESERVATION_TOKEN.encode(bytes(8))):
             self.assertEqual(client.code(Method.ALLOCATE, TCP, one), 400)
         self.assertEqual(client.code(Method.ALLOCATE, TCP), 0)
+
+    def test_it_may_move_to_another_stream_and_to_nothing_else(self) -> None:
+        """400 for a ticket that comes by datagrams: there is no control connection then (RFC 6062 §5.1, RFC 8016)."""
+        world = World(Rules(mobility=True))
+        world.server.tcp = FakeTcp()
+        client, other = world.client(), world.client(2)
+        client.five_tuple = client.five_tuple._replace(transport="tcp")
+        ticket = client.ask(Method.ALLOCATE, TCP, a.MOBILITY_TICKET.encode(b"")).get(a.MOBILITY_TICKET) or b""
+        for transport, code in (("udp", 400), ("dtls", 400), ("tls", 0)):
+            other.five_tuple = other.five_tuple._replace(transport=transport)  # type: ignore[arg-type] # a test's text
+            self.assertEqual(other.code(Method.REFRESH, a.MOBILITY_TICKET.encode(ticket)), code)
+        self.assertEqual((other.refresh(600), client.refresh(600)), (0, 437))
 
     def test_no_port_is_508_and_nothing_is_left(self) -> None:
         world = World()

@@ -286,6 +286,66 @@ class Allocate(SynchronousTestCase):
         self.assertIsNone(software)
 
 
+class Order(SynchronousTestCase):
+    """With several things wrong at once, the check that comes first is the one that answers."""
+
+    def test_allocate(self) -> None:
+        """RFC 8656 §5 and §7.2: unknown attributes, five-tuple, draining, transport, ticket, lifetime, family, quota."""
+        world = World(Rules(user_quota=1))
+        full, client = world.client(), world.client(2)
+        full.allocate()
+        wrong = [(420, b"\x7f\x01\0\0"), (403, b""), (442, REQUESTED_TRANSPORT.encode(0)),
+                 (405, a.MOBILITY_TICKET.encode(b"")), (400, lengthen(LIFETIME)),
+                 (440, REQUESTED_ADDRESS_FAMILY.encode(3)), (486, b"")]
+        world.plane.fault = OSError()
+        for first, (code, _) in enumerate(wrong):
+            world.server.draining = first <= 1
+            attributes = [one for _, one in wrong[first:] if one]
+            if first > 2:
+                attributes.append(UDP)
+            self.assertEqual(client.code(Method.ALLOCATE, *attributes), code)
+            self.assertEqual(full.code(Method.ALLOCATE, *attributes), code if code == 420 else 437)
+        world.server.rules = Rules()
+        self.assertEqual(client.code(Method.ALLOCATE, UDP), 508)
+
+    def test_allocate_with_a_token(self) -> None:
+        """400 for the lifetime or company, 508 for the token, 486 for the quota."""
+        world = World(Rules(user_quota=1))
+        world.client().allocate()
+        client, token = world.client(2), a.RESERVATION_TOKEN.encode(b"12345678")
+        for more, code in ((lengthen(LIFETIME), 400), (a.EVEN_PORT.encode(False), 400), (b"", 508)):
+            self.assertEqual(client.code(Method.ALLOCATE, UDP, token, *([more] if more else [])), code)
+
+    def test_requests_about_an_allocation(self) -> None:
+        """437, 441, 420, 400, 443, 403, 508 (RFC 8656 §5, §10.2, §12.2)."""
+        world = World()
+        client, nobody, other = world.client(), world.client(2), world.client()
+        other.username, other.password = "v", "q"
+        client.allocate()
+        client.permit(*((f"8.{n >> 8}.{n & 255}.1", 1) for n in range(MAX_PERMISSIONS)))
+        unknown, number = b"\x7f\x01\0\0", a.CHANNEL_NUMBER.encode(0x4000)
+        broken, denied6, denied, fine = b"\0\x12\0\0", *(XOR_PEER_ADDRESS.encode(one, ID) for one in (
+            ("::1", 1), ("127.0.0.1", 1), PEER))
+        for who, code in ((nobody, 437), (other, 441), (client, 420)):
+            for method in (Method.CREATE_PERMISSION, Method.CHANNEL_BIND, Method.REFRESH):
+                self.assertEqual(who.code(method, unknown, broken, transaction_id=ID), code)
+        for named, code in (((broken, denied6), 400), ((denied6, denied), 443), ((denied,), 403), ((fine,), 508)):
+            self.assertEqual(client.code(Method.CREATE_PERMISSION, *named, transaction_id=ID), code)
+            self.assertEqual(client.code(Method.CHANNEL_BIND, number, *named, transaction_id=ID), code)
+        for wrong in (a.CHANNEL_NUMBER.encode(0x3FFF), a.CHANNEL_NUMBER.encode(0x5000)):
+            self.assertEqual(client.code(Method.CHANNEL_BIND, wrong, denied6, transaction_id=ID), 400)
+        family6 = REQUESTED_ADDRESS_FAMILY.encode(2)
+        self.assertEqual(client.code(Method.REFRESH, lengthen(LIFETIME), family6, a.MOBILITY_TICKET.encode(b"x")), 400)
+        self.assertEqual(client.code(Method.REFRESH, family6, a.MOBILITY_TICKET.encode(b"x")), 443)
+
+    def test_a_bound_number_is_told_before_what_is_wrong_with_the_peer(self) -> None:
+        """RFC 8656 §12.2: 400 before 443 and 403."""
+        client = World().client()
+        client.allocate()
+        client.bind(0x4000)
+        self.assertEqual((client.bind(0x4000, PEER6), client.bind(0x4000, ("127.0.0.1", 1))), (400, 400))
+
+
 class Dual(SynchronousTestCase):
     """Two relays of one allocation (RFC 8656 §7.2 step 9, §8.1)."""
 
