@@ -22,7 +22,7 @@ class RedirectTests(TestCase):
         """The context and the port of a server."""
         context: Any = make_context(reactor)
         service = TurnService(context, Settings(
-            listen=("127.0.0.1",), port=0, tcp=False, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
+            listen=("127.0.0.1",), port=0, tcp=False, tls=False, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
             min_port=40000, max_port=65535, rfc5766_channels=True, **options))
         service.privilegedStartService()
         service.startService()
