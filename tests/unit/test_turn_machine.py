@@ -208,6 +208,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=places, user=users, pick=picks, channel=st.integers(0x4000, 0x4002), peer=peers)
     def bind(self, place: FiveTuple, user: str, pick: int, channel: int, peer: Address) -> None:
         """ChannelBind."""
+        self.last = None
         place, user = self.owner(place, user, pick)
         client = self.clients[place]
         client.username, client.password = user, USERS[user]
@@ -216,6 +217,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=places, pick=picks, peer=peers)
     def send(self, place: FiveTuple, pick: int, peer: Address) -> None:
         """A Send indication."""
+        self.last = None
         place, _ = self.owner(place, "", pick)
         self.plane.calls.clear()
         self.clients[place].indicate(XOR_PEER_ADDRESS.encode(peer, ID), DATA.encode(b"x"))
@@ -224,6 +226,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=places, pick=picks)
     def channel_data(self, place: FiveTuple, pick: int) -> None:
         """As the plane brings it of a client that it does not know."""
+        self.last = None
         place, _ = self.owner(place, "", pick)
         if place not in self.plane.places.values():
             assert self.clients[place].raw(HEADER.pack(0x4000, 0)) is None
@@ -242,6 +245,7 @@ class Machine(RuleBasedStateMachine):
     @rule(place=st.sampled_from(PLACES[4:]))
     def disconnect(self, place: FiveTuple) -> None:
         """A stream ends."""
+        self.last = None
         if place not in self.model.gone:
             self.plane.gone.add(place)
             connection_lost(self.server, place)
