@@ -87,7 +87,8 @@ class IRelayPlane(Interface):
 
     def start(receive):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Begin. ``receive(data: bytes, five_tuple: FiveTuple)`` is called for each client datagram whose first byte
-        is 0 to 3. ChannelData is forwarded or dropped here, all else is dropped; drops are counted by reason. With
+        is 0 to 3, or where DTLS is served 20 to 63. ChannelData is forwarded or dropped here, all else is dropped; drops
+        are counted by reason. With
         mobility on, ChannelData of a client that is not known here is passed up as well, since it may be the first packet
         on the new path of one that moved: after a `move` it is forwarded, else dropped."""
 

@@ -42,7 +42,7 @@ def ports(directory: Directory) -> list[str]:
     for one in directory.listeners():
         if one.last_port is None and _loopback(one.host) and not _elsewhere(directory, one):
             continue
-        protocol = "udp" if one.transport == "udp" else "tcp"
+        protocol = "udp" if one.transport in ("udp", "dtls") else "tcp"
         span = str(one.port) if one.last_port is None else f"{one.port}-{one.last_port}"
         found.setdefault((protocol, span), _purpose(one))
     return [f"{protocol} {span:<13}{purpose}" for (protocol, span), purpose in found.items()]
@@ -86,7 +86,8 @@ def _purpose(listener: Listener) -> str:
     if listener.service == "turn":
         if listener.last_port is not None:
             return "relayed media"
-        return "STUN and TURN inside TLS" if listener.transport == "tls" else "STUN and TURN"
+        inside = {"tls": " inside TLS", "dtls": " inside DTLS"}
+        return "STUN and TURN" + inside.get(listener.transport, "")
     if listener.service == "nat-discovery":
         return "STUN, for NAT discovery"
     return {"tls": "page and signalling (HTTPS, WSS)", "tcp": "redirect to HTTPS"}.get(listener.transport, listener.service)

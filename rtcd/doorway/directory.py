@@ -17,7 +17,7 @@ class Listener:
     service: str
     """Name of the service: ``turn``, ``web``."""
     transport: str
-    """``udp``, ``tcp`` or ``tls``."""
+    """``udp``, ``tcp``, ``tls`` or ``dtls``."""
     host: str
     """The address it is bound to; ``0.0.0.0`` or ``::`` for every address."""
     port: int

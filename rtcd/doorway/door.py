@@ -96,6 +96,12 @@ class Doorway(MultiService):
         self._tls = True
         return self.certificates.creator(*alpn)
 
+    def certificate(self) -> Certificates:
+        """The certificate, for a service that speaks what is no stream. To be asked for when the service is made; it is
+        loaded before any port opens."""
+        self._tls = True
+        return self.certificates
+
     def add_stream(self, alpn: str, factory: IProtocolFactory, *, opens: bool = True) -> None:
         """Give connections that negotiate this ALPN name inside TLS to ``factory``.
 

@@ -55,6 +55,8 @@ class IceServers:
         stun: list[str] = []
         relaying = False
         for one in self.context.doorway.directory.listeners("turn"):
+            if one.transport == "dtls":  # no browser speaks it; one refuses the whole list for a URL that it does not know
+                continue
             if one.last_port is None:
                 found[one.transport, one.port] = None
                 url = f"stun:{host}:{one.port}"

@@ -12,9 +12,9 @@ from rtcd.turn.meter import Meter, take_all
 
 DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed", "rate", "icmp",
          "slow-client", "ttl")
-"""``no-protocol``: from a client, and neither STUN nor ChannelData. ``rate``: refused by a meter. ``icmp``: an ICMP error
-that its client is not told, since it was told so many already. ``slow-client``: for a client that does not read its
-connection. ``ttl``: has come its last hop."""
+"""``no-protocol``: from a client, and neither STUN nor ChannelData, nor DTLS where that is served. ``rate``: refused by
+a meter. ``icmp``: an ICMP error that its client is not told, since it was told so many already. ``slow-client``: for a
+client that does not read its connection, or too long for one by DTLS. ``ttl``: has come its last hop."""
 
 PACKET_BYTES = 28
 """What a datagram is charged for its IPv4 and UDP headers, so that empty ones are not free."""

@@ -69,7 +69,7 @@ class Listener:
                             continue
                     route.sent_packets += 1
                     route.sent_bytes += length
-            elif channel < 0x0400 and "%" not in source[0]:
+            elif (channel < 0x0400 or (plane.dtls and 0x1400 <= channel < 0x4000)) and "%" not in source[0]:
                 plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
                 if plane.over():
                     return True

@@ -49,13 +49,13 @@ class PythonRelayPlane:
         self, poller: Poller, clock: IReactorTime, ports: Callable[[], Ports], drops: Mapping[str, Counter], *,
         socket_buffer_bytes: int = 0, fingerprint: bool = False,
         peer_ports: Callable[[str], range] = lambda host: EVERY_PORT, mobility: bool = False,
-        ip_fields: bool = False,
+        ip_fields: bool = False, dtls: bool = False,
     ) -> None:
         """``ports()``: the relay ports of one more host. ``drops``: a counter for each of `DROPS`.
         ``socket_buffer_bytes``: of each socket in each direction, 0 for the system's default.
         ``fingerprint``: put FINGERPRINT on Data indications. ``peer_ports(host)``: from which ports of a permitted host
         datagrams may come, asked at each permission. ``mobility``: pass up ChannelData of unknown clients.
-        ``ip_fields``: carry DSCP, ECN and the hop count between clients and peers."""
+        ``ip_fields``: carry DSCP, ECN and the hop count between clients and peers. ``dtls``: pass up DTLS records."""
         self._poller = poller
         self.over = poller.over
         self.seconds = clock.seconds
@@ -64,6 +64,7 @@ class PythonRelayPlane:
         self._socket_buffer_bytes = socket_buffer_bytes
         self.fingerprint = fingerprint
         self.mobility = mobility
+        self.dtls = dtls
         self._listeners: dict[Address, Listener] = {}
         self._relays: dict[Allocation, dict[Family, Relay]] = {}
         self._ways: dict[Allocation, Way] = {}

@@ -93,6 +93,16 @@ class Certificates(Service):
         """Host names and addresses that the certificate in service is for."""
         return names_of(self.chain.certificates[0]) if self.chain is not None else ()
 
+    @property
+    def minimum(self) -> str:
+        """The oldest TLS version that is accepted, ``1.2`` or ``1.3``."""
+        return self._settings.minimum
+
+    @property
+    def ciphers(self) -> str:
+        """TLS 1.2 cipher suites in OpenSSL's words."""
+        return self._settings.ciphers
+
     def days_left(self) -> float:
         """Days until the certificate in service expires; 0 before there is one."""
         return self.chain.days_left(self._reactor.seconds()) if self.chain is not None else 0.0

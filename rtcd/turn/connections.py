@@ -1,4 +1,5 @@
-"""How many stream connections there may be, and how long each may wait for what. The connections are rtcd.turn.streams'."""
+"""How many connections there may be, and how long each may wait for what. They are rtcd.turn.streams' and, those by
+DTLS, rtcd.turn.sessions'."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 HANDSHAKE_S = 10.0
-"""For the TLS handshake."""
+"""For the handshake of TLS or DTLS."""
 FRAME_S = 10.0
 """From the first byte of a frame to its last."""
 LINGER_S = 30.0
 """For the last bytes, and TLS's goodbye, of a connection that we close."""
 
-Wait = Literal["tls", "allocation", "frame", "close"]
+Wait = Literal["tls", "allocation", "frame", "close", "flight-1", "flight-2", "flight-4"]
+"""``tls`` is the handshake, ``flight-N`` an answer to a flight of one by DTLS."""
 
 W = TypeVar("W", bound=Hashable)
 

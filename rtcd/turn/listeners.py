@@ -32,6 +32,7 @@ BACKLOG = 1024
 """Connections that wait to be accepted: after a restart every client comes back at once."""
 
 _WILDCARDS = ("0.0.0.0", "::")
+_BY_UDP = ("udp", "dtls")
 
 
 class Listeners:
@@ -95,7 +96,7 @@ class Listeners:
         return [maybeDeferred(port.stopListening) for port in reversed(ports)]
 
     def _open(self, plane: IRelayPlane, line: Line) -> tuple[str, int]:
-        if line.transport == "udp":
+        if line.transport in _BY_UDP:
             host, port = plane.listen(line.host, line.port)
             return host, port
         try:
@@ -122,19 +123,19 @@ class Listeners:
             if listener.transport not in ports:
                 raise ConfigError("turn", listener.transport, f"is no, but {text} is such a socket; turn it on or take the"
                                                               " socket out of the unit")
-            if listener.transport == "udp" and listener.host in _WILDCARDS:
+            if listener.transport in _BY_UDP and listener.host in _WILDCARDS:
                 raise ConfigError("turn", "listen", f"{text}: the socket is open on every address at once; name one in"
                                                     " ListenDatagram=, a line for each")
             self.announce(listener)
 
     def _adopt(self, plane: IRelayPlane, descriptor: int, ports: Mapping[Transport, int]) -> Listener:
-        """A stream socket at the port of TLS is TLS, any other is plain."""
+        """A stream socket at the port of TLS is TLS, any other is plain; a UDP socket there is DTLS where that is on."""
         with socket.socket(fileno=os.dup(descriptor)) as sock:
             family, kind = sock.family, sock.type
             name = sock.getsockname()
         if kind == socket.SOCK_DGRAM or family not in (socket.AF_INET, socket.AF_INET6):
             host, port = plane.adopt(descriptor)
-            return Listener(SERVICE, "udp", host, port)
+            return Listener(SERVICE, "dtls" if port == ports.get("dtls") else "udp", host, port)
         transport: Transport = "tls" if name[1] == ports.get("tls") else "tcp"
         listening = self._reactor.adoptStreamPort(descriptor, family, self._factories[transport])
         os.close(descriptor)
@@ -143,8 +144,8 @@ class Listeners:
 
 
 def _cannot_listen(line: Line, error: OSError, key: str = "") -> ConfigError:
-    what = f"{'udp' if line.transport == 'udp' else 'tcp'} port {line.port} on {line.host}"
-    key = key or ("tls-port" if line.transport == "tls" else "port")
+    what = f"{'udp' if line.transport in _BY_UDP else 'tcp'} port {line.port} on {line.host}"
+    key = key or ("tls-port" if line.transport in ("tls", "dtls") else "port")
     if error.errno == errno.EADDRINUSE:
         return ConfigError("turn", key, f"{what} is in use by another program; stop that one or choose another port")
     if error.errno == errno.EACCES:

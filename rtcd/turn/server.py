@@ -307,10 +307,11 @@ class TurnServer:
         return answer
 
     def _may_answer(self, five_tuple: FiveTuple, now: float) -> bool:
+        return five_tuple.transport != "udp" or self.may_answer(five_tuple.client[0], now)
+
+    def may_answer(self, host: str, now: float) -> bool:
         """Datagrams may come from a forged address: whoever it belongs to gets only so many answers."""
-        if five_tuple.transport != "udp" or not self.unauthenticated.rate:
-            return True
-        if self.unauthenticated.allow(self.network(five_tuple.client[0]), now):
+        if not self.unauthenticated.rate or self.unauthenticated.allow(self.network(host), now):
             return True
         self.observer.dropped("rate")
         return False

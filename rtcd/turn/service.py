@@ -38,8 +38,10 @@ from rtcd.turn.nat64 import parse_prefixes
 from rtcd.turn.nonce import Nonces
 from rtcd.turn.outside import Asking, Lookups, Outside
 from rtcd.turn.peers import PeerPolicy, parse_ranges
+from rtcd.turn.records import RECORD_TYPES
 from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.server import TurnServer
+from rtcd.turn.sessions import Sessions
 from rtcd.turn.settings import LIVE, Settings
 from rtcd.turn.streams import StreamFactory, Streams, TlsStreamFactory
 from rtcd.turn.tcp_relaying import relay_tcp
@@ -59,7 +61,7 @@ def makeService(context: Context, settings: Settings) -> IService:
 
 
 class TurnService(Service):
-    """STUN and TURN over UDP, TCP and TLS."""
+    """STUN and TURN over UDP, TCP, TLS and DTLS."""
 
     name = "turn"
     _log = Logger()
@@ -87,7 +89,12 @@ class TurnService(Service):
         self._remote: RemoteUsers | None = None
         self._streams = Streams(
             context.reactor, settings.limits(), context.metrics, self.receive, self._allocated, self._client_gone)
-        self._events.allocation_changed = self._streams.allocation_changed
+        self._sessions = Sessions(
+            context.reactor, settings.limits(), context.metrics, context.doorway.certificate(), self.receive,
+            self._allocated, self._client_gone, self._may_answer, secrets.token_bytes) if settings.dtls else None
+        if settings.dtls and context.doorway.certificate().minimum != "1.2":
+            raise ConfigError("turn", "dtls", "is DTLS 1.2, which [tls] minimum rules out; set that to 1.2 or dtls = no")
+        self._events.allocation_changed = self._allocation_changed
         factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
         if settings.tls:
             factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(STUN_ALPN))
@@ -107,6 +114,7 @@ class TurnService(Service):
             Poller(self._reactor, self._reactor), self._reactor, lambda: Ports(ports, secrets.randbelow), self._drops,
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
             peer_ports=self._peer_ports, ip_fields=settings.ip_fields, mobility=settings.mobility,
+            dtls=settings.dtls,
         )
         self._listeners.stun = settings.stun and not settings.stun_auth
         try:
@@ -133,8 +141,10 @@ class TurnService(Service):
         """Begin to serve."""
         super().startService()
         if self._plane is not None:
-            self._plane.start(self.receive)
+            self._plane.start(self.receive if self._sessions is None else self._datagram)
             self._streams.start(self._plane)
+            if self._sessions is not None:
+                self._sessions.start(self._plane)
             self._users.start()
         if self._outside is not None and not self._settings.stun_only:
             self._outside.start()
@@ -154,6 +164,8 @@ class TurnService(Service):
             for allocation in server.allocations:
                 server.end(allocation, "shut down")
         closing = [*self._listeners.close(), self._streams.stop()]
+        if self._sessions is not None:
+            self._sessions.stop()
         if plane is not None:
             plane.stop()
         if outside is not None:
@@ -175,6 +187,18 @@ class TurnService(Service):
         if answer is not None:
             plane.respond(answer, five_tuple)
         self._set_timer(server)
+
+    def _datagram(self, data: bytes, five_tuple: FiveTuple) -> None:
+        """What the relay plane passes up where DTLS is served too, which has a socket even if plain UDP is off."""
+        if five_tuple.transport != "udp":
+            self.receive(data, five_tuple)
+        elif data[0] in RECORD_TYPES:
+            if self._sessions is not None:
+                self._sessions.receive(data, five_tuple)
+        elif self._settings.udp:
+            self.receive(data, five_tuple)
+        else:
+            self._events.dropped("transport off")
 
     def happened(self, room: str, news: News) -> None:
         """What is new in a room (`rtcd.rooms.room.Watcher`)."""
@@ -207,6 +231,8 @@ class TurnService(Service):
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
                 server.alternates = settings.alternates()
             self._streams.use(settings.limits())
+            if self._sessions is not None:
+                self._sessions.use(settings.limits())
             if settings.unauth_rate != before.unauth_rate:
                 server.unauthenticated = _unauthenticated(settings)
         if findings is not None and self._outside is not None:
@@ -299,6 +325,14 @@ class TurnService(Service):
 
     def _allocated(self, five_tuple: FiveTuple) -> bool:
         return self._server is not None and self._server.allocations.get(five_tuple) is not None
+
+    def _allocation_changed(self, five_tuple: FiveTuple) -> None:
+        self._streams.allocation_changed(five_tuple)
+        if self._sessions is not None:
+            self._sessions.allocation_changed(five_tuple)
+
+    def _may_answer(self, host: str, now: float) -> bool:
+        return self._server is not None and self._server.may_answer(host, now)
 
     def _client_gone(self, five_tuple: FiveTuple) -> None:
         """A connection is closed or lost."""

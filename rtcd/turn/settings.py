@@ -41,10 +41,15 @@ class Settings:
     tls: bool = option(
         True, "Listen on TLS at tls-port, with the certificate of [tls]. The HTTPS port of [doorway], where there is one,"
         " takes such clients in any case.")
-    tls_port: int = option(5349, "The port of STUN and TURN inside TLS.", minimum=0, maximum=65535)
+    dtls: bool = option(
+        False, "Serve DTLS too, on UDP at tls-port and at port, with the certificate of [tls]; no by default, since few"
+        " clients use it and browsers do not.")
+    tls_port: int = option(5349, "The port of STUN and TURN inside TLS, and inside DTLS.", minimum=0, maximum=65535)
     handshake_timeout: float = option(
-        60.0, "Seconds that a TCP or TLS connection may be without an allocation.", minimum=1, maximum=3600)
-    max_connections: int = option(16384, "TCP and TLS connections at once; one more is refused.", minimum=1)
+        60.0, "Seconds that a TCP or TLS connection, or a DTLS session, may be without an allocation.", minimum=1,
+        maximum=3600)
+    max_connections: int = option(
+        16384, "TCP and TLS connections at once, and as many DTLS sessions; one more is refused.", minimum=1)
     max_connections_per_ip: int = option(
         1024, "The same for one IPv4 address or IPv6 /56; loopback is not counted.", minimum=1)
     nat_discovery: bool = option(
@@ -133,13 +138,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not self.ports():
-            raise ValueError("udp: one of udp, tcp and tls has to be on; remove [turn] to have no TURN server")
+            raise ValueError("udp: one of udp, tcp, tls and dtls has to be on; remove [turn] to have no TURN server")
         if self.tcp and self.tls and 0 < self.port == self.tls_port:
             raise ValueError(f"tls-port: {self.tls_port} is the port of TCP; choose another or set tcp = no")
         if self.nat_discovery and not self.udp:
             raise ValueError("nat-discovery: is about UDP, which udp = no turns off; set one of the two otherwise")
         if self.nat_discovery and self.alt_port in (self.port, 0):
             raise ValueError(f"alt-port: {self.alt_port} has to be another one than port")
+        if self.udp and self.dtls and 0 < self.port == self.tls_port:
+            raise ValueError(f"tls-port: {self.tls_port} is the port of UDP, where DTLS is served as well; choose another"
+                             " or set udp = no")
         if self.min_port > self.max_port:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
@@ -181,7 +189,8 @@ class Settings:
     def ports(self) -> dict[Transport, int]:
         """The port of each transport that is on."""
         switches: list[tuple[Transport, bool, int]] = [
-            ("udp", self.udp, self.port), ("tcp", self.tcp, self.port), ("tls", self.tls, self.tls_port)]
+            ("udp", self.udp, self.port), ("tcp", self.tcp, self.port), ("tls", self.tls, self.tls_port),
+            ("dtls", self.dtls, self.tls_port)]
         return {transport: port for transport, on, port in switches if on}
 
     def places(self) -> list[Place]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet import reactor
@@ -24,11 +25,15 @@ class CoturnTestCase(TestCase):
     host = "127.0.0.1"
     transport = "udp"
 
+    context: Any
+    more: Mapping[str, Any] = {}
+    """Further settings."""
+
     def setUp(self) -> None:
-        self.context: Any = make_context(reactor, state=self.mktemp())
+        self.context = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
             listen=(self.host,), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
-            min_port=40000, max_port=65535, rfc5766_channels=True, mobility=True))
+            min_port=40000, max_port=65535, rfc5766_channels=True, mobility=True, **self.more))
         self.moved: list[FiveTuple] = []
         self.patch(self.service._events, "allocation_moved", lambda allocation, old: self.moved.append(old))
         doorway = self.context.doorway

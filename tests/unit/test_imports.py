@@ -27,6 +27,7 @@ SHELL = {
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
     "turn": {
+        "dtls",
         "events",
         "listeners",
         "metadata",
@@ -34,6 +35,7 @@ SHELL = {
         "reflexive",
         "remote",
         "service",
+        "sessions",
         "streams",
         "tcp_relaying",
         "userfile",
@@ -72,6 +74,7 @@ CORE = {
         "nat64",
         "nonce",
         "peers",
+        "records",
         "redirect",
         "request",
         "reservation",
