@@ -47,9 +47,10 @@ def checked_name(name: str) -> str:
     if not name or name != name.strip() or ":" in name or name.startswith("#") or any(
             unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in name):
         raise ValueError("a name has no colon, no # in front, no blank at its ends and no control characters")
-    if len(name.encode()) > MAX_USERNAME_BYTES:
+    stored = opaque_string(name)  # which may be twice as long
+    if len(stored.encode()) > MAX_USERNAME_BYTES:
         raise ValueError(f"a name has at most {MAX_USERNAME_BYTES} bytes")
-    return opaque_string(name)
+    return stored
 
 
 def put(text: str, name: str, key: str) -> str:

@@ -89,6 +89,13 @@ class Changing(SynchronousTestCase):
             self.assertRaises(ValueError, checked_name, name)
         self.assertEqual(checked_name("ann lee"), "ann lee")
 
+    def test_a_name_must_fit_as_it_is_stored(self) -> None:
+        """NFC makes two letters of some; the file would be refused as a whole afterwards."""
+        self.assertRaises(ValueError, checked_name, "\u0958" * 85)
+        name = checked_name("\u0958" * 84)
+        self.assertEqual(list(parse(put("", name, KEY), keys, {})), [name])
+        self.assertEqual(checked_name("e\u0301" * 254), "\u00e9" * 254)
+
     @given(st.lists(NAMES, max_size=5), NAMES)
     def test_who_is_put_in_is_read_and_who_is_taken_out_is_not(self, others: list[str], name: str) -> None:
         text = ""
