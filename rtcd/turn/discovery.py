@@ -29,10 +29,12 @@ REQUIRED = frozenset((CHANGE_REQUEST.number, PADDING.number, RESPONSE_PORT.numbe
 """The comprehension-required attributes that are understood where discovery is on."""
 MAX_PADDED_BYTES = {1: 1472, 2: 1452}
 """A padded message fills an Ethernet frame, by family."""
-MAX_PADDED_TIMES = 3
-"""But it is at most so many times as long as the request, whose sender may be forged."""
-_FOOT_BYTES = 4 + 8
-"""The head of PADDING, and FINGERPRINT."""
+MAX_TIMES = 3
+"""But every answer is at most so many times as long as the request, whose sender may be forged: what does not fit into that
+is left out, the last one first. That is MAPPED-ADDRESS for a bare request on IPv4, and on IPv6 all but XOR-MAPPED-ADDRESS:
+there a client has to ask with attributes of its own, as most do."""
+PADDING_HEAD_BYTES = 4
+FINGERPRINT_BYTES = 8
 
 
 class Reply(NamedTuple):
@@ -79,8 +81,9 @@ class Discovery:
         asks = CHANGE_REQUEST in message or PADDING in message or RESPONSE_PORT in message
         return self.serves(five_tuple) or (asks and five_tuple.transport != "udp")
 
-    def reply(self, message: Message, five_tuple: FiveTuple) -> Reply | None:
-        """What a Binding request gets on a socket that `serves`; None for 400. Raises Malformed."""
+    def reply(self, message: Message, five_tuple: FiveTuple, *, fingerprint: bool = False) -> Reply | None:
+        """What a Binding request gets on a socket that `serves`; None for 400. Raises Malformed. ``fingerprint``: whether
+        one is to be put behind."""
         change = message.get(CHANGE_REQUEST) or 0
         port, padding = message.get(RESPONSE_PORT), message.get(PADDING)
         if port is not None and (padding is not None or not port):
@@ -91,18 +94,22 @@ class Discovery:
         other = (self._other_host[host], self._other_port[here])
         attributes = [
             XOR_MAPPED_ADDRESS.encode(five_tuple.client, message.transaction_id),
-            MAPPED_ADDRESS.encode(five_tuple.client),
-            RESPONSE_ORIGIN.encode(self._shown(source)),
             OTHER_ADDRESS.encode(self._shown(other)),
+            RESPONSE_ORIGIN.encode(self._shown(source)),
+            MAPPED_ADDRESS.encode(five_tuple.client),
         ]
+        foot = FINGERPRINT_BYTES if fingerprint else 0
+        whole = MAX_TIMES * len(message.raw)
+        while _length(attributes) + foot > whole:
+            attributes.pop()
         if padding is not None:
-            attributes.append(PADDING.encode(bytes(_room(message, attributes, client_host))))
+            most = min(whole, MAX_PADDED_BYTES[family_of(client_host)])
+            room = most - _length(attributes) - foot - PADDING_HEAD_BYTES
+            attributes.append(PADDING.encode(bytes(max(0, room & ~3))))
         target = (client_host, client_port if port is None else port)
         return Reply(FiveTuple(transport, target, source), attributes)
 
 
-def _room(message: Message, attributes: list[bytes], client_host: str) -> int:
-    """How many bytes of padding fill the answer."""
-    whole = min(MAX_PADDED_BYTES[family_of(client_host)], MAX_PADDED_TIMES * len(message.raw))
-    left = whole - HEADER_BYTES - sum(map(len, attributes)) - _FOOT_BYTES
-    return max(0, left & ~3)
+def _length(attributes: list[bytes]) -> int:
+    """Of the answer."""
+    return HEADER_BYTES + sum(map(len, attributes))

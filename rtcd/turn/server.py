@@ -31,6 +31,7 @@ from rtcd.stun.attributes import (
     XOR_PEER_ADDRESS,
     Family,
     Malformed,
+    family_of,
 )
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode, encode
@@ -338,7 +339,11 @@ class TurnServer:
         answer = encode(message.method, class_, message.transaction_id, attributes)
         if grant is not None:
             answer = sign_sha256(answer, grant.key) if grant.sha256 else sign(answer, grant.key)
-        return add_fingerprint(answer) if message.fingerprint_at or self.rules.fingerprint else answer
+        return add_fingerprint(answer) if self._marks(message) else answer
+
+    def _marks(self, message: Message) -> bool:
+        """Whether the answer has a FINGERPRINT."""
+        return bool(message.fingerprint_at) or self.rules.fingerprint
 
     def _unknown(self, message: Message, more: frozenset[int] = frozenset()) -> tuple[int, ...]:
         """What it must not hold, unless it is among ``more``."""
@@ -356,7 +361,7 @@ class TurnServer:
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         attributes = [XOR_MAPPED_ADDRESS.encode(five_tuple.client, message.transaction_id)]
-        if self.rules.legacy_mapped_address:
+        if self.rules.legacy_mapped_address and family_of(five_tuple.client[0]) == Family.IPV4:  # else it amplifies
             attributes.append(MAPPED_ADDRESS.encode(five_tuple.client))
         self.observer.answered(Method.BINDING, 0)
         return self._answer(message, Class.SUCCESS, attributes, grant)
@@ -369,7 +374,8 @@ class TurnServer:
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         try:
-            reply = discovery.reply(message, five_tuple) if discovery.serves(five_tuple) else None
+            reply = discovery.reply(
+                message, five_tuple, fingerprint=self._marks(message)) if discovery.serves(five_tuple) else None
         except Malformed:
             reply = None
         if reply is None:

@@ -9,7 +9,8 @@ from rtcd.stun.attributes import Address
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn.allocation import FiveTuple, Transport
-from rtcd.turn.discovery import MAX_PADDED_BYTES, MAX_PADDED_TIMES, Discovery
+from rtcd.turn.discovery import MAX_PADDED_BYTES, MAX_TIMES, Discovery
+from rtcd.turn.request import Rules
 from tests.fakes_turn import World, code_of
 
 ONE, TWO = "198.51.100.1", "198.51.100.2"
@@ -58,8 +59,8 @@ class Answering(SynchronousTestCase):
         return decode(data), path.server, path.client
 
     def test_every_answer_tells_its_origin_and_the_other_address(self) -> None:
-        """RFC 5780 §6.1: both forms of the mapped address, too."""
-        answer, source, _ = self.ask()
+        """RFC 5780 §6.1: both forms of the mapped address, too, unless the request is bare."""
+        answer, source, _ = self.ask(a.SOFTWARE.encode(""))
         self.assertEqual(source, (ONE, 3478))
         self.assertEqual(answer.get(a.RESPONSE_ORIGIN), (ONE, 3478))
         self.assertEqual(answer.get(a.OTHER_ADDRESS), (TWO, 3479))
@@ -90,8 +91,30 @@ class Answering(SynchronousTestCase):
         self.assertGreater(len(full.raw), MAX_PADDED_BYTES[1] - 16)
         self.assertLessEqual(len(full.raw), MAX_PADDED_BYTES[1])
         small, _, _ = self.ask(a.PADDING.encode(bytes(60)))
-        self.assertLessEqual(len(small.raw), MAX_PADDED_TIMES * len(binding(a.PADDING.encode(bytes(60)))))
+        self.assertLessEqual(len(small.raw), MAX_TIMES * len(binding(a.PADDING.encode(bytes(60)))))
         self.assertIn(a.PADDING, small)
+
+    def test_no_answer_is_more_than_three_times_as_long_as_its_request(self) -> None:
+        """What does not fit is left out; the answer to a bare request on IPv4 lacks MAPPED-ADDRESS only."""
+        bare, _, _ = self.ask()
+        self.assertEqual([one in bare for one in (a.XOR_MAPPED_ADDRESS, a.OTHER_ADDRESS, a.RESPONSE_ORIGIN,
+                                                  a.MAPPED_ADDRESS)], [True, True, True, False])
+        hosts = ("2001:db8::1", "2001:db8::2")
+        self.world.server.discovery = Discovery([ONE, TWO, *hosts], PORTS)
+        asked = [(), (a.CHANGE_REQUEST.encode(0),), (a.CHANGE_REQUEST.encode(6),), (a.RESPONSE_PORT.encode(41000),),
+                 (a.PADDING.encode(b""),), (a.PADDING.encode(bytes(20)),), (a.SOFTWARE.encode("x" * 30),),
+                 (b"\x7f\1\0\0",), (b"\0\3\0\0",)]
+        paths = (((ONE, 3478), CLIENT), ((hosts[0], 3478), ("2001:db8::7", 40000)))
+        for always in (False, True):
+            self.world.server.rules = Rules(fingerprint=always, legacy_mapped_address=True)
+            for attributes in asked:
+                for server, client in paths:
+                    for request in (binding(*attributes), add_fingerprint(binding(*attributes))):
+                        self.world.plane.calls.clear()
+                        answer = self.world.server.receive(request, FiveTuple("udp", client, server), self.world.now)
+                        sent = answer or self.world.plane.calls[0][1]
+                        self.assertLessEqual(len(sent), 3 * len(request), (attributes, client))
+                        self.assertTrue(a.XOR_MAPPED_ADDRESS in decode(sent) or code_of(decode(sent)))
 
     def test_a_fingerprint_still_fits_behind_the_padding(self) -> None:
         data = self.world.server.receive(
