@@ -234,6 +234,33 @@ class Ends(PlaneTestCase):
         self.down(allocation, b"x")
         self.assertEqual(decode(self.got(self.client) or b"").method, Method.DATA)
 
+    def test_data_extends_neither_permission_nor_channel(self) -> None:
+        """RFC 8656 §9, §12: whichever way it goes, whatever form it has."""
+        for channel_ends, permission_ends in ((600.0, 300.0), (300.0, 600.0)):
+            allocation = self.bound(channel_ends, permission_ends)
+            self.clock.advance(299.5)
+            for _ in range(3):
+                self.up(channeldata.encode(0x4000, b"x"))
+                self.down(allocation, b"x")
+                self.plane.send(allocation, self.address(self.peer), b"x")
+            self.assertEqual([self.got(self.peer) for _ in range(7)], [b"x"] * 6 + [None])
+            self.assertEqual([self.got(self.client) for _ in range(4)], [channeldata.encode(0x4000, b"x")] * 3 + [None])
+            self.clock.advance(0.5)
+            self.up(channeldata.encode(0x4000, b"y"))
+            self.down(allocation, b"y")
+            self.assertIsNone(self.got(self.peer))
+            self.assertNotEqual(self.got(self.client), channeldata.encode(0x4000, b"y"))
+            self.plane.close(allocation)
+            self.clock.advance(-300)
+
+    def test_a_longer_permission_does_not_extend_a_channel(self) -> None:
+        """RFC 8656 §12: only ChannelBind does."""
+        allocation = self.bound(expires_at=100.0, permitted_until=300.0)
+        self.plane.permit(allocation, self.host, 900.0, self.host)
+        self.clock.advance(100)
+        self.up(channeldata.encode(0x4000, b"x"))
+        self.assertIsNone(self.got(self.peer))
+
     def test_an_ended_channel_can_be_bound_to_another_peer(self) -> None:
         allocation = self.bound(expires_at=100.0)
         other = self.open_socket()
@@ -252,6 +279,11 @@ class Ends(PlaneTestCase):
         self.assertEqual(self.plane.sockets.held, {})
         self.plane.close(first)
         self.plane.close(second)
+        for number in range(20):  # by chance half of them would be even
+            allocation = self.allocate(reserves=bytes((number,)))
+            self.assertEqual(self.relay(allocation).address[1] % 2, 0)
+            self.plane.close(allocation)
+            self.plane.release(bytes((number,)))
 
     def test_a_held_port_that_nobody_claims_is_let_go(self) -> None:
         """Also when the allocation that asked for it goes first."""
@@ -463,6 +495,25 @@ class Attached(PlaneTestCase):
         self.peer.sendto(b"hello", self.relayed)
         self.poller.doRead()
         self.assertEqual(self.path.frames, [channeldata.encode(0x4000, b"hello") + bytes(3)])
+
+    def test_inside_dtls_it_is_not_padded(self) -> None:
+        """RFC 8656 §12.5: a datagram knows where it ends."""
+        five_tuple = self.five_tuple._replace(transport="dtls")
+        self.plane.attach(five_tuple, self.path)
+        allocation = Allocation(five_tuple, "u", "u", b"", "", bytes(12))
+        relayed = self.plane.open(allocation, self.host)
+        self.plane.permit(allocation, self.host, 1e12, self.host)
+        self.plane.bind(allocation, 0x4001, self.peer.getsockname()[:2], 1e12)
+        self.peer.sendto(b"hello", relayed)
+        self.poller.doRead()
+        self.assertEqual(self.path.frames, [channeldata.encode(0x4001, b"hello")])
+
+    def test_its_padding_holds_nothing_of_other_peoples_packets(self) -> None:
+        """CVE-2020-4067: the buffer is everybody's."""
+        self.peer.sendto(b"\xff" * 100, self.relayed)
+        self.peer.sendto(b"hello", self.relayed)
+        self.poller.doRead()
+        self.assertEqual(self.path.frames[1], channeldata.encode(0x4000, b"hello") + bytes(3))
 
     def test_what_it_sends_reaches_the_peer_without_padding(self) -> None:
         self.plane.channel_data(channeldata.encode(0x4000, b"hello") + bytes(3), self.five_tuple)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
+import sys
+from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
@@ -16,7 +19,9 @@ from rtcd.metrics import Metrics
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
     DATA,
+    EVEN_PORT,
     LIFETIME,
+    MOBILITY_TICKET,
     NONCE,
     PASSWORD_ALGORITHMS,
     REALM,
@@ -225,6 +230,25 @@ class Serving(ServiceTestCase):
             service.stopService()
         self.assertEqual(nonces[0], nonces[1])
         self.assertEqual(len(set(nonces)), 3)
+
+    def test_what_must_not_be_guessed_comes_from_the_system(self) -> None:
+        """CVE-2025-69217: the key of nonces, ports, tokens, tickets."""
+        asked: list[tuple[str, int]] = []
+
+        def token_bytes(size: int) -> bytes:
+            asked.append(("bytes", size))
+            return secrets.token_bytes(size)
+
+        def randbelow(end: int) -> int:
+            asked.append(("below", end))
+            return secrets.randbelow(end)
+
+        system = SimpleNamespace(token_bytes=token_bytes, randbelow=randbelow)
+        self.patch(sys.modules["rtcd.turn.service"], "secrets", system)
+        self.start(mobility=True)
+        self.request(Method.ALLOCATE, UDP, EVEN_PORT.encode(True), MOBILITY_TICKET.encode(b""))
+        self.assertEqual([one for one in asked if one[0] == "bytes"], [("bytes", 32), ("bytes", 8), ("bytes", 24)])
+        self.assertIn("below", [kind for kind, _ in asked])
 
     def test_sockets_have_the_buffer_that_the_operator_wants(self) -> None:
         for wanted in (16384, 65536):

@@ -25,6 +25,8 @@ TABLE = [
     (b"\x00\x01\x00\x03", Verdict.GARBAGE),
     (b"\x40\x01\x00\x04abcd", Verdict.GARBAGE),
     (b"G", Verdict.UNDECIDED),
+    (b"\x03\x01\x00\x04\x21\x12\xa4\x42", Verdict.STUN),
+    (b"\x04", Verdict.GARBAGE),
     (b"GET /", Verdict.HTTP),
     (b"GET ", Verdict.HTTP),
     (b"PROPFIND", Verdict.HTTP),

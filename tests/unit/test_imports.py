@@ -227,6 +227,11 @@ class ImportTests(SynchronousTestCase):
             calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
             self.assertFalse(calls & {"time.time", "time", "datetime.now", "datetime.datetime.now", "time.monotonic"}, name)
 
+    def test_chance_is_the_systems(self) -> None:
+        """Nobody guesses what `secrets` gives; what `random` gives is known to whoever has seen enough of it."""
+        for name, tree in self.modules.items():
+            self.assertEqual([one for one in imports(tree) if one.partition(".")[0] in ("random", "numpy")], [], name)
+
     def test_unit_tests_have_no_reactor(self) -> None:
         """A rule whose test needs one is in the wrong module."""
         for path in sorted((ROOT / "tests" / "unit").glob("*.py")):

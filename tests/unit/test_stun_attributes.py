@@ -98,6 +98,18 @@ class Values(SynchronousTestCase):
             error = self.assertRaises(Malformed, row.unpack, raw, ID)
             self.assertTrue(str(error), row.name)
 
+    def test_reserved_bits_are_sent_as_zero_and_not_looked_at(self) -> None:
+        """RFC 8489 §14.8, RFC 8656 §18: a newer client may have a meaning for them."""
+        for row, raw, value in (
+            (a.ERROR_CODE, b"\xff\xff\xfc\x01", (401, "")), (a.ADDRESS_ERROR_CODE, b"\x01\xff\xfc\x01", (1, 401, "")),
+            (a.CHANNEL_NUMBER, b"\x40\x01\xff\xff", 0x4001), (a.REQUESTED_TRANSPORT, b"\x11\xff\xff\xff", 17),
+            (a.REQUESTED_ADDRESS_FAMILY, b"\x02\xff\xff\xff", 2), (a.EVEN_PORT, b"\x7f", False),
+            (a.EVEN_PORT, b"\xff", True), (a.MAPPED_ADDRESS, b"\xff\x01\0\x05\x08\x08\x08\x08", ("8.8.8.8", 5)),
+        ):
+            reader: Attribute[Any] = row
+            self.assertEqual(reader.unpack(raw, ID), value, row.name)
+            self.assertNotIn(0xFF, reader.pack(value, ID), row.name)
+
     def test_values_that_do_not_fit_are_refused(self) -> None:
         for row, value in UNFIT:
             self.assertRaises(ValueError, row.encode, value, ID)

@@ -128,6 +128,27 @@ class Signing(SynchronousTestCase):
             cut = covered + struct.pack("!HH", 0x1C, size) + hmac.digest(b"k", covered, "sha256")[:size]
             self.assertEqual(integrity.verify_sha256(cut, len(self.plain), b"k"), good, size)
 
+    def test_it_is_over_the_bytes_as_they_came(self) -> None:
+        """RFC 8489 §14.5: padding of whatever value is covered, and changed padding shows."""
+        padded = self.plain[:-3] + b"\xff\xee\xdd"
+        for signed, check, at in ((integrity.sign(padded, b"k"), integrity.verify, len(padded)),
+                                  (integrity.sign_sha256(padded, b"k"), integrity.verify_sha256, len(padded))):
+            self.assertTrue(check(signed, at, b"k"))
+            self.assertFalse(check(signed[: at - 3] + bytes(3) + signed[at:], at, b"k"))
+
+    def test_digests_are_compared_in_constant_time(self) -> None:
+        """Otherwise the time until the answer tells how much of a forged one is right."""
+        compared: list[int] = []
+
+        def compare(first: bytes, second: bytes) -> bool:
+            compared.append(len(first))
+            return True
+
+        self.patch(hmac, "compare_digest", compare)
+        self.assertTrue(integrity.verify(integrity.sign(self.plain, b"k"), len(self.plain), b"wrong"))
+        self.assertTrue(integrity.verify_sha256(integrity.sign_sha256(self.plain, b"k"), len(self.plain), b"wrong"))
+        self.assertEqual(compared, [20, 32])
+
     def test_a_short_integrity_never_verifies(self) -> None:
         self.assertFalse(integrity.verify(self.plain + b"\0\x08\0\0", len(self.plain), b"k"))
 

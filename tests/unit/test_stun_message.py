@@ -104,6 +104,11 @@ class Frames(SynchronousTestCase):
         self.assertEqual(message.unknown(frozenset()), (0x7F01, 0x7F00))
         self.assertEqual(message.unknown(frozenset((0x7F01, 0x7F00))), ())
 
+    def test_below_0x8000_an_attribute_has_to_be_understood(self) -> None:
+        """RFC 8489 §14: the last number of the one half and the first of the other."""
+        message = decode(encode(Method.BINDING, Class.REQUEST, ID, [b"\x7f\xff\0\0", b"\x80\0\0\0"]))
+        self.assertEqual(message.unknown(frozenset()), (0x7FFF,))
+
     def test_too_many_attributes_are_refused(self) -> None:
         attributes = [SOFTWARE.encode("")] * MAX_ATTRIBUTES
         self.assertEqual(len(decode(encode(Method.BINDING, Class.REQUEST, ID, attributes)).attributes), MAX_ATTRIBUTES)

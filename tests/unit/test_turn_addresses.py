@@ -87,6 +87,17 @@ class PortTests(SynchronousTestCase):
         self.assertNotEqual(taken, sorted(one or 0 for one in taken))
         self.assertIsNone(ports.take(0.0))
 
+    def test_which_port_is_next_is_the_chance_that_was_passed_in(self) -> None:
+        """CVE-2025-69217: a port that can be guessed can be sent to. Each number leads to a port of its own."""
+        chances, asked = iter(range(100)), []
+
+        def choose(end: int) -> int:
+            asked.append(end)
+            return next(chances)
+
+        firsts = [Ports(range(50000, 50100), choose).take(0.0) or 0 for _ in range(100)]
+        self.assertEqual((sorted(firsts), asked), (list(range(50000, 50100)), [100] * 100))
+
     def test_a_port_can_be_claimed_if_nobody_has_it(self) -> None:
         ports = Ports(range(50000, 50002), lambda n: 0)
         self.assertEqual([ports.claim(50001), ports.claim(50001), ports.claim(50002)], [True, False, False])

@@ -82,6 +82,27 @@ class AnswerTests(SynchronousTestCase):
             self.assertNotEqual(code_of(client.answer(request)), 0)
             self.world.now += 10000
 
+    def test_the_very_same_request_is_a_new_one_after_its_time(self) -> None:
+        """One after that, or before it if the clock stepped back, is carried out."""
+        for step, same in ((KEPT_S - 1, True), (KEPT_S, False), (-1.0, False)):
+            client = World().client()
+            client.allocate()
+            request = client.signed(Method.REFRESH, ZERO)
+            client.raw(request)
+            client.world.nonces.lifetime_s = 3600
+            client.world.now += step
+            nonce_is_stale = step < 0
+            expected = 0 if same else 438 if nonce_is_stale else 437
+            self.assertEqual(code_of(client.answer(request)), expected, step)
+
+    def test_an_allocation_is_told_again_though_its_answer_is_forgotten(self) -> None:
+        """Its own request gets its own answer as long as it lives (RFC 8656 §7.2)."""
+        request = self.client.signed(Method.ALLOCATE, UDP)
+        first = self.client.raw(request)
+        self.world.now += KEPT_S
+        self.assertEqual((self.client.raw(request), len(self.world.server.allocations)), (first, 1))
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP), 437)
+
     def test_nothing_is_kept_of_strangers_and_of_what_may_be_done_twice(self) -> None:
         self.client.ask(Method.ALLOCATE, UDP, nonce="x")
         self.client.password = "wrong"

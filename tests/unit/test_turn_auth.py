@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import unicodedata
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,13 +17,14 @@ from rtcd.stun.attributes import (
     XOR_MAPPED_ADDRESS,
     PasswordAlgorithm,
 )
-from rtcd.stun.integrity import long_term_key, sign, verify, verify_sha256
+from rtcd.stun.integrity import add_fingerprint, long_term_key, sign, verify, verify_sha256
 from rtcd.stun.message import Class, Method, encode
 from rtcd.turn import auth
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import Keys, parse_users
 from rtcd.turn.nonce import NONCE_CHARACTERS, Nonces
-from tests.fakes_turn import PEER, REALM_NAME, SERVER, UDP, Client, World, code_of
+from rtcd.turn.request import Rules
+from tests.fakes_turn import PEER, REALM_NAME, SERVER, SERVER6, UDP, Client, World, code_of
 
 A = FiveTuple("udp", ("192.0.2.7", 1), ("192.0.2.1", 3478))
 
@@ -50,6 +52,18 @@ class NonceTests(SynchronousTestCase):
 
     def test_daemons_with_one_secret_take_each_others_nonces(self) -> None:
         self.assertTrue(self.nonces.fresh(Nonces(b"key", 600).issue(A, 1000), A, 1000))
+
+    def test_nonces_are_compared_in_constant_time(self) -> None:
+        compared: list[str] = []
+
+        def compare(first: str, second: str) -> bool:
+            compared.append(first)
+            return True
+
+        self.patch(hmac, "compare_digest", compare)
+        forged = f"{1000:08x}" + "x" * (NONCE_CHARACTERS - 8)
+        self.assertTrue(self.nonces.fresh(forged, A, 1000))
+        self.assertEqual(compared, [forged])
 
     def test_malformed_nonces_are_not_ours(self) -> None:
         good = self.nonces.issue(A, 1000)
@@ -135,6 +149,29 @@ class Challenges(SynchronousTestCase):
                 request = encode(method, Class.REQUEST, bytes(12), attributes)
                 self.assertLessEqual(len(self.client.raw(request) or b""), 3 * len(request), (method, attributes))
 
+    def test_that_holds_with_every_option_and_family(self) -> None:
+        """Only what every honest client has to begin with may get more, and there one that the operator made longer."""
+        allocate, binding = self._unsigned(), encode(Method.BINDING, Class.REQUEST, bytes(12))
+        attributes: tuple[list[bytes], ...] = (
+            [], [UDP], [b"\x7f\1\0\0"], [b"\x7f\1\0\0"] * 40, [MESSAGE_INTEGRITY.encode(bytes(20))],
+            [USERNAME.encode("u"), REALM.encode(""), NONCE.encode(""), MESSAGE_INTEGRITY.encode(bytes(20))])
+        for sha256, rules in ((sha256, Rules(fingerprint=fingerprint, legacy_mapped_address=True, stun_auth=stun_auth,
+                                             software="x" * 100))
+                              for sha256 in (False, True) for fingerprint in (False, True) for stun_auth in (False, True)):
+            world = World(rules)
+            world.authenticator.sha256 = sha256
+            for client in (world.client(), world.client(host="2001:db8::7", server=SERVER6)):
+                for method in Method:
+                    for each in attributes:
+                        request = encode(method, Class.REQUEST, bytes(12), each)
+                        for asked in (request, add_fingerprint(request)):
+                            honest = (request == allocate and rules.fingerprint and sha256) or (
+                                method is Method.BINDING and rules.stun_auth)
+                            answer = client.raw(asked) or b""
+                            self.assertLessEqual(len(answer), (5 if honest else 3) * len(asked), (rules, method, each))
+            self.assertIsNotNone(world.client().raw(allocate))
+            self.assertIsNotNone(world.client().raw(binding))
+
     def test_integrity_without_name_realm_or_nonce_is_a_bad_request(self) -> None:
         name, realm = USERNAME.encode("u"), REALM.encode(REALM_NAME)
         nonce = NONCE.encode(self.world.nonces.issue(self.client.five_tuple, self.world.now))
@@ -185,6 +222,15 @@ class Challenges(SynchronousTestCase):
             found.append((code_of(answer), answer.get(REALM), len(answer.raw), answer.get(NONCE) is None))
         self.assertEqual(found, [(401, REALM_NAME, found[0][2], False)] * 3)
         self.assertEqual(self.world.observer.failed, ["u", "nobody", "u"])
+
+    def test_the_owner_of_an_allocation_names_our_realm_too(self) -> None:
+        """The key that made it is right, and the realm is not: 401, with the realm that is."""
+        credential = self.world.credentials.issue("w", self.world.now)
+        for self.client.username, self.client.password in (("u", "p"), (credential.username, credential.password)):
+            self.client.allocate()
+            answer = self.client.ask(Method.REFRESH, realm="other")
+            self.assertEqual((code_of(answer), answer.get(REALM)), (401, REALM_NAME))
+            self.assertEqual(self.client.refresh(0), 0)
 
     def test_an_unknown_user_costs_the_same_hmac_as_a_wrong_password(self) -> None:
         keys: list[bytes] = []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.doorway.directory import Listener
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import CONNECTION_ID, LIFETIME, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Message, Method, decode, encode
-from rtcd.turn import connect
+from rtcd.turn import connect, data_connections
+from rtcd.turn.addresses import External
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.data_connections import MAX_CONNECTIONS, WAIT_S, Connections, State
+from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
 from tests.fakes_turn import PEER, SERVER, UDP, Client, World, code_of
 
@@ -163,6 +166,18 @@ class Connecting(Relay):
         self.assertEqual(code_of(self.later()), 447)
         self.assertEqual(len(self.world.server.connections), 0)
 
+    def test_our_external_address_is_reached_at_the_private_one(self) -> None:
+        """And a peer that comes from there is told by the address that clients know."""
+        self.world.addresses.remap([External("203.0.113.9", SERVER[0])])
+        self.world.server.policy = PeerPolicy(relay_hosts=(SERVER[0],), relay_ports=range(50000, 60000))
+        self.assertIsNone(self.connect(("203.0.113.9", 50002)))
+        self.assertEqual([peer for _, peer in self.tcp.connecting], [(SERVER[0], 50002)])
+        self.assertEqual(self.connect_code(("203.0.113.9", 22)), 403)
+        self.assertEqual(self.client.permit(("203.0.113.9", 0)), 0)
+        self.world.plane.calls.clear()
+        self.assertIsNotNone(self.attempt((SERVER[0], 50003)))
+        self.assertEqual(self.later().get(XOR_PEER_ADDRESS), ("203.0.113.9", 50003))
+
     def test_a_peer_that_does_not_answer_in_time_is_447(self) -> None:
         self.connect()
         self.assertEqual(self.world.server.next_deadline(), self.world.now + WAIT_S)
@@ -240,6 +255,17 @@ class Attempting(Relay):
         self.assertIsNone(self.attempt())
         self.assertEqual(self.world.observer.drops, ["no permission"] * 2)
 
+    def test_a_peer_that_is_refused_by_now_is_closed(self) -> None:
+        """Whatever was permitted before; and one at an address of our relays comes from a relay's port or not at all."""
+        for policy in (PeerPolicy(denied=parse_ranges([PEER[0]])), PeerPolicy(
+                denied=parse_ranges(["8.8.4.4"]), listeners=lambda: [Listener("web", "tcp", *PEER)])):
+            self.world.server.policy = policy
+            self.assertIsNone(self.attempt())
+        self.world.server.policy = PeerPolicy(private=False, relay_hosts=("10.0.0.5",), relay_ports=range(50000, 50010))
+        self.assertEqual(self.client.permit(("10.0.0.5", 0)), 0)
+        self.assertEqual([self.attempt(("10.0.0.5", port)) is None for port in (49999, 50000, 50010)], [True, False, True])
+        self.assertEqual(self.world.observer.drops, ["denied peer"] * 4)
+
     def test_a_second_connection_of_one_peer_is_closed(self) -> None:
         self.assertIsNotNone(self.attempt())
         self.assertIsNone(self.attempt())
@@ -278,6 +304,11 @@ class Binding(Relay):
         self.assertEqual(self.bind(number ^ 1), 400)
         self.assertEqual(self.stream(40001).code(Method.CONNECTION_BIND), 400)
 
+    def test_one_that_has_waited_too_long_is_400_though_the_timer_is_late(self) -> None:
+        number = self.connected()
+        self.world.now += WAIT_S
+        self.assertEqual(self.bind(number), 400)
+
     def test_one_that_is_still_connecting_is_400(self) -> None:
         self.connect()
         self.assertEqual(self.bind(self.tcp.connecting[0][0]), 400)
@@ -306,6 +337,17 @@ class Binding(Relay):
 
 
 class Table(SynchronousTestCase):
+    def test_there_are_only_so_many_in_all(self) -> None:
+        """Of however many allocations."""
+        self.patch(data_connections, "MAX_ALL_CONNECTIONS", 2)
+        table = Connections()
+        first, second = (
+            Allocation(FiveTuple("tcp", (PEER[0], port), SERVER), "u", "u", b"", "", bytes(12)) for port in (1, 2))
+        for one in (first, second):
+            self.assertFalse(table.full(second))
+            table.add(one, PEER, State.WAITING, 0.0, lambda size: (len(table) + 1).to_bytes(size, "big"))
+        self.assertTrue(table.full(first) and table.full(second))
+
     def test_numbers_are_as_random_as_the_token(self) -> None:
         """Never one that is taken, never 0, never a count."""
         tokens = iter([bytes(4), b"\xaa\xbb\xcc\xdd", b"\xaa\xbb\xcc\xdd", b"\x01\x02\x03\x04"])

@@ -300,6 +300,19 @@ class Connections(MobilityTestCase):
         self.move(self.there)
         self.assertEqual((self.there.refresh(600), self.where()), (0, self.there.five_tuple))
 
+    def test_while_its_client_is_away_it_is_charged_and_booked(self) -> None:
+        """CVE-2026-73216: else one user comes and goes, and every relay stays."""
+        for rules in (Rules(mobility=True, user_quota=1), Rules(mobility=True, total_quota=1),
+                      Rules(mobility=True, address_quota=1), Rules(mobility=True, max_bps=10, bps_capacity=10)):
+            world = World(rules)
+            first, second = (Client(world, FiveTuple("tcp", ("192.0.2.7", port), SERVER)) for port in (1, 2))
+            first.allocate(EMPTY)
+            connection_lost(world.server, first.five_tuple)
+            self.assertEqual(second.code(Method.ALLOCATE, UDP), 486, rules)
+            world.now += 600
+            world.server.expire(world.now)
+            second.allocate()
+
     def test_it_does_not_wait_longer_than_it_was_to_last(self) -> None:
         self.lose(self.here)
         self.world.server.expire(self.world.now + 600)

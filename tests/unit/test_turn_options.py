@@ -34,7 +34,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "allow-loopback-peers": False, "allow-multicast-peers": False, "allow-private-peers": False, "allowed-peers": UNSET,
         "denied-peers": UNSET, "nat64-prefix": UNSET,
         # The protocol.
-        "fingerprint": False, "software": UNSET, "stun-only": False, "stun": True,
+        "nat-discovery": False, "alt-port": 3479, "fingerprint": False, "software": UNSET, "stun-only": False, "stun": True,
         "legacy-mapped-address": False, "rfc5766-channels": False, "alternate-server": UNSET, "redirect": "always",
     },
     "credentials": {"secret": UNSET, "secret-separator": ":"},

@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from rtcd.doorway.directory import Listener
 from rtcd.interfaces import IRelayPlane
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import DATA, LIFETIME, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS
@@ -50,6 +51,22 @@ class Binding(SynchronousTestCase):
 
     def test_fingerprint_goes_on_everything_if_the_operator_wants(self) -> None:
         self.assertTrue(World(Rules(fingerprint=True)).client().answer(BINDING).fingerprint_at)
+
+    def test_an_answer_of_every_kind_has_the_fingerprint_of_its_request(self) -> None:
+        """Success and error, with integrity and without; FINGERPRINT is the last attribute (RFC 8489 §14.7)."""
+        for always, asked in ((False, False), (False, True), (True, False)):
+            client = World(Rules(fingerprint=always)).client()
+            requests = [BINDING, encode(Method.ALLOCATE, Class.REQUEST, ID, [UDP]),
+                        client.signed(Method.ALLOCATE, UDP, nonce="x"), client.signed(Method.REFRESH),
+                        client.signed(Method.ALLOCATE, UDP), client.signed(Method.ALLOCATE, UDP),
+                        client.signed(Method.REFRESH, b"\x7f\x01\0\0"), client.signed(Method.REFRESH, LIFETIME.encode(0)),
+                        encode(Method.BINDING, Class.REQUEST, ID, [b"\x7f\x01\0\0"])]
+            codes = []
+            for request in requests:
+                answer = client.answer(add_fingerprint(request) if asked else request)
+                self.assertEqual(answer.fingerprint_at, len(answer.raw) - 8 if always or asked else 0)
+                codes.append(code_of(answer))
+            self.assertEqual(codes, [0, 401, 438, 437, 0, 437, 420, 0, 420])
 
     def test_unknown_required_attributes_are_answered_with_420(self) -> None:
         """An odd number of them is padded by the attribute, not by a zero type."""
@@ -206,6 +223,9 @@ class Allocate(SynchronousTestCase):
         full = World(Rules(total_quota=1))
         full.client().allocate()
         self.assertEqual(full.client(2).code(Method.ALLOCATE, UDP, even), 486)
+        for number in range(MAX_RESERVATIONS):
+            full.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], full.now)
+        self.assertEqual(full.client(3).code(Method.ALLOCATE, UDP, even), 486)
 
     def test_a_reservation_is_well_formed_alone_and_known(self) -> None:
         token = a.RESERVATION_TOKEN.encode(bytes(8))
@@ -713,6 +733,25 @@ class Hairpin(SynchronousTestCase):
         self.assertEqual(world.plane.calls[-1], ("send", (private[0], 50002), b"x"))
         self.assertEqual(client.bind(0x4001, ("203.0.113.9", 22)), 403)
         self.assertEqual(client.bind(0x4001, ("10.0.0.6", 50001)), 403)
+
+    def test_it_is_reached_though_the_private_one_is_refused(self) -> None:
+        """An operator who denies his own network still has clients that call each other; its listeners stay refused."""
+        private = ("10.0.0.5", 3478)
+        policy = PeerPolicy(relay_hosts=(private[0],), relay_ports=range(50000, 60000), denied=parse_ranges(["10.0.0.0/8"]),
+                            listeners=lambda: [Listener("turn", "udp", *private), Listener("web", "tcp", private[0], 50009)])
+        world = World(hosts=(private[0],), external=(External("203.0.113.9"),), policy=policy)
+        client = world.client(server=private)
+        client.allocate()
+        self.assertEqual(client.permit(("203.0.113.9", 50001)), 0)
+        client.indicate(XOR_PEER_ADDRESS.encode(("203.0.113.9", 50001), ID), DATA.encode(b"x"))
+        self.assertEqual(world.plane.calls[-1], ("send", (private[0], 50001), b"x"))
+        sent = len(world.plane.calls)
+        for port, code in ((50001, 0), (3478, 403), (50009, 403), (22, 403)):
+            self.assertEqual(client.bind(0x4000 + port % 7, ("203.0.113.9", port)), code, port)
+            if code:
+                client.indicate(XOR_PEER_ADDRESS.encode(("203.0.113.9", port), ID), DATA.encode(b"x"))
+        self.assertNotIn("send", [call[0] for call in world.plane.calls[sent:]])
+        self.assertEqual((client.permit((private[0], 50001)), client.bind(0x4008, (private[0], 50002))), (403, 403))
 
     def test_an_allocation_keeps_the_external_address_that_it_was_told(self) -> None:
         """New ones are told the new one; each is reached under its own."""
