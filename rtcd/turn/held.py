@@ -123,7 +123,8 @@ def peer_is_allowed(server: TurnServer, request: Request) -> Error | None:
 
 def _peers_are_allowed(server: TurnServer, request: Request, any_port: bool) -> Error | None:
     for named, reached in zip(request.named, request.peers, strict=True):
-        reason = server.policy.refusal(reached, any_port=any_port, own_external=reached != named)
+        reason = server.policy.refusal(reached, any_port=any_port, own_external=reached != named,
+                                       stream=request.allocation.transport == TCP)
         if reason:
             server.observer.peer_denied(request.allocation, named, reason)
             return Error(403)

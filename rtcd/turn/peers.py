@@ -157,11 +157,15 @@ class PeerPolicy:
         self._listening_version: int | None = None
         self._judged = functools.lru_cache(CACHED_PEERS)(self._judge)
 
-    def refusal(self, peer: Address, *, any_port: bool = False, own_external: bool = False) -> str:
+    def refusal(
+        self, peer: Address, *, any_port: bool = False, own_external: bool = False, stream: bool = False
+    ) -> str:
         """Why this peer is refused, or an empty text.
 
         ``any_port`` is for permissions, where the port means nothing; one that names a listener's port is refused all
         the same. ``own_external``: the client named our external address and ``peer`` is the private one behind it.
+        ``stream``: a TCP connection is to be opened. It would come from this machine, which its services may trust, and
+        no firewall is in between: those at addresses of ours are refused unless the operator has listed them.
         """
         host, port = peer
         if not port and not any_port:
@@ -173,6 +177,8 @@ class PeerPolicy:
             return "own listener"
         if reason and (any_port or port in self._relay_ports):
             return "" if own_external else reason_of_relay
+        if stream and not (reason or any_port or port in self._relay_ports) and self._is_here(address):
+            return "own machine"
         return reason
 
     def _judge(self, host: str) -> tuple[Host, str, str]:
@@ -205,6 +211,11 @@ class PeerPolicy:
 
     def _is_own(self, address: Host, port: int) -> bool:
         return any(self._covers(host, address) for host in self._listening[port])
+
+    def _is_here(self, address: Host) -> bool:
+        """Whether it is one of this machine that the operator has not listed; loopback has a switch of its own."""
+        return (address in self._own and class_of(address) != _LOOPBACK
+                and not any(address in one for one in self._allowed))
 
     def _covers(self, listening: str, address: Host) -> bool:
         try:

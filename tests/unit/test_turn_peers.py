@@ -132,6 +132,20 @@ class Listeners(SynchronousTestCase):
         self.assertEqual(policy.refusal(("8.8.8.8", 443)), "")
         self.assertEqual(looked, [1, 2])
 
+    def test_streams_reach_no_other_service_of_this_machine(self) -> None:
+        """What listens here for the neighbours must not be open to clients whose connections come from this machine;
+        relay ports, what the operator has listed, and loopback where that is open are."""
+        for listed, refusal in ((), "own machine"), (("8.8.8.8",), ""):
+            policy = PeerPolicy(own_hosts=("8.8.8.8", "127.0.0.1"), relay_ports=range(50000, 50010),
+                                allowed=parse_ranges(listed), loopback=True)
+            self.assertEqual([policy.refusal(peer, stream=True) for peer in (
+                ("8.8.8.8", 22), ("8.8.8.8", 50000), ("8.8.4.4", 22), ("127.0.0.1", 22))], [refusal, "", "", ""])
+            self.assertEqual(policy.refusal(("8.8.8.8", 22)), "")
+            self.assertEqual(policy.refusal(("8.8.8.8", 0), any_port=True, stream=True), "")
+        private = PeerPolicy(private=True, own_hosts=("10.0.0.5",), relay_ports=range(50000, 50010))
+        for external in (True, False):
+            self.assertEqual(private.refusal(("10.0.0.5", 22), stream=True, own_external=external), "own machine")
+
     def test_the_range_of_relay_ports_is_no_listener(self) -> None:
         self.directory.opened(Listener("turn", "udp", "10.0.0.5", 50000, 50010))
         self.assertEqual(self.policy.refusal(("10.0.0.5", 50000)), "")
