@@ -316,7 +316,8 @@ class Authenticator:
         verdict = self._names.verify(username, now)
         if verdict.expires_at or self.directory is None or not ask:
             keys = tuple(long_term_key(username, self.realm, password, algorithm) for password in verdict.passwords)
-            return opaque_string(verdict.user or username), keys, verdict.expires_at
+            user = opaque_string(verdict.user or (str(verdict.expires_at) if verdict.expires_at else username))
+            return user, keys, verdict.expires_at
         canonical = opaque_string(username)
         found = self.directory.find(canonical, now)
         return None if found is None else (canonical, found.keys.of(algorithm), found.expires_at)

@@ -14,6 +14,7 @@ from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Message, Method, encode
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.auth import Grant
+from rtcd.turn.bound import may_send_to
 from rtcd.turn.data_connections import Asked, Connection, State
 from rtcd.turn.request import LATER, Error, Request
 
@@ -124,6 +125,9 @@ def attempted(server: TurnServer, allocation: Allocation, peer: Address, now: fl
     shown = server.addresses.shown(peer)
     if server.policy.refusal(peer, own_external=shown != peer) or port not in server.policy.ports(host):
         server.observer.dropped("denied peer")
+        return None
+    if not may_send_to(server, allocation, shown, peer):
+        server.observer.dropped("unsignalled peer")
         return None
     if server.connections.to(allocation, peer) is not None or server.connections.full(allocation):
         server.observer.dropped("too many connections")

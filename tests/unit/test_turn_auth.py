@@ -329,11 +329,11 @@ class Challenges(SynchronousTestCase):
             client.username, client.password = credential.username, credential.password
             client.allocate()
 
-    def test_a_name_without_a_user_counts_as_itself(self) -> None:
+    def test_a_name_without_a_user_counts_as_its_time(self) -> None:
         credential = self.world.credentials.issue("", self.world.now)
         self.client.username, self.client.password = credential.username, credential.password
         self.client.allocate()
-        self.assertEqual([one.user for one in self.world.server.allocations], [credential.username])
+        self.assertEqual([one.user for one in self.world.server.allocations], [str(credential.expires_at)])
 
     def test_somebody_elses_allocation_is_refused(self) -> None:
         self.client.allocate()

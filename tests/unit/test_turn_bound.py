@@ -293,11 +293,12 @@ class Serving(SynchronousTestCase):
             client = self.timed(user, port)
             client.allocate()
             self.assertEqual(client.permit(PEER), 403)
-        bare = self.world.client(41003)
-        bare.username = str(int(self.world.now) + 100)
-        bare.password = self.world.credentials.verify(bare.username, self.world.now).passwords[0]
-        bare.allocate()
-        self.assertEqual(bare.permit(PEER), 403)
+        for port, end in enumerate(("", ":"), 41003):
+            bare = self.world.client(port)
+            bare.username = f"{int(self.world.now) + 100}{end}"
+            bare.password = self.world.credentials.verify(bare.username, self.world.now).passwords[0]
+            bare.allocate()
+            self.assertEqual(bare.permit(PEER), 403, bare.username)
         self.assertEqual({reason for _, reason, _ in self.world.observer.strange}, {NO_ROOM})
 
     def test_other_users_belong_to_no_room_whatever_their_names_look_like(self) -> None:

@@ -9,8 +9,9 @@ from rtcd.stun import attributes as a
 from rtcd.stun.attributes import CONNECTION_ID, LIFETIME, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn import connect, data_connections
-from rtcd.turn.addresses import External
+from rtcd.turn.addresses import External, RelayAddresses
 from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
+from rtcd.turn.bound import Bound
 from rtcd.turn.data_connections import MAX_CONNECTIONS, WAIT_S, Connections, State
 from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
@@ -211,6 +212,13 @@ class Connecting(Relay):
             self.connect((PEER[0], port))
         self.assertEqual(self.connect_code((PEER[0], 9999)), 508)
 
+    def test_another_service_of_this_machine_is_403(self) -> None:
+        """As by its external address."""
+        self.world.server.addresses = RelayAddresses(["9.9.9.9"], [External("9.9.9.10", "9.9.9.9")])
+        self.world.server.policy = PeerPolicy(own_hosts=("9.9.9.9",))
+        for host in ("9.9.9.9", "9.9.9.10"):
+            self.assertEqual(self.connect_code((host, 22)), 403)
+
     def test_without_an_allocation_it_is_437(self) -> None:
         self.assertEqual(self.stream(40009).code(Method.CONNECT), 437)
 
@@ -274,6 +282,28 @@ class Attempting(Relay):
         for port in range(1, MAX_CONNECTIONS + 1):
             self.assertIsNotNone(self.attempt((PEER[0], port)))
         self.assertIsNone(self.attempt((PEER[0], 9999)))
+
+    def test_one_whom_the_room_does_not_know_any_more_is_closed(self) -> None:
+        """Where the policy for peers is strict, as with data: the permission is from before."""
+        world = self.world
+        bound = world.server.bound = Bound(world.credentials, "monitor")
+        for name in ("ann", "bob"):
+            bound.came("r", name, "192.0.2.7", world.now)
+        credential = world.credentials.issue(world.credentials.users_of("r", "ann")[0], world.now)
+        ann = self.stream(40003, user=(credential.username, credential.password))
+        self.assertEqual((ann.code(Method.ALLOCATE, TCP), ann.permit(PEER)), (0, 0))
+        allocation = world.server.allocations.get(ann.five_tuple)
+        assert allocation is not None
+
+        def number(port: int) -> int | None:
+            return connect.attempted(world.server, allocation, (PEER[0], port), world.now)
+
+        self.assertIsNotNone(number(1))
+        bound.mode = "strict"
+        self.assertIsNone(number(2))
+        self.assertEqual(world.observer.drops, ["unsignalled peer"])
+        bound.came("r", "bob", PEER[0], world.now)
+        self.assertIsNotNone(number(3))
 
     def test_one_that_nobody_binds_is_dropped(self) -> None:
         number = self.attempt()
