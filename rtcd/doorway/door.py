@@ -192,7 +192,7 @@ class Doorway(MultiService):
         return [maybeDeferred(port.stopListening) for port, _ in ports]
 
     def _alpn(self) -> list[bytes]:
-        return [HTTP_ALPN.encode(), *(name.encode() for name in self._streams)]
+        return [*(name.encode() for name in self._streams), HTTP_ALPN.encode()]
 
     def _stream(self, alpn: str) -> IProtocolFactory | None:
         return self.site if alpn == HTTP_ALPN else self._streams.get(alpn)

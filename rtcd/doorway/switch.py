@@ -35,7 +35,8 @@ from rtcd.doorway.sniff import Verdict, sniff
 
 HTTP_ALPN = "http/1.1"
 STUN_ALPN = "stun.turn"
-"""RFC 7443 §3."""
+STUN_ALPNS = (STUN_ALPN, "stun.nat-discovery")
+"""RFC 7443 §3. Whatever a client of STUN and TURN calls it, it gets the same."""
 
 LINGER_S = 30.0
 """A connection that we close has so many seconds to take its last bytes and to say goodbye."""

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from rtcd.bucket import Buckets
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
-from rtcd.doorway.switch import STUN_ALPN
+from rtcd.doorway.switch import STUN_ALPNS
 from rtcd.machine import own_addresses
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
@@ -97,9 +97,10 @@ class TurnService(Service):
         self._events.allocation_changed = self._allocation_changed
         factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
         if settings.tls:
-            factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(STUN_ALPN))
+            factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(*STUN_ALPNS))
         self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
-        context.doorway.add_stream(STUN_ALPN, StreamFactory(self._streams, "tls"), opens=False)
+        for alpn in STUN_ALPNS:
+            context.doorway.add_stream(alpn, StreamFactory(self._streams, "tls"), opens=False)
         self._timer: IDelayedCall | None = None
         self._timer_for = 0.0
         context.on_reload("turn", self.reload)

@@ -51,6 +51,7 @@ class TurnTls(TestCase):
     async def test_the_alpn_name_is_selected_if_it_is_offered(self) -> None:
         """RFC 7443 §3."""
         self.assertIn(b"ALPN protocol: stun.turn", await self.openssl("-alpn", "http/1.1,stun.turn"))
+        self.assertIn(b"ALPN protocol: stun.nat-discovery", await self.openssl("-alpn", "http/1.1,stun.nat-discovery"))
         self.assertIn(b"No ALPN negotiated", await self.openssl())
 
     async def test_a_new_certificate_is_shown_from_the_next_handshake_on(self) -> None:

@@ -132,6 +132,12 @@ class SwitchTests(DoorwayTestCase):
         self.assertEqual(link.received, b"stream:")
         self.assertEqual(link.send(GET), b"stream:" + GET)
 
+    def test_a_stream_is_preferred_to_the_site_by_who_offers_both(self) -> None:
+        """RFC 7443 §3; in whatever order."""
+        for offered in ([b"http/1.1", b"stun.turn"], [b"stun.turn", b"http/1.1"]):
+            link = self.dial(tls=True, alpn=offered)
+            self.assertEqual((link.client.transport.negotiatedProtocol, link.received), (b"stun.turn", b"stream:"))
+
     def test_stun_without_alpn_goes_to_the_turn_stream(self) -> None:
         """TURN clients seldom offer ALPN; a message cut into bytes is the same message."""
         link = self.dial(tls=True)

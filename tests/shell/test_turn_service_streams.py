@@ -25,6 +25,7 @@ from rtcd.stun.attributes import (
 from rtcd.stun.framing import Framer
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn.service import Settings, TurnService
+from rtcd.turn.streams import StreamFactory
 from tests.fakes_turn import UDP, code_of
 from tests.shell.test_turn_service import RANGE, ServiceTestCase
 from tests.shell.test_turn_streams import Wire
@@ -228,6 +229,14 @@ class Opening(TcpTestCase):
             service.privilegedStartService()
             self.assertEqual([one.transport for one in self.listeners()], found)
             self.successResultOf(service.stopService())
+
+    def test_the_https_port_serves_both_names_of_clients(self) -> None:
+        """RFC 7443 §3; before the site, which is what a client without ALPN would get by its first bytes alone."""
+        TurnService(self.context, Settings(**PORTS), ["127.0.0.1"])
+        doorway = self.context.doorway
+        self.assertEqual(doorway._alpn(), [b"stun.turn", b"stun.nat-discovery", b"http/1.1"])
+        for name in ("stun.turn", "stun.nat-discovery"):
+            self.assertIsInstance(doorway._stream(name), StreamFactory)
 
     def test_relays_are_where_streams_listen_if_nothing_else_does(self) -> None:
         self.start(udp=False)
