@@ -25,6 +25,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer, provider
 
+from rtcd.bucket import Buckets
 from rtcd.config import ConfigError, option
 from rtcd.privileges import Owner
 
@@ -36,6 +37,12 @@ BACKGROUND_FILE = "twistd.log"
 
 _NOISE = re.compile(r".* starting on \S+|\((TCP|UDP) Port \S+ Closed\)")
 """What Twisted says of every port, whoever opens it; the daemon says it better."""
+
+_TCP = "twisted.internet.tcp.Port"
+_NOT_ACCEPTED = ("EMFILE encountered", "EMFILE recovery", "Re-reserving EMFILE", "Could not accept new connection")
+"""How Twisted's two or three lines begin for each connection that there is no descriptor or memory for."""
+NOT_ACCEPTED_S = 60.0
+"""We say it once in so many seconds: strangers decide how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Log:
         self._owner = owner
         self._file: TextIO | None = None
         self._unset = BACKGROUND_FILE if background else None
+        self._not_accepted = Buckets(1 / NOT_ACCEPTED_S, 1.0, 1)
         self.use(settings)
 
     def use(self, settings: LogSettings) -> None:
@@ -95,6 +103,12 @@ class Log:
 
     def __call__(self, event: LogEvent) -> None:
         """Show one event."""
+        if event.get("log_namespace") == _TCP and str(event.get("log_format")).startswith(_NOT_ACCEPTED):
+            if not self._not_accepted.allow("", event["log_time"]):
+                return
+            event = {**event, "log_level": LogLevel.warn, "reason": event.get("acceptError", "EMFILE"), "log_format":
+                     "connections cannot be accepted now ({reason}); raise LimitNOFILE= or ulimit -n, or lower the keys"
+                     " max-connections"}
         self._target(event)
 
 

@@ -26,7 +26,7 @@ from rtcd.machine import own_addresses
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 from rtcd.tls.authority import DAY_S, fits, issue, make_authority, names_of, read_pair, wanted_names
-from rtcd.tls.chain import Chain, load_chain
+from rtcd.tls.chain import Chain, Unreadable, load_chain
 from rtcd.tls.settings import TlsSettings
 
 POLL_S = 10.0
@@ -77,6 +77,9 @@ class Certificates(Service):
         """Of connections that are for listeners of their own; Twisted keeps the app data for itself."""
         self._loops: list[LoopingCall] = []
         self._seen: list[_MTime | None] = []
+        """The state of the files when they were last read; empty if they could not be, so that the next poll does."""
+        self._told = ""
+        """Why they could not be."""
         self.ca_pem: bytes | None = None
         """The local CA, or None while the operator's own files are used."""
         self.chain: Chain | None = None
@@ -151,9 +154,15 @@ class Certificates(Service):
         try:
             self._take(self._settings)
         except ConfigError as error:
+            told, self._told = self._told, ""
+            if isinstance(error, Unreadable):
+                self._seen, self._told = [], str(error)
+                if told == self._told:
+                    return False
             self._reloads["refused"].value += 1
             self._log.warn("{reason}; the certificate in service stays", reason=str(error))
             return False
+        self._told = ""
         return True
 
     def reconfigure(self, old: TlsSettings, new: TlsSettings) -> tuple[str, ...]:

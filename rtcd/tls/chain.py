@@ -39,6 +39,10 @@ class Chain:
         return (min(one.not_valid_after_utc for one in self.certificates).timestamp() - now) / 86400
 
 
+class Unreadable(ConfigError):
+    """A file cannot be read; perhaps it can the next time, with no change of it."""
+
+
 def load_chain(certificate: Path, key: Path, password: str | None, now: float) -> Chain:
     """Read and check a chain and its key. Raises `ConfigError` naming the key of ``[tls]`` that is to blame."""
     certificates = _certificates(certificate)
@@ -89,7 +93,7 @@ def _read(path: Path, key: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(
+        raise Unreadable(
             "tls", key, f"{path} cannot be read ({error.strerror}); check the path, and that the daemon's user may read it"
         ) from None
     if len(data) > MAX_FILE_BYTES:

@@ -23,11 +23,15 @@ POLL_S = 5.0
 
 Look = tuple[int, ...]
 
+UNREAD: Look = ()
+"""Seen of a file that could not be read: no state of a file, so that the next look reads it."""
+
 
 class Users:
     """Reads the users, and tells ``take`` of all of them when the file has changed.
 
-    A faulty file stops the start; later it is told once, and the users in service stay.
+    A faulty file stops the start; later it is told once, and the users in service stay. One that cannot be read is tried
+    again at each look: what was in the way, such as too many open files, is no change of the file when it goes.
     """
 
     _log = Logger()
@@ -37,6 +41,8 @@ class Users:
         self._take = take
         self._settings: Settings | None = None
         self._seen: Look | None = None
+        self._told = ""
+        """Why the file could not be read when that was last tried."""
         self._running = False
         self._timer: IDelayedCall | None = None
 
@@ -52,11 +58,13 @@ class Users:
             try:
                 users = parse(decode(read(path)), settings.keys, users)
             except OSError as error:
+                if self._settings is not None and self._settings.users_file == path:
+                    self._seen = UNREAD
                 reason = f"cannot be read ({error.strerror}); check the path and its rights"
                 raise ConfigError("turn", "users-file", f"{path} {reason}") from None
             except ValueError as error:
                 raise ConfigError("turn", "users-file", f"{path}: {error}") from None
-        self._settings, self._seen = settings, seen
+        self._settings, self._seen, self._told = settings, seen, ""
         self._arm()
         return users
 
@@ -85,7 +93,9 @@ class Users:
             try:
                 users = self.load(settings)
             except ConfigError as error:
-                self._log.warn("{reason}; the users in service stay", reason=str(error))
+                if self._seen != UNREAD or str(error) != self._told:
+                    self._log.warn("{reason}; the users in service stay", reason=str(error))
+                self._told = str(error)
             else:
                 self._log.info("{path} has changed: {count} users in service", path=settings.users_file, count=len(users))
                 self._take(users)

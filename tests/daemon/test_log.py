@@ -130,3 +130,30 @@ class LogTests(SynchronousTestCase):
         self.assertEqual(self.written(act).count("\n"), 2)
         self.path = Path(self.mktemp())
         self.assertEqual(self.written(act, level="debug").count("\n"), 4)
+
+    def test_connections_that_cannot_be_accepted_are_a_line_a_minute(self) -> None:
+        """Strangers decide how many come while files are short; Twisted has two or three lines for each, with addresses."""
+        def act(log: Logger) -> None:
+            port, clock = Logger(namespace="twisted.internet.tcp.Port", observer=log.observer), [1000.0]
+            publish = log.observer
+            port.observer = lambda event: publish({**event, "log_time": clock[0]})
+            for now in (1000.0, 1059.0, 1061.0):
+                clock[0] = now
+                for _ in range(50):
+                    port.info("EMFILE encountered; releasing reserved file descriptor.")
+                    port.info("EMFILE recovery: Closed socket from {address}", address=("192.0.2.1", 1))
+                    port.info("Re-reserving EMFILE recovery file descriptor.")
+                    port.info("Could not accept new connection ({acceptError})", acceptError="ENFILE")
+
+        for level in ("warn", "debug"):
+            self.path = Path(self.mktemp())
+            text = self.written(act, level=level)
+            self.assertEqual((text.count("\n"), text.count("EMFILE"), text.count("LimitNOFILE")), (2, 2, 2), text)
+            self.assertNotIn("192.0.2.1", text)
+
+    def test_other_words_of_twisteds_ports_are_shown(self) -> None:
+        """Only what is said of each connection is not."""
+        def act(log: Logger) -> None:
+            Logger(namespace="twisted.internet.tcp.Port", observer=log.observer).info("something else")
+
+        self.assertEqual(self.written(act).count("\n"), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -221,6 +222,21 @@ class OwnFilesTests(CertificatesTestCase):
         self.clock.pump([POLL_S] * 3)
         self.assertEqual((found.names, found._reloads["refused"].value), (("one.example",), 1))
         self.key.write_bytes(new.key_pem())
+        self.clock.advance(POLL_S)
+        self.assertEqual((found.names, found._reloads["taken"].value), (("two.example",), 1))
+
+    def test_what_could_not_be_read_is_read_at_the_next_look(self) -> None:
+        """A renewal at the moment of too many open files is not lost until the next one; told of once."""
+        found = self.started(**self.own)
+        self.put(self.issued("two.example"))
+
+        def refuse(path: Path, *more: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        short = self.patch(Path, "open", refuse)
+        self.clock.pump([POLL_S] * 3)
+        short.restore()
+        self.assertEqual((found.names, found._reloads["refused"].value), (("one.example",), 1))
         self.clock.advance(POLL_S)
         self.assertEqual((found.names, found._reloads["taken"].value), (("two.example",), 1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -140,6 +141,27 @@ class Watching(FileTestCase):
         before = look(str(self.path))
         self.path.chmod(0o400)
         self.assertNotEqual(look(str(self.path)), before)
+
+    def test_what_could_not_be_read_is_read_at_the_next_look(self) -> None:
+        """The file does not change once more when there are too many open files no longer; told of once."""
+        events = self.logged()
+        self.write("bob:y\n")
+
+        def refuse(path: str) -> bytes:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        short = self.patch(userfile, "read", refuse)
+        for _ in range(3):
+            self.look_again()
+        self.assertEqual((self.served("bob", "y"), self.served("ann", "x")), (False, True))
+        self.assertEqual(len(self.warnings(events)), 1)
+        short.restore()
+        self.look_again()
+        self.assertEqual((self.served("bob", "y"), self.served("ann", "x")), (True, False))
+        short.patch()
+        self.write("ann:x\n")
+        self.look_again()
+        self.assertEqual(len(self.warnings(events)), 2)
 
     def test_the_end_ends_the_looking(self) -> None:
         self.service.stopService()
