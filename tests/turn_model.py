@@ -36,8 +36,8 @@ class Model:
         self.user_quota = user_quota
         self.total_quota = total_quota
         self.entries: list[Entry] = []
-        self.held: dict[bytes, tuple[int, float]] = {}
-        """Family and end."""
+        self.held: dict[bytes, tuple[int, float, str]] = {}
+        """Family, end, and whose it is."""
         self.gone: set[FiveTuple] = set()
         """Connections that are closed."""
 
@@ -91,7 +91,7 @@ class Model:
 
     def next_deadline(self) -> float | None:
         """The first moment at which anything ends."""
-        return min((*(end for one in self.entries for end in one.ends.values()), *(end for _, end in self.held.values()),
+        return min((*(end for one in self.entries for end in one.ends.values()), *(end for _, end, _ in self.held.values()),
                     *(one.arrives_at for one in self.entries if one.target is not None)), default=None)
 
     def allocate(self, place: FiveTuple, user: str, now: float, families: set[int], faulty: set[int], token: bytes) -> int:
@@ -103,7 +103,9 @@ class Model:
             if held is None or now >= held[1]:
                 return 508
             families = {held[0]}
-        if len(self.entries) >= self.total_quota or sum(one.user == user for one in self.entries) >= self.user_quota:
+        charged = [*(one.user for one in self.entries),
+                   *(whose for one, (_, end, whose) in self.held.items() if now < end and one != token)]
+        if len(charged) >= self.total_quota or charged.count(user) >= self.user_quota:
             return 486
         self.held.pop(token, None)
         if not families - faulty:

@@ -148,14 +148,17 @@ def even_port_suits_the_families(server: TurnServer, request: AllocateRequest) -
 
 
 def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
-    """One more for this user, this client network and the server as a whole."""
-    rules, table = server.rules, server.allocations
-    request.network = server.network(request.five_tuple.client[0])
-    if rules.total_quota and len(table) >= rules.total_quota:
+    """One more for this user, this client network and the server as a whole; ports that are held count as well, since
+    they outlive the allocation that asked for them."""
+    rules, table, user = server.rules, server.allocations, request.grant.user
+    network = request.network = server.network(request.five_tuple.client[0])
+    held = server.reservations.held(request.now, but=request.claims)
+    if rules.total_quota and len(table) + len(held) >= rules.total_quota:
         return Error(486, reason="total-quota")
-    if rules.user_quota and table.of_user(request.grant.user) >= rules.user_quota:
+    if rules.user_quota and table.of_user(user) + sum(one.user == user for one in held) >= rules.user_quota:
         return Error(486, reason="user-quota")
-    if rules.address_quota and table.of_network(request.network) >= rules.address_quota:
+    near = sum(one.network == network for one in held)
+    if rules.address_quota and table.of_network(network) + near >= rules.address_quota:
         return Error(486, reason="address-quota")
     return None
 
@@ -195,7 +198,7 @@ def relays_open(server: TurnServer, request: AllocateRequest) -> Error | None:
         return Error(508, reason="ports")
     if allocation.reserves:
         (family, host), = request.hosts.items()
-        server.reservations.add(allocation.reserves, family, host, request.now)
+        server.reservations.add(allocation.reserves, family, host, grant.user, request.network, request.now)
         request.attributes.append(RESERVATION_TOKEN.encode(allocation.reserves))
     if request.mobile:
         ticket = server.mobility.issue(allocation, server.token(TICKET_BYTES))

@@ -22,6 +22,10 @@ class Reservation(NamedTuple):
     family: Family
     host: str
     expires_at: float
+    user: str
+    """Whose quota it counts against until it is claimed, and ..."""
+    network: str
+    """... that of which client network."""
 
 
 class Reservations:
@@ -29,15 +33,21 @@ class Reservations:
 
     def __init__(self) -> None:
         self._held: dict[bytes, Reservation] = {}
+        self._deadline: float | None = None
 
     @property
     def full(self) -> bool:
         """Whether not one more may be held."""
         return len(self._held) >= MAX_RESERVATIONS
 
-    def add(self, token: bytes, family: Family, host: str, now: float) -> None:
+    def add(self, token: bytes, family: Family, host: str, user: str, network: str, now: float) -> None:
         """The plane holds a port under this token from now on."""
-        self._held[token] = Reservation(family, host, now + RESERVATION_S)
+        self._held[token] = Reservation(family, host, now + RESERVATION_S, user, network)
+        self._find_deadline()
+
+    def held(self, now: float, but: bytes) -> list[Reservation]:
+        """What is held for quotas to count, ``but`` for the token that is about to be used."""
+        return [one for token, one in self._held.items() if now < one.expires_at and token != but]
 
     def get(self, token: bytes, now: float) -> Reservation | None:
         """What is held under a token, unless its time is over."""
@@ -46,12 +56,17 @@ class Reservations:
 
     def remove(self, token: bytes) -> None:
         """It is used, or given up."""
-        self._held.pop(token, None)
+        if self._held.pop(token, None) is not None:
+            self._find_deadline()
 
     def next_deadline(self) -> float | None:
         """When the first one ends, or None."""
-        return min((one.expires_at for one in self._held.values()), default=None)
+        return self._deadline
 
     def ended(self, now: float) -> list[bytes]:
         """The tokens whose time is over; they stay until `remove`."""
         return [token for token, one in self._held.items() if now >= one.expires_at]
+
+    def _find_deadline(self) -> None:
+        """Here, since reservations are rare and every packet asks for the deadline."""
+        self._deadline = min((one.expires_at for one in self._held.values()), default=None)

@@ -164,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         token = answer.get(RESERVATION_TOKEN)
         if token is not None:
             self.tokens.append(token)
-            self.model.held[token] = next(iter(entry.ends)), self.world.now + 30
+            self.model.held[token] = next(iter(entry.ends)), self.world.now + 30, entry.user
 
     @rule(place=places, user=users, pick=picks, lifetime_s=st.sampled_from([0, 600, 600, 600, 1200]),
           family=st.sampled_from([0, 0, 0, 1, 2]))

@@ -199,7 +199,7 @@ class Allocate(SynchronousTestCase):
     def test_held_ports_are_bounded(self) -> None:
         """One more is answered with 508, and nothing is left behind."""
         for number in range(MAX_RESERVATIONS):
-            self.world.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], self.world.now)
+            self.world.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], "u", "n", self.world.now)
         self.assertEqual(self._code(UDP, a.EVEN_PORT.encode(True), world=self.world), 508)
         self.assertEqual(list(self.world.server.allocations), [])
 
@@ -224,7 +224,7 @@ class Allocate(SynchronousTestCase):
         full.client().allocate()
         self.assertEqual(full.client(2).code(Method.ALLOCATE, UDP, even), 486)
         for number in range(MAX_RESERVATIONS):
-            full.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], full.now)
+            full.server.reservations.add(number.to_bytes(9, "big"), a.Family.IPV4, SERVER[0], "v", "n", full.now)
         self.assertEqual(full.client(3).code(Method.ALLOCATE, UDP, even), 486)
 
     def test_a_reservation_is_well_formed_alone_and_known(self) -> None:
@@ -260,6 +260,32 @@ class Allocate(SynchronousTestCase):
             self.assertEqual((clients[0].refresh(0), clients[0].refresh(0)), (0, 437))
             clients[2].allocate()
             self.assertEqual(clients[0].code(Method.ALLOCATE, UDP), 486)
+
+    def test_held_ports_count_until_they_are_claimed(self) -> None:
+        """Else a client could let allocations go at once and keep the port above each of them."""
+        for rules, reason in ((Rules(user_quota=3), "user-quota"), (Rules(address_quota=3), "address-quota"),
+                              (Rules(total_quota=3), "total-quota")):
+            world = World(rules)
+            client, claiming = world.client(1), world.client(2)
+            held = []
+            for _ in range(3):
+                held.append(client.allocate(a.EVEN_PORT.encode(True)).get(a.RESERVATION_TOKEN) or b"")
+                self.assertEqual(client.refresh(0), 0)
+            self.assertEqual(client.code(Method.ALLOCATE, UDP), 486)
+            self.assertEqual(world.observer.refusals[0][2], reason)
+            self.assertEqual(claiming.code(Method.ALLOCATE, UDP, a.RESERVATION_TOKEN.encode(held[0])), 0)
+            self.assertEqual(client.code(Method.ALLOCATE, UDP), 486)
+            claiming.refresh(0)
+            client.allocate()
+            world.now += RESERVATION_S
+            world.client(3).allocate()
+
+    def test_ports_that_others_hold_count_for_them(self) -> None:
+        world = World(Rules(user_quota=1, address_quota=1))
+        world.client().allocate(a.EVEN_PORT.encode(True))
+        other = world.client(host="192.0.2.8")
+        other.username, other.password = "v", "q"
+        other.allocate()
 
     def test_quotas_of_one_do_not_touch_the_other(self) -> None:
         world = World(Rules(user_quota=1, address_quota=1))
