@@ -234,6 +234,8 @@ class Sessions:
         self._per_network[source] -= 1
         if not self._per_network[source]:
             del self._per_network[source]
+        if not len(self):
+            self._cancel_timer()
         if live:
             self._plane.detach(key)
             self._closed(key)

@@ -68,11 +68,13 @@ class WelcomeTests(SynchronousTestCase):
             Listener("web", "tls", "::", 8443), Listener("web", "tcp", "::", 8080),
             *(Listener("turn", "udp", host, 3478) for host in ("127.0.0.1", "192.0.2.1", "::1")),
             Listener("turn", "tcp", "192.0.2.1", 3478), Listener("turn", "tls", "192.0.2.1", 5349),
+            Listener("turn", "dtls", "192.0.2.1", 5349),
             *(Listener("turn", "udp", host, 49152, 50175) for host in ("192.0.2.1", "::1")),
             Listener("recorder", "sctp", "127.0.0.1", 9)))
         self.assertEqual([line.split(None, 2)[:2] for line in lines], [
             ["tcp", "8443"], ["tcp", "8080"], ["udp", "3478"], ["tcp", "3478"], ["tcp", "5349"],
-            ["udp", "49152-50175"]])
+            ["udp", "5349"], ["udp", "49152-50175"]])
+        self.assertIn("udp 5349         STUN and TURN inside DTLS", lines)
 
     def test_the_machines_own_addresses_are_addresses(self) -> None:
         """Whatever they are here."""

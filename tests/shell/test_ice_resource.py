@@ -25,9 +25,9 @@ class IceConfigTests(SynchronousTestCase):
         return [one["urls"] for one in answer["iceServers"]]
 
     def test_urls_follow_what_listens_and_how_the_client_came(self) -> None:
-        """UDP first, then TCP, then TLS; one URL for each port however many addresses it is open on."""
+        """UDP first, then TCP, then TLS, never DTLS; one URL for each port however many addresses it is open on."""
         server = Server(self)
-        for transport, port in (("tls", 5349), ("tcp", 3478), ("udp", 3478)):
+        for transport, port in (("dtls", 5349), ("tls", 5349), ("tcp", 3478), ("udp", 3478)):
             server.doorway.directory.opened(Listener("turn", transport, "127.0.0.1", port))
         self.assertEqual(self.urls(server, Host="calls.example:8443"), [
             ["turn:calls.example:3478?transport=udp", "turn:calls.example:3478?transport=tcp",

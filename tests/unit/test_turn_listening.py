@@ -27,10 +27,10 @@ class Listening(SynchronousTestCase):
             self.assertEqual([one.host for one in plan(places, OWN, {"udp": 9})], hosts)
 
     def test_each_transport_listens_on_each_address_at_its_port(self) -> None:
-        lines = plan([Place("10.0.0.1"), Place("::")], OWN, {"udp": 3478, "tcp": 3478, "tls": 5349})
+        lines = plan([Place("10.0.0.1"), Place("::")], OWN, {"udp": 3478, "tcp": 3478, "tls": 5349, "dtls": 5349})
         self.assertEqual([(one.transport, one.host, one.port) for one in lines], [
             ("udp", "10.0.0.1", 3478), ("udp", "::1", 3478), ("tcp", "10.0.0.1", 3478), ("tcp", "::1", 3478),
-            ("tls", "10.0.0.1", 5349), ("tls", "::1", 5349)])
+            ("tls", "10.0.0.1", 5349), ("tls", "::1", 5349), ("dtls", "10.0.0.1", 5349), ("dtls", "::1", 5349)])
 
     def test_an_address_that_the_operator_names_has_to_be_there(self) -> None:
         self.assertEqual(plan([Place("0.0.0.0"), Place("10.0.0.1")], OWN, {"tcp": 1}),

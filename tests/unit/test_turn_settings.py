@@ -39,6 +39,14 @@ class Keys(SynchronousTestCase):
         self.assertEqual(settings.ports(), {"udp": 3478, "tcp": 3478, "tls": 5349})
         self.assertEqual(settings.rules(), Rules())
 
+    def test_dtls_is_at_the_port_of_tls_and_not_at_that_of_udp(self) -> None:
+        """One socket takes both already, if it is on."""
+        self.assertEqual(section_from("turn", {"dtls": "yes", "tls": "no"}, Settings).ports(),
+                         {"udp": 3478, "tcp": 3478, "dtls": 5349})
+        same = {"dtls": "yes", "tcp": "no", "tls-port": "3478"}
+        self.assertEqual(self.assertRaises(ConfigError, section_from, "turn", same, Settings).key, "tls-port")
+        section_from("turn", {**same, "udp": "no"}, Settings)
+
     def test_what_cannot_be_meant_stops_the_start_and_names_the_key(self) -> None:
         for key, values in BROKEN.items():
             for value in values:
