@@ -1,8 +1,8 @@
 """What is done with OpenSSL for clients that come by DTLS: the context, and one `Session` for each client.
 
 OpenSSL gets datagrams and gives datagrams by memory; the table of sessions with its limits and its clock is
-rtcd.turn.sessions. A flight that was lost is sent again as it was, byte for byte, when the table says so: OpenSSL's
-own timer reads a clock that steps, and a receiver takes the one that it has seen for a duplicate.
+rtcd.turn.sessions. A flight that was lost is sent again when the table says so: OpenSSL's own timer reads a clock that
+steps. Plain records are numbered here, since OpenSSL begins where a HelloVerifyRequest may have been.
 Sources: RFC 7350, RFC 6347.
 """
 
@@ -19,7 +19,7 @@ from rtcd.interfaces import IClientPath
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.chain import Chain
 from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.records import APPLICATION_DATA, datagrams, modest
+from rtcd.turn.records import APPLICATION_DATA, Hello, datagrams, modest, renumber
 
 MTU = 1200
 """Bytes of a datagram of the handshake: gets through everywhere. What is relayed is as long as it is."""
@@ -108,19 +108,21 @@ class Contexts:
 class Session:
     """One client's DTLS association, from its second ClientHello to its end."""
 
-    __slots__ = ("_connection", "_early", "_flight", "_over", "_table", "established", "five_tuple", "random")
+    __slots__ = ("_connection", "_early", "_flight", "_number", "_over", "_table", "established", "five_tuple", "random")
 
-    def __init__(self, table: Table, connection: SSL.Connection, five_tuple: FiveTuple, random: bytes) -> None:
+    def __init__(self, table: Table, connection: SSL.Connection, five_tuple: FiveTuple, hello: Hello) -> None:
         self._table = table
         self._connection = connection
         self.five_tuple = five_tuple
-        self.random = random
+        self.random = hello.random
         """Of the ClientHello, by which one that comes again is known."""
         self.established = False
         self._over = False
         self._flight: list[bytes] = []
         """The datagrams that the client has not shown to have got."""
         self._early = 0
+        self._number = int.from_bytes(hello.number, "big")
+        """Of the next plain record of ours."""
 
     def accept(self, hello: bytes) -> bool:
         """Take the ClientHello with its cookie, before anything else; False if OpenSSL finds a fault in it."""
@@ -175,7 +177,7 @@ class Session:
     def resend(self) -> None:
         """Send the last flight, perhaps again."""
         for datagram in self._flight if not self._over else ():
-            self._table.emit(self, datagram)
+            self._emit(datagram)
 
     def deliver(self, frame: bytes | memoryview) -> bool:
         """See IClientPath."""
@@ -230,7 +232,12 @@ class Session:
 
     def _flush(self, most: int = 2**16) -> None:
         for datagram in datagrams(self._output(most), MTU):
-            self._table.emit(self, datagram)
+            self._emit(datagram)
+
+    def _emit(self, datagram: bytes) -> None:
+        if datagram[0] != APPLICATION_DATA:
+            datagram, self._number = renumber(datagram, self._number)
+        self._table.emit(self, datagram)
 
     def _output(self, most: int = 2**16) -> bytes:
         """What OpenSSL has written. ``most``: more than what is expected."""

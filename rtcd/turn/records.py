@@ -32,6 +32,7 @@ _FRAGMENT_BYTES = 12
 _RANDOM_BYTES = 32
 _VERSION = b"\xfe\xff"
 """Of a HelloVerifyRequest always that of DTLS 1.0, whatever is agreed on later."""
+_MAX_NUMBER = 2**48 - 1
 _PREFIX = struct.Struct("!B2sH6sH")
 """A record's type, version, epoch, number and length."""
 
@@ -100,6 +101,22 @@ def datagrams(data: bytes, most: int) -> list[bytes]:
 def is_encrypted(record: bytes) -> bool:
     """Whether it comes from behind a ChangeCipherSpec: its epoch is not the first one."""
     return record[3:5] != b"\0\0"
+
+
+def renumber(datagram: bytes, number: int) -> tuple[bytes, int]:
+    """Number its plain records from ``number`` on, and tell the number that comes next.
+
+    Ours begin with that of the ClientHello, behind all HelloVerifyRequests of the handshake, or the client would take
+    the first ones for repeated (RFC 6347 §4.2.1); and what is sent again is numbered anew.
+    """
+    parts = []
+    for record in records(datagram):
+        if is_encrypted(record):
+            parts.append(record)
+        else:
+            parts.append(record[:5] + (number & _MAX_NUMBER).to_bytes(6, "big") + record[11:])
+            number += 1
+    return b"".join(parts), number
 
 
 def modest(datagram: bytes, encrypted: int) -> tuple[bytes, int]:

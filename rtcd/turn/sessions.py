@@ -187,7 +187,7 @@ class Sessions:
         if connection is None:
             self._refused["certificate"].value += 1
             return
-        session = Session(self, connection, key, hello.random)
+        session = Session(self, connection, key, hello)
         if not session.accept(data):
             self._dropped["malformed"].value += 1
             return

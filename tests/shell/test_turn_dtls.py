@@ -25,7 +25,7 @@ from rtcd.turn import sessions as module
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.connections import HANDSHAKE_S, Limits
 from rtcd.turn.dtls import MAX_FRAME_BYTES, MTU, Session
-from rtcd.turn.records import KEY_S, datagrams, parse_hello, records
+from rtcd.turn.records import KEY_S, datagrams, parse_hello, records, renumber
 from rtcd.turn.sessions import Sessions
 
 NOW = 1_700_000_000.0
@@ -305,9 +305,9 @@ class Cookies(DtlsTestCase):
         self.clock.advance(KEY_S)
         self.pump(client, second)
         self.assertTrue(client.done)
-        _, (second,) = self.verified("192.0.2.8")
+        _, (late,) = self.verified("192.0.2.8")
         self.clock.advance(2 * KEY_S)
-        self.sessions.receive(second, FiveTuple("udp", ("192.0.2.8", 40000), SERVER))
+        self.sessions.receive(late, FiveTuple("udp", ("192.0.2.8", 40000), SERVER))
         self.assertEqual(self.plane.sent[-1][0][13], 3)
 
     def test_a_hello_that_openssl_finds_a_fault_in_leaves_nothing(self) -> None:
@@ -373,17 +373,37 @@ class Losses(DtlsTestCase):
             good += client.done and client.dtls in self.plane.paths
         self.assertGreaterEqual(good, 36)
 
+    @staticmethod
+    def numbers(flight: list[bytes]) -> set[bytes]:
+        """Of its records."""
+        return {record[5:11] for one in flight for record in records(one)}
+
+    def test_our_records_have_other_numbers_than_the_answers_to_hellos_that_were_lost(self) -> None:
+        """A client that said hello twice has seen answers under the first numbers (RFC 6347 §4.2.1)."""
+        for number in (0, 1, 2, 5, 2**40):
+            client = Client("192.0.2.7", 1024 + number % 60000)
+            (first,) = client.shake()
+            self.sessions.receive(renumber(first, number)[0], client.udp)
+            (request,) = self.sent(client)
+            (second,) = client.receive(request)
+            self.sessions.receive(renumber(second, number + 1)[0], client.udp)
+            (third,) = [back for one in self.sent(client) for back in client.receive(one)]
+            self.pump(client, [renumber(third, number + 2)[0]])
+            self.assertTrue(client.done, number)
+
     def test_a_lost_flight_is_sent_again_after_1_2_and_4_seconds(self) -> None:
-        """The same datagrams each time, then no more: after ten seconds it is over."""
+        """The same each time under other numbers, then no more: after ten seconds it is over."""
         client, (second,) = self.verified()
         self.sessions.receive(second, client.udp)
         flight = self.sent(client)
-        at = []
+        at, numbers = [], self.numbers(flight)
         for tenth in range(1, 120):
             self.clock.advance(0.1)
             again = self.sent(client)
             if again:
-                self.assertEqual(again, flight)
+                self.assertEqual([renumber(one, 0) for one in again], [renumber(one, 0) for one in flight])
+                self.assertFalse(numbers & self.numbers(again))
+                numbers |= self.numbers(again)
                 at.append(round(tenth / 10))
         self.assertEqual(at, [1, 3, 7])
         self.assertEqual((len(self.sessions), self.refused("handshake"), self.clock.getDelayedCalls()), (0, 1, []))
@@ -624,7 +644,8 @@ class Limited(DtlsTestCase):
         written: list[int] = []
         (session,) = self.sessions._shaking.values()
         inner = session._connection
-        session._connection = SpyConnection(inner, written)
+        spy: Any = SpyConnection(inner, written)
+        session._connection = spy
         early = b"\x16\xfe\xfd\0\1" + bytes(6) + b"\x04\0" + bytes(1024)
         long = b"\x16\xfe\xfd\0\0" + bytes(6) + b"\0\x0d" + b"\x10\xff\xff\xff\0\5\0\0\0\0\0\1x"
         for _ in range(500):

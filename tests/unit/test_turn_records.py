@@ -19,6 +19,7 @@ from rtcd.turn.records import (
     modest,
     parse_hello,
     records,
+    renumber,
 )
 
 CLIENT = FiveTuple("dtls", ("192.0.2.7", 40000), ("198.51.100.1", 5349))
@@ -61,6 +62,14 @@ class Records(SynchronousTestCase):
     def test_what_is_not_whole_is_no_record(self) -> None:
         """Nor is what comes behind it."""
         self.assertEqual(list(records(record(b"ab") + record(b"cd")[:-1])), [record(b"ab")])
+
+    def test_plain_records_are_numbered_anew_and_encrypted_ones_are_not(self) -> None:
+        """Theirs is part of what protects them; numbers have 48 bits, whatever the client began with."""
+        data = record(b"a", number=7) + record(b"b", epoch=1, number=7) + record(b"c")
+        self.assertEqual(renumber(data, 40), (
+            record(b"a", number=40) + record(b"b", epoch=1, number=7) + record(b"c", number=41), 42))
+        self.assertEqual(renumber(data, 2**48 - 1)[0],
+                         record(b"a", number=2**48 - 1) + record(b"b", epoch=1, number=7) + record(b"c", number=0))
 
     def test_a_handshake_is_given_few_encrypted_records(self) -> None:
         """OpenSSL would keep a hundred of them."""
