@@ -10,7 +10,9 @@ from rtcd.config import option
 MIN_SECRET_CHARS = 16
 """Shorter secrets come from tutorials."""
 
-_SERVER = re.compile(r"(stun:[^\s?]+|turns?:[^\s?]+(\?transport=(udp|tcp))?)")
+_HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_SERVER = re.compile(rf"(stun:{_HOST}|turns?:{_HOST}(\?transport=(udp|tcp))?)")
+"""RFC 7064 §3.1, RFC 7065 §3.1: no user, no path, IPv6 in brackets. For one that is wrong a browser refuses all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,10 @@ class ServiceTests(SynchronousTestCase):
 
     def test_values_that_cannot_work_are_named(self) -> None:
         """The text begins with the key, and a secret is not in it."""
-        for url in ("http://r", "turn:", "turn:r?transport=sctp", "stun:r?transport=udp", "r:3478"):
+        for url in ("http://r", "turn:", "turn:r?transport=sctp", "stun:r?transport=udp", "r:3478", "turn:u@r", "stun://r",
+                    "turn:2001:db8::1", "turn:r:", "turn:r:x", "turn:r:3478/x", "turn:r:3478#x", "stun:[2001:db8::1"):
             self.assertTrue(str(self.assertRaises(ValueError, Settings, servers=(url,))).startswith("servers: "))
+        Settings(servers=("turn:[2001:db8::1]:3478?transport=tcp", "stun:192.0.2.1", "turns:turn.example.org"))
         for host in ("a b", "2001:db8::1", "https://x"):
             self.assertTrue(str(self.assertRaises(ValueError, Settings, host=host)).startswith("host: "))
         self.assertRaises(ValueError, Settings, allowed_origins=("garbage",))
