@@ -371,6 +371,23 @@ class Passing(PlaneTestCase):
         data, source = self.client.recvfrom(100)
         self.assertEqual((data, source[:2]), (b"answer", self.server))
 
+    def test_of_several_addresses_the_one_that_was_asked_answers_and_relays(self) -> None:
+        """RFC 8489 §6.3.1: a client takes an answer from elsewhere for somebody else's."""
+        second = self.plane.listen(self.host, 0)
+        for server in (second, self.server):
+            self.client.sendto(BINDING, server)
+            self.poller.doRead()
+            data, five_tuple = self.received.pop()
+            self.assertEqual((data, five_tuple.server), (BINDING, server))
+            self.plane.respond(b"answer", five_tuple)
+            self.assertEqual(self.client.recvfrom(100)[1][:2], server)
+            allocation = Allocation(five_tuple, "u", "u", b"", self.host, bytes(12))
+            relayed = self.plane.open(allocation, self.host)
+            self.plane.permit(allocation, self.host, 300.0, self.host)
+            self.peer.sendto(b"x", relayed)
+            self.poller.doRead()
+            self.assertEqual(self.client.recvfrom(100)[1][:2], server)
+
     def test_what_is_neither_stun_nor_a_channel_is_dropped(self) -> None:
         for data in (b"", b"\0", b"\x16\xfe\xfd\x00", b"\x80\x00\x00\x00", b"\x04\x00\x00\x00"):
             self.up(data)

@@ -256,6 +256,10 @@ class Attempting(Relay):
         told = self.later()
         self.assertEqual((told.method, told.class_), (Method.CONNECTION_ATTEMPT, Class.INDICATION))
         self.assertEqual((told.get(CONNECTION_ID), told.get(XOR_PEER_ADDRESS)), (number, PEER))
+        self.assertFalse(told.integrity_at or told.fingerprint_at)
+        self.world.server.rules = Rules(fingerprint=True)
+        self.attempt((PEER[0], 9))
+        self.assertTrue(self.later().fingerprint_at)
 
     def test_a_peer_without_a_permission_is_closed(self) -> None:
         self.assertIsNone(self.attempt(("8.8.4.4", 80)))
