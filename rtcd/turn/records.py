@@ -64,7 +64,8 @@ class Cookies:
     def fits(self, hello: Hello, five_tuple: FiveTuple, now: float) -> bool:
         """Whether the hello has the cookie that this client was given for it, lately."""
         self._turn(now)
-        return any(hmac.compare_digest(hello.cookie, _cookie(key, hello, five_tuple)) for key in self._keys)
+        return len(hello.cookie) == COOKIE_BYTES and any(
+            hmac.compare_digest(hello.cookie, _cookie(key, hello, five_tuple)) for key in self._keys)
 
     def _turn(self, now: float) -> None:
         """Take another key if it is time. A clock that was put back makes the key last once again."""
