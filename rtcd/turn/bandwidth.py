@@ -5,17 +5,24 @@ Each allocation has two of its own, one a direction, and shares two with all all
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from rtcd.turn.meter import Meter
 
 Pair = tuple[Meter, Meter]
 """For what goes to peers, and for what comes from them."""
 
+MAX_LEFT = 4096
+"""Users without an allocation whose meters are remembered, so that nobody fills his by coming back; one more and the one
+who left first is forgotten."""
+
 
 class Bandwidth:
-    """The meters of users that have allocations."""
+    """The meters of users that have allocations, and of those who had some lately."""
 
     def __init__(self) -> None:
         self._users: dict[str, Pair] = {}
+        self._left: OrderedDict[str, Pair] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._users)
@@ -31,12 +38,16 @@ class Bandwidth:
 
     def forget(self, user: str) -> None:
         """He has no allocation any more."""
-        self._users.pop(user, None)
+        pair = self._users.pop(user, None)
+        if pair is not None:
+            self._left[user] = pair
+            if len(self._left) > MAX_LEFT:
+                self._left.popitem(last=False)
 
     def _of_user(self, user: str, rate: int) -> Pair:
         pair = self._users.get(user)
         if pair is None:
-            pair = self._users[user] = Meter(rate), Meter(rate)
+            pair = self._users[user] = self._left.pop(user, None) or (Meter(rate), Meter(rate))
         for meter in pair:
             if meter.rate != rate:
                 meter.rate = rate

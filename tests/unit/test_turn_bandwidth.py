@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.stun.attributes import ADDITIONAL_ADDRESS_FAMILY
 from rtcd.stun.message import Method
+from rtcd.turn import bandwidth
 from rtcd.turn.allocation import Allocation
 from rtcd.turn.request import Rules
 from tests.fakes_turn import UDP, World
@@ -51,6 +52,26 @@ class BandwidthTests(SynchronousTestCase):
         self.assertEqual(len(world.server.bandwidth), 1)
         world.client(2).refresh(0)
         self.assertEqual(len(world.server.bandwidth), 0)
+
+    def test_a_user_who_comes_back_has_used_what_he_had_used(self) -> None:
+        """Else one who lets his only allocation go and makes another one, again and again, has a full meter each time."""
+        world = World(Rules(max_bps_user=1500))
+        meter = self.made(world, 1).upward[0]
+        self.assertTrue(meter.take(int(meter.burst), world.now))
+        world.client(1).refresh(0)
+        again = self.made(world, 2).upward[0]
+        self.assertFalse(again.has(1, world.now))
+        self.assertTrue(again.has(1500, world.now + 1))
+
+    def test_only_so_many_who_have_left_are_remembered(self) -> None:
+        """The one who left last is; a rate that was changed meanwhile is his as well."""
+        self.patch(bandwidth, "MAX_LEFT", 2)
+        table = bandwidth.Bandwidth()
+        before = {user: table.meters(user, 0, 1000)[0][0] for user in "abc"}
+        for user in "abc":
+            table.forget(user)
+        self.assertEqual([table.meters(user, 0, 500)[0][0] is before[user] for user in "abc"], [False, True, True])
+        self.assertEqual((before["b"].rate, len(table)), (500, 3))
 
     def test_a_failed_allocate_leaves_no_meters_and_no_booking(self) -> None:
         world = World(Rules(max_bps=5, max_bps_user=5, bps_capacity=5))
