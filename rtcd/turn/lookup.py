@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter as Count
 from collections import OrderedDict, deque
 
 import msgspec
@@ -31,6 +32,8 @@ MAX_WAITING = 1000
 """Requests that wait for an answer, in all; one more is dropped, and its client asks again or gives up."""
 MAX_WAITING_FOR_USER = 16
 """Likewise for one user."""
+MAX_WAITING_OF_NETWORK = 200
+"""Likewise for one client network, so that a stranger leaves room for others while look-ups are slow."""
 MAX_WAITING_BYTES = 2048
 """A longer request does not wait. Those that clients begin with have a few hundred bytes."""
 MAX_WAIT_S = 10.0
@@ -113,6 +116,7 @@ class Lookups:
         self._waiting: dict[str, dict[tuple[FiveTuple, bytes], tuple[bytes, float]]] = {}
         """Requests by user, then by client and transaction id: a retransmitted one waits once."""
         self._count = 0
+        self._of_network: Count[str] = Count()
         self._queue: deque[str] = deque()
         """Users of `_waiting` who have not been asked for."""
         self._running: set[str] = set()
@@ -128,10 +132,11 @@ class Lookups:
         key = (five_tuple, data[8:20])
         if requests is not None and key in requests:
             return True
-        if len(data) > MAX_WAITING_BYTES or self._count >= MAX_WAITING:
+        source = network(five_tuple.client[0])
+        if len(data) > MAX_WAITING_BYTES or self._count >= MAX_WAITING or self._of_network[source] >= MAX_WAITING_OF_NETWORK:
             return False
         if requests is None:
-            if not self._rate.allow(network(five_tuple.client[0]), now):
+            if not self._rate.allow(source, now):
                 return False
             requests = self._waiting[username] = {}
             self._queue.append(username)
@@ -139,6 +144,7 @@ class Lookups:
             return False
         requests[key] = (data, now)
         self._count += 1
+        self._of_network[source] += 1
         return True
 
     def next(self, now: float) -> str | None:
@@ -165,6 +171,7 @@ class Lookups:
     def _take(self, username: str, now: float) -> list[tuple[bytes, FiveTuple]]:
         requests = self._waiting.pop(username, {})
         self._count -= len(requests)
+        self._of_network -= Count(network(five_tuple.client[0]) for five_tuple, _ in requests)
         fresh = [(data, five_tuple) for (five_tuple, _), (data, since) in requests.items() if now - since <= MAX_WAIT_S]
         self._late.value += len(requests) - len(fresh)
         return fresh

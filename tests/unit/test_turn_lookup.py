@@ -158,6 +158,19 @@ class Waiting(SynchronousTestCase):
         self.assertTrue(self.wait("nobody0", 2), "that one is being asked for already")
         self.assertTrue(self.wait("bob", now=NOW + 1))
 
+    def test_one_network_cannot_take_the_places_of_all_others(self) -> None:
+        """While the service is slow, the requests of a stranger, sixteen for each name he makes up, are still there."""
+        self.patch(lookup, "MAX_WAITING_OF_NETWORK", 3)
+        names = ("ann", "ann", "bob", "bob", "kim")
+        found = [self.wait(name, number) for number, name in enumerate(names)]
+        self.assertEqual(found, [True, True, True, False, False])
+        self.assertTrue(self.wait("ann", 0), "it waits already")
+        self.assertTrue(self.wait("kim", host="192.0.2.8"))
+        self.lookups.next(NOW)
+        self.lookups.done("ann", ANN, NOW)
+        self.assertEqual([self.wait("eve", number) for number in range(3)], [True, True, False])
+        self.assertLess(lookup.MAX_WAITING_OF_NETWORK, lookup.MAX_WAITING)
+
     def test_who_has_waited_too_long_is_dropped_and_not_asked_for(self) -> None:
         self.wait("ann")
         self.wait("bob", now=NOW + 5)
