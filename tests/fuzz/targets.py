@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rtcd.stun.attributes import LIFETIME, XOR_MAPPED_ADDRESS
 from rtcd.stun.message import Class, Method, encode
 from tests.fuzz import texts, wire
+from tests.fuzz.server import server
 from tests.unit.test_stun_integrity import LONG_TERM, REQUEST, RESPONSE4, RESPONSE6
 
 CANDIDATES = (
@@ -54,4 +55,5 @@ TARGETS = {
         b"\0\5\x09\0\0\0token\2\3\3\3", b"\1\4" + GOOGLE, b"\2\4" + AZURE, b"\3\0\3\3", b"\4\3\3")),
     "operator": Target(texts.operator, 600, tuple(
         bytes((which, which)) + line.encode() for which in range(9) for line in LINES)),
+    "server": Target(server, 3000, noise(40, 600)),
 }

@@ -22,10 +22,11 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.channeldata import HEADER
 from rtcd.stun.message import Message, Method, decode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic, Transport
+from rtcd.turn.allocation import FiveTuple, Transport
 from rtcd.turn.mobility import connection_lost
 from rtcd.turn.request import Rules
-from tests.fakes_turn import SERVER, UDP, Client, FakePlane, World, code_of
+from tests.fakes_turn import SERVER, UDP, Client, World, code_of
+from tests.strict_turn import StrictPlane
 from tests.turn_model import Model
 
 PLACES = [FiveTuple(transport, (f"192.0.2.{number}", 40000), SERVER) for number, transport in enumerate[Transport](
@@ -38,45 +39,6 @@ ID = bytes(12)
 
 places, peers, users = st.sampled_from(PLACES), st.sampled_from(PEERS), st.sampled_from(sorted(USERS))
 tickets, picks = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2]), st.integers(0, 19)
-
-
-class StrictPlane(FakePlane):
-    """One that minds being asked for what the real one could not do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places: dict[Allocation, FiveTuple] = {}
-        self.gone: set[FiveTuple] = set()
-
-    def open(self, allocation: Allocation, host: str) -> Address:
-        assert (allocation, family_of(host)) not in self.open_relays
-        assert allocation.five_tuple not in self.gone
-        address = super().open(allocation, host)
-        self.places[allocation] = allocation.five_tuple
-        return address
-
-    def permit(self, allocation: Allocation, peer_host: str, expires_at: float, named: str) -> None:
-        assert (allocation, family_of(peer_host)) in self.open_relays
-
-    def bind(self, allocation: Allocation, channel: int, peer: Address, expires_at: float) -> None:
-        assert (allocation, family_of(peer[0])) in self.open_relays
-
-    def send(self, allocation: Allocation, peer: Address, data: bytes, dont_fragment: bool = False) -> None:
-        assert (allocation, family_of(peer[0])) in self.open_relays
-        self.calls.append(("send", peer))
-
-    def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
-        assert allocation in self.places
-        assert five_tuple not in self.places.values()
-        if five_tuple in self.gone:
-            raise OSError("no such client")
-        self.places[allocation] = five_tuple
-
-    def close(self, allocation: Allocation, family: int | None = None) -> Traffic:
-        traffic = super().close(allocation, family)
-        if all(one is not allocation for one, _ in self.open_relays):
-            self.places.pop(allocation, None)
-        return traffic
 
 
 class Machine(RuleBasedStateMachine):
