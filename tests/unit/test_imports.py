@@ -232,6 +232,13 @@ class ImportTests(SynchronousTestCase):
         for name, tree in self.modules.items():
             self.assertEqual([one for one in imports(tree) if one.partition(".")[0] in ("random", "numpy")], [], name)
 
+    def test_there_is_no_database(self) -> None:
+        """CVE-2018-4056: what speaks no SQL cannot be made to say more of it."""
+        for name, tree in self.modules.items():
+            found = [one for one in imports(tree) if one.partition(".")[0] in (
+                "sqlite3", "sqlalchemy", "psycopg", "psycopg2", "pymysql", "MySQLdb", "pymongo")]
+            self.assertEqual([*found, *(one for one in imports(tree) if "adbapi" in one)], [], name)
+
     def test_unit_tests_have_no_reactor(self) -> None:
         """A rule whose test needs one is in the wrong module."""
         for path in sorted((ROOT / "tests" / "unit").glob("*.py")):

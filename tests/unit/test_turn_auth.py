@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import unicodedata
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.bucket import Buckets
 from rtcd.ice.credentials import Credentials
 from rtcd.stun.attributes import (
     MESSAGE_INTEGRITY,
+    MOBILITY_TICKET,
     NONCE,
     REALM,
     REQUESTED_TRANSPORT,
@@ -383,6 +386,25 @@ class Rate(SynchronousTestCase):
         self.assertEqual(client.code(Method.ALLOCATE, UDP), 0)
         world.now += 1
         self.assertIsNotNone(client.raw(binding))
+
+    def test_strangers_leave_nothing_behind(self) -> None:
+        """Whoever forges addresses gets no memory of ours: no table grows beyond what it is anyway."""
+        world = World()
+        world.server.unauthenticated = Buckets(20, 20, 100)
+        self.patch(world.nonces, "_made", functools.lru_cache(50)(world.nonces._make))
+        self.assertLessEqual((Nonces(b"", 1)._made.cache_parameters()["maxsize"] or 1e9), 4096)
+        self.assertLessEqual((world.server.network.cache_parameters()["maxsize"] or 1e9), 4096)
+        for number in range(500):
+            client = world.client(1 + number, f"198.51.{number >> 8}.{number & 255}")
+            self.assertEqual(code_of(client.answer(encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP]))), 401)
+            self.assertEqual(code_of(client.answer(client.signed(Method.ALLOCATE, UDP, nonce="x"))), 438)
+            self.assertIsNotNone(client.raw(encode(Method.BINDING, Class.REQUEST, bytes(12))))
+            client.password = "wrong"
+            self.assertEqual(client.code(Method.REFRESH, MOBILITY_TICKET.encode(b"x")), 401)
+        server = world.server
+        self.assertEqual((len(server.allocations), len(server.answers), server.next_deadline()), (0, 0, None))
+        self.assertEqual((len(server.unauthenticated._table), world.nonces._made.cache_info().currsize), (100, 50))
+        self.assertEqual(world.plane.calls, [])
 
     def test_streams_are_not_limited(self) -> None:
         world = World(rate=1)

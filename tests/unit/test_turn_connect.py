@@ -141,6 +141,17 @@ class Allocating(SynchronousTestCase):
             self.assertEqual(other.code(Method.REFRESH, a.MOBILITY_TICKET.encode(ticket)), code)
         self.assertEqual((other.refresh(600), client.refresh(600)), (0, 437))
 
+    def test_it_counts_against_the_same_quotas(self) -> None:
+        for rules in (Rules(user_quota=1), Rules(address_quota=1), Rules(total_quota=1), Rules(max_bps=5, bps_capacity=5)):
+            for first, second in ((TCP, UDP), (UDP, TCP)):
+                world = World(rules)
+                world.server.tcp = FakeTcp()
+                one, other = world.client(1), world.client(2)
+                one.five_tuple, other.five_tuple = (
+                    client.five_tuple._replace(transport="tcp") for client in (one, other))
+                self.assertEqual([one.code(Method.ALLOCATE, first), other.code(Method.ALLOCATE, second)], [0, 486])
+                self.assertEqual([one.refresh(0), other.code(Method.ALLOCATE, second)], [0, 0])
+
     def test_no_port_is_508_and_nothing_is_left(self) -> None:
         world = World()
         tcp = world.server.tcp = FakeTcp()
