@@ -102,7 +102,8 @@ class IRelayPlane(Interface):
         """A client that does not come by plain UDP: what is for it goes to ``path``, an `IClientPath`."""
 
     def detach(five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Its connection is gone: what still comes for it is dropped."""
+        """Its connection is gone: what still comes for it is dropped, and who comes from there next is somebody else, until
+        a `move` says otherwise."""
 
     def channel_data(data, five_tuple):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Forward or drop one ChannelData message, perhaps padded, of an attached client; or pass it up, see `start`."""

@@ -40,6 +40,8 @@ class Model:
         """Family, end, and whose it is."""
         self.gone: set[FiveTuple] = set()
         """Connections that are closed."""
+        self.away = 0
+        """How many clients left a ticket behind."""
 
     def at(self, place: FiveTuple) -> Entry | None:
         """The one there, ended or not."""
@@ -77,7 +79,12 @@ class Model:
             if entry.target == place:
                 entry.target = None
         entry_there = self.at(place)
-        if entry_there is not None and not self.complete(entry_there) and not entry_there.ticket:
+        if entry_there is None or self.complete(entry_there):
+            return
+        if entry_there.ticket:
+            self.away += 1
+            entry_there.place = place._replace(server=("", self.away))
+        else:
             self.entries.remove(entry_there)
 
     def expire(self, now: float) -> None:

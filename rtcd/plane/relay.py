@@ -7,7 +7,6 @@ Sources: RFC 8656 §11, §12.6, §12.7.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import socket
@@ -102,6 +101,7 @@ class PythonRelayPlane:
 
     def detach(self, five_tuple: FiveTuple) -> None:
         self._paths.pop(five_tuple, None)
+        self._attached.pop(five_tuple, None)
 
     def channel_data(self, data: bytes, five_tuple: FiveTuple) -> None:
         channel, length = HEADER.unpack_from(data)
@@ -177,7 +177,7 @@ class PythonRelayPlane:
             return
         for relay in self._relays[allocation].values():
             relay.meter(self.seconds, self._rate)
-        with contextlib.suppress(OSError):  # one whose client is gone takes them up when it has moved
+        if way.address or self._attached.get(way.five_tuple) is way:  # one that is gone takes them up when it has moved
             self.move(allocation, way.five_tuple)
 
     def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:

@@ -7,6 +7,7 @@ dropped. There is at most one move of an allocation; a later one takes its place
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from rtcd.stun.attributes import MOBILITY_TICKET
@@ -33,6 +34,7 @@ class Mobility:
         self._arriving: dict[FiveTuple, Allocation] = {}
         self._moves: dict[Allocation, tuple[FiveTuple, float]] = {}
         self._deadline: float | None = None
+        self._nowhere = itertools.count(1)
 
     @property
     def full(self) -> bool:
@@ -69,6 +71,10 @@ class Mobility:
     def arriving(self, five_tuple: FiveTuple) -> Allocation | None:
         """Which one is about to be there."""
         return self._arriving.get(five_tuple)
+
+    def nowhere(self, five_tuple: FiveTuple) -> FiveTuple:
+        """A five-tuple from which nothing can come, of a client that was at this one."""
+        return five_tuple._replace(server=("", next(self._nowhere)))
 
     def forget(self, allocation: Allocation) -> None:
         """It has ended."""
@@ -124,12 +130,15 @@ def complete(server: TurnServer, allocation: Allocation) -> bool:
 
 def connection_lost(server: TurnServer, five_tuple: FiveTuple) -> None:
     """The client's TCP, TLS or DTLS connection is gone, and with it its allocation (RFC 8656 §5), unless that has a ticket:
-    then it stays for as long as it was to last anyway, so that the client can come back from elsewhere."""
+    then it stays for as long as it was to last anyway, so that the client can come back from elsewhere, or from the very
+    same place; but nobody is at its five-tuple meanwhile, for the next connection from there may be a stranger's."""
     arriving = server.mobility.arriving(five_tuple)
     if arriving is not None:
         server.mobility.stop(arriving)
     allocation = server.allocations.get(five_tuple)
     if allocation is None or complete(server, allocation):
         return
-    if not allocation.ticket:
+    if allocation.ticket:
+        server.allocations.move(allocation, server.mobility.nowhere(five_tuple))
+    else:
         server.end(allocation, "connection closed")

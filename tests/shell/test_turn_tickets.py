@@ -7,7 +7,7 @@ from dataclasses import replace
 from zope.interface import implementer
 
 from rtcd.interfaces import IClientPath
-from rtcd.stun.attributes import MOBILITY_TICKET
+from rtcd.stun.attributes import DATA, MOBILITY_TICKET, XOR_PEER_ADDRESS
 from rtcd.stun.channeldata import HEADER
 from rtcd.stun.message import Method
 from rtcd.turn.allocation import FiveTuple
@@ -22,8 +22,12 @@ EMPTY = MOBILITY_TICKET.encode(b"")
 class Path:
     """A connection of a client that takes everything."""
 
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+
     def deliver(self, frame: bytes) -> bool:
         """Taken."""
+        self.frames.append(frame)
         return True
 
     def respond(self, data: bytes) -> None:
@@ -56,9 +60,56 @@ class Tickets(ServiceTestCase):
         ticket = mobile.allocate(EMPTY).get(MOBILITY_TICKET) or b""
         self.lose(service, plain)
         self.lose(service, mobile)
-        self.assertEqual([one.five_tuple for one in server.allocations], [mobile.five_tuple])
+        self.assertEqual([one.five_tuple.client for one in server.allocations], [mobile.five_tuple.client])
         new.ask(Method.REFRESH, MOBILITY_TICKET.encode(ticket))
         self.assertEqual((new.refresh(600), mobile.refresh(600)), (0, 437))
+
+    def test_a_new_connection_from_where_the_lost_one_came_is_nobody_s(self) -> None:
+        """Behind a NAT it may be a stranger's: neither his channels nor his Sends are the owner's, and he may have an
+        allocation of his own."""
+        service = self.start(mobility=True, allow_loopback_peers=True, user=("u:p", "v:q"))
+        server, plane = service._server, service._plane
+        assert server is not None and plane is not None
+        owner = self.connect(service, 1)
+        ticket = owner.allocate(EMPTY).get(MOBILITY_TICKET) or b""
+        peer = self.client.getsockname()
+        self.assertEqual(owner.bind(0x4000, peer), 0)
+        (allocation,) = server.allocations
+        self.lose(service, owner)
+        stranger = self.connect(service, 1)
+        stranger.username, stranger.password = "v", "q"
+        plane.channel_data(HEADER.pack(0x4000, 2) + b"no", stranger.five_tuple)
+        stranger.indicate(XOR_PEER_ADDRESS.encode(peer, bytes(12)), DATA.encode(b"no"))
+        self.assertRaises(BlockingIOError, self.client.recv, 100)
+        stranger.allocate()
+        self.assertEqual(server.allocations.of_user("u"), 1)
+        plane.remeter(allocation)
+        self.assertIsNot(plane._attached[stranger.five_tuple], plane._ways[allocation])
+        new = self.connect(service, 2)
+        new.ask(Method.REFRESH, MOBILITY_TICKET.encode(ticket))
+        plane.channel_data(HEADER.pack(0x4000, 2) + b"hi", new.five_tuple)
+        self.assertEqual(self.client.recv(100), b"hi")
+        self.assertEqual((stranger.refresh(0), new.refresh(0)), (0, 0))
+
+    def test_the_owner_may_come_back_from_the_very_same_place(self) -> None:
+        """As a client of DTLS does, whose socket is the same: the ticket brings its data to the new connection."""
+        service = self.start(mobility=True, allow_loopback_peers=True)
+        plane = service._plane
+        assert plane is not None
+        owner = self.connect(service, 1)
+        ticket = owner.allocate(EMPTY).get(MOBILITY_TICKET) or b""
+        self.assertEqual(owner.bind(0x4000, self.client.getsockname()), 0)
+        self.lose(service, owner)
+        again = self.connect(service, 1)
+        answer = again.ask(Method.REFRESH, MOBILITY_TICKET.encode(ticket))
+        self.assertTrue(answer.get(MOBILITY_TICKET))
+        plane.channel_data(HEADER.pack(0x4000, 2) + b"hi", again.five_tuple)
+        self.assertEqual(self.client.recv(100), b"hi")
+        path = plane._paths[again.five_tuple]
+        assert isinstance(path, Path)
+        (way,) = plane._ways.values()
+        way.sendto(b"frame", way.address)
+        self.assertEqual(path.frames, [b"frame"])
 
     def test_channel_data_of_a_client_that_has_moved_is_passed_up_and_forwarded(self) -> None:
         service = self.start(mobility=True, allow_loopback_peers=True)

@@ -75,7 +75,7 @@ class Machine(RuleBasedStateMachine):
 
     def usable(self, place: FiveTuple) -> FiveTuple:
         """It, or a place that needs no connection if it is closed."""
-        return PLACES[0] if place in self.model.gone else place
+        return PLACES[0] if place in self.model.gone or place not in PLACES else place
 
     def owner(self, place: FiveTuple, user: str, pick: int) -> tuple[FiveTuple, str]:
         """Mostly an allocation's place, or where one is arriving, and mostly its owner; else what was drawn."""
@@ -212,13 +212,16 @@ class Machine(RuleBasedStateMachine):
             self.plane.gone.add(place)
             connection_lost(self.server, place)
             self.model.lost(place)
+            for one, where in self.plane.places.items():
+                if where == place:
+                    self.plane.places[one] = one.five_tuple  # the plane knows by itself that nobody is there
 
     @rule(place=st.sampled_from(PLACES[4:]))
     def connect(self, place: FiveTuple) -> None:
-        """A stream is there again, from an address that no allocation is left at."""
-        if self.model.at(place) is None:
-            self.plane.gone.discard(place)
-            self.model.gone.discard(place)
+        """A stream is there again; whatever was left there is not its."""
+        assert self.server.allocations.get(place) is None or place not in self.model.gone
+        self.plane.gone.discard(place)
+        self.model.gone.discard(place)
 
     @rule(faulty=st.sampled_from([set(), set(), set(), set(), {1}, {2}, {1, 2}]))
     def fault(self, faulty: set[int]) -> None:
