@@ -175,11 +175,12 @@ class Session:
         links, drops = len(self.tcp.links), len(self.world.observer.drops)
         self.plane.calls.clear()
         answer = self.server.receive(request.data, place, self.world.now)
-        answers = [] if answer is None else [(answer, place)]
-        answers += [(data, five_tuple) for name, data, five_tuple in
-                    (call for call in self.plane.calls if call[0] == "respond")]
-        mine = [(data, target) for data, target in answers if data[8:20] == request.data[8:20]]
-        self._later([one for one in answers if one not in mine])
+        sent = [(data, target) for name, data, target in (call for call in self.plane.calls if call[0] == "respond")]
+        asked = request.data[8:20]
+        others = [one for one in sent if one[0][8:20] != asked or asked in self.pending]
+        mine = [] if answer is None else [(answer, place)]
+        mine += [one for one in sent if one not in others]
+        self._later(others)
         assert len(mine) <= 1
         if request.forged:
             assert (self.world.observer.created, self.plane.effects) == (created, effects)
