@@ -145,6 +145,7 @@ class TcpRelays:
         return link
 
     def _listen(self, allocation: Allocation, address: Address) -> _Relay:
+        _socket(address, shared=False).close()  # else another daemon of this user could be at the same port
         with _socket(address) as sock:
             sock.listen(BACKLOG)
             relay = _Relay(allocation, address)
@@ -307,15 +308,16 @@ class _Attempt:
                 sock.close()
 
 
-def _socket(address: Address) -> socket.socket:
-    """Bound to a relayed transport address, which the listening socket and all connections from it share."""
+def _socket(address: Address, *, shared: bool = True) -> socket.socket:
+    """Bound to a relayed transport address, which the listening socket and all connections from it share. Not ``shared``
+    it cannot be bound where anybody listens."""
     sock = socket.socket(socket.AF_INET6 if family_of(address[0]) == 2 else socket.AF_INET,
                          socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
         sock.bind(address)
     except BaseException:
         sock.close()

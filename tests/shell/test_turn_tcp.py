@@ -192,6 +192,26 @@ class Relays(TestCase):
         seen = peer.transport.getPeer()
         self.assertEqual((seen.host, seen.port), self.relayed)
 
+    def test_a_port_that_another_daemon_has_is_not_shared_with_it(self) -> None:
+        """Though it may be of the same user: the system would give each of them some of the peers."""
+        port = self.relayed[1]
+        other = TcpRelays(reactor, lambda: Ports(range(port, port + 1), secrets.randbelow), self.told, self.become)
+        self.addCleanup(other.stop)
+        allocation = Allocation(CONTROL, "u", "u", b"", "", bytes(12), transport=TCP)
+        self.assertRaises(OSError, other.open, allocation, self.host)
+
+    async def test_a_port_can_be_had_again_though_connections_of_it_linger(self) -> None:
+        """The system keeps one for a minute after its end, at the side that closed first."""
+        client, peer = await self.joined()
+        self.plane.close(self.allocation)
+        await client.until(lambda: client.closed)
+        await peer.until(lambda: peer.closed)
+        port = self.relayed[1]
+        again = TcpRelays(reactor, lambda: Ports(range(port, port + 1), secrets.randbelow), self.told, self.become)
+        self.addCleanup(again.stop)
+        allocation = Allocation(CONTROL, "u", "u", b"", "", bytes(12), transport=TCP)
+        self.assertEqual(again.open(allocation, self.host), self.relayed)
+
     async def test_bytes_pass_both_ways_unaltered(self) -> None:
         client, peer = await self.joined()
         up, down = secrets.token_bytes(300_000), secrets.token_bytes(300_000)
