@@ -37,6 +37,8 @@ BACKGROUND_FILE = "twistd.log"
 
 _NOISE = re.compile(r".* starting on \S+|\((TCP|UDP) Port \S+ Closed\)")
 """What Twisted says of every port, whoever opens it; the daemon says it better."""
+_FACTORIES = ("Starting factory {factory!r}", "Stopping factory {factory!r}")
+"""The same of every connection that we open, such as that of a look-up, which strangers cause."""
 
 _TCP = "twisted.internet.tcp.Port"
 _NOT_ACCEPTED = ("EMFILE encountered", "EMFILE recovery", "Re-reserving EMFILE", "Could not accept new connection")
@@ -140,7 +142,8 @@ def observer() -> ILogObserver:
 
 @provider(ILogFilterPredicate)
 def _quiet(event: LogEvent) -> Any:
-    noise = event.get("log_namespace") == "log_legacy" and _NOISE.fullmatch(event.get("log_text", ""))
+    noise = event.get("log_format") in _FACTORIES or (
+        event.get("log_namespace") == "log_legacy" and _NOISE.fullmatch(event.get("log_text", "")))
     return PredicateResult.no if noise else PredicateResult.maybe
 
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.internet.protocol import Factory
+from twisted.logger import ILogObserver, Logger, LogPublisher, globalLogPublisher
 from twisted.python.log import LogPublisher as LegacyPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -126,10 +127,15 @@ class LogTests(SynchronousTestCase):
                 old = LegacyPublisher(log.observer, log.observer)
                 old.msg(text)
             log.info("the show is starting on Monday")
+            globalLogPublisher.addObserver(log.observer)
+            factory = Factory()
+            factory.doStart()
+            factory.doStop()
+            globalLogPublisher.removeObserver(log.observer)
 
         self.assertEqual(self.written(act).count("\n"), 2)
         self.path = Path(self.mktemp())
-        self.assertEqual(self.written(act, level="debug").count("\n"), 4)
+        self.assertEqual(self.written(act, level="debug").count("\n"), 6)
 
     def test_connections_that_cannot_be_accepted_are_a_line_a_minute(self) -> None:
         """Strangers decide how many come while files are short; Twisted has two or three lines for each, with addresses."""
