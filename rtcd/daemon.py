@@ -86,6 +86,7 @@ class Daemon(MultiService):
         self._listeners = listeners
         self._shut = shut
         self._handlers: dict[int, Any] = {}
+        self._ended = False
         self._drain = Drain(reactor, lambda: [rooms, *self], self._end)
         reloads("daemon", lambda old, new: changes(old, new).keys() & {"drain-timeout"})
 
@@ -201,7 +202,8 @@ class Daemon(MultiService):
         self._drain.begin(limit)
 
     def _end(self) -> None:
-        if self.running:  # told twice, it ends once
+        if self.running and not self._ended:  # told twice, even before the reactor has stopped us, it ends once
+            self._ended = True
             self._reactor.stop()
 
 

@@ -99,6 +99,13 @@ class DrainTests(TreeTestCase):
             self.assertEqual(self.ended, 1)
             self.successResultOf(self.root.stopService())
 
+    def test_two_signals_in_one_turn_of_the_reactor_end_it_once(self) -> None:
+        """A reactor that is told to stop a second time raises."""
+        self.running(60)
+        for _ in range(4):
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(self.ended, 1)
+
     def test_sigusr1_drains_without_a_limit_unless_there_is_one(self) -> None:
         """A second one changes nothing."""
         busy = self.running(0)
