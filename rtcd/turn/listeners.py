@@ -88,6 +88,17 @@ class Listeners:
         self._directory.opened(listener)
         self._announced.append(listener)
 
+    def answer_stun(self, on: bool) -> None:
+        """Announce all anew, as to whether they answer anybody's STUN Binding."""
+        if on == self.stun:
+            return
+        self.stun = on
+        announced, self._announced = self._announced, []
+        for listener in announced:
+            self._directory.closed(listener)
+        for listener in announced:
+            self.announce(listener)
+
     def close(self) -> list[Deferred[Any]]:
         """Close the stream sockets and take all announcements back; what has to be waited for."""
         while self._announced:

@@ -221,6 +221,7 @@ class TurnService(Service):
         self._settings = settings
         if server is not None:
             server.rules = settings.rules()
+            self._listeners.answer_stun(settings.stun and not settings.stun_auth)
             if self._plane is not None:
                 self._plane.mobility = settings.mobility
             server.authenticator.nonces.lifetime_s = settings.stale_nonce

@@ -435,6 +435,19 @@ class Reloading(ServiceTestCase):
         self._reload(service)
         self.assertFalse(offers())
 
+    def test_clients_are_not_sent_to_stun_that_asks_for_a_password_now(self) -> None:
+        """[ice] makes its URLs of what the directory says."""
+        service = self.start()
+        before = self.listeners()
+        self._reload(service, stun_auth=True)
+        self.assertEqual({one.stun for one in self.listeners()}, {False})
+        self._reload(service)
+        self.assertEqual(self.listeners(), before)
+        self.assertEqual({one.stun for one in before}, {True})
+        self._reload(service, stun_auth=True)
+        self.successResultOf(service.stopService())
+        self.assertEqual(self.listeners(), [])
+
     def test_what_needs_a_socket_is_not_taken_over(self) -> None:
         service = self.start()
         self.assertEqual(self._reload(service, min_port=50000, realm="other", stun_only=True, fingerprint=True), set())
