@@ -168,9 +168,11 @@ def _hint(word: str, known: typing.Iterable[str]) -> str:
 
 def _file_text(section: str, key: str, path: Path) -> str:
     try:
+        if path.is_fifo():  # opening it would wait for its writer
+            raise ConfigError(section, key, f"{path} is no plain file; name one")
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_SECRET_FILE_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(section, key, f"{path} cannot be read ({_reason(error)}); check the path and its rights") from None
     if len(text) > MAX_SECRET_FILE_BYTES:
         raise ConfigError(section, key, f"{path} is longer than {MAX_SECRET_FILE_BYTES} characters")
@@ -178,7 +180,9 @@ def _file_text(section: str, key: str, path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
 
 
 def _convert(raw: str, kind: Any) -> Any:

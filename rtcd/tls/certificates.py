@@ -276,7 +276,7 @@ class Certificates(Service):
         for path in (settings.cert, settings.key):
             try:
                 status = Path(path).stat() if path else None
-            except OSError:
+            except (OSError, ValueError):
                 status = None
             found.append(None if status is None else (status.st_mtime_ns, status.st_ino, status.st_size))
         return found

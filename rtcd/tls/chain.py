@@ -90,8 +90,12 @@ def _key(path: Path, password: str | None) -> Any:
 
 def _read(path: Path, key: str) -> bytes:
     try:
+        if path.is_fifo():  # opening it would wait for its writer
+            raise ConfigError("tls", key, f"{path} is no plain file; name one")
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
+    except ValueError as error:
+        raise ConfigError("tls", key, f"{path} cannot be read ({error}); check the path") from None
     except OSError as error:
         raise Unreadable(
             "tls", key, f"{path} cannot be read ({error.strerror}); check the path, and that the daemon's user may read it"

@@ -155,6 +155,9 @@ class OwnFilesTests(CertificatesTestCase):
         self.assertIn("No such file", self.refused("key", key=str(self.directory / "none")))
         self.assertIn("no PEM certificate", self.refused("cert", cert=str(self.key)))
         self.assertIn("no private key", self.refused("key", key=str(self.cert)))
+        os.mkfifo(self.directory / "pipe")
+        self.assertIn("no plain file", self.refused("cert", cert=str(self.directory / "pipe")))
+        self.assertIn("null", self.refused("cert", cert="a\0b"))
         self.cert.write_bytes(b"x" * 300000)
         self.assertIn("longer than", self.refused("cert"))
 

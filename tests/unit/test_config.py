@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,6 +172,17 @@ class SecretTests(SynchronousTestCase):
             fault = self.assertRaises(ConfigError, self.read, content)
             self.assertIn("[one] secret-file: ", str(fault))
             self.assertIn(said, str(fault))
+
+    def test_a_pipe_is_not_waited_for(self) -> None:
+        """A reload would stand still until somebody writes into it."""
+        os.mkfifo(self.folder / "pipe")
+        fault = self.assertRaises(ConfigError, parse, "[one]\nsecret-file = pipe\n", SCHEMAS, self.folder)
+        self.assertIn("pipe is no plain file; name one", str(fault))
+
+    def test_a_name_that_no_file_can_have_is_the_operators_fault(self) -> None:
+        """NUL ends a name for the system."""
+        fault = self.assertRaises(ConfigError, parse, "[one]\nsecret-file = a\0b\n", SCHEMAS, self.folder)
+        self.assertTrue(str(fault).startswith("[one] secret-file: "))
 
     def test_a_folder_is_no_secret(self) -> None:
         """Whatever the system calls that."""
