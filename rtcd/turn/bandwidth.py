@@ -47,7 +47,7 @@ class Bandwidth:
     def _of_user(self, user: str, rate: int) -> Pair:
         pair = self._users.get(user)
         if pair is None:
-            pair = self._users[user] = self._left.pop(user, None) or (Meter(rate), Meter(rate))
+            pair = self._users[user] = self._left.pop(user, (Meter(rate), Meter(rate)))
         for meter in pair:
             if meter.rate != rate:
                 meter.rate = rate
