@@ -41,6 +41,9 @@ from rtcd.turn.connections import Limits, Wait, Waits
 MAX_QUEUED_BYTES = 65536
 """So many bytes of responses wait for a client beside what its transport holds; then it is not read from until they are
 out. The transport says that it holds enough at 64 KiB as well (twisted.internet.abstract.FileDescriptor.bufferSize)."""
+MAX_UNREAD_BYTES = 262144
+"""So many wait for a client that has gone on not reading while others caused them: ConnectionAttempts and answers to
+Connect. Then the connection is cut."""
 
 MAX_HANDSHAKES = 1024
 """TLS handshakes at once; one more drops the one that has taken longest."""
@@ -82,7 +85,7 @@ class Streams:
         self._opened = metrics.counter("turn", "connections", "Stream connections accepted.")
         self._refused = {
             reason: metrics.counter("turn", "refused_connections", _REFUSED, reason=reason)
-            for reason in ("total", "address", "oldest", "handshake", "no-allocation", "slow-frame", "garbage")
+            for reason in ("total", "address", "oldest", "handshake", "no-allocation", "slow-frame", "garbage", "unread")
         }
         metrics.gauge("turn", "connections_open", "Stream connections open now.", lambda: len(self._open))
 
@@ -179,6 +182,11 @@ class Streams:
             if self.plane is not None:
                 self.plane.detach(one.five_tuple)
             self._closed(one.five_tuple)
+
+    def cut(self, one: StreamConnection) -> None:
+        """It does not read; its allocation ends when the transport says that it is lost, not amid what caused this."""
+        self._refused["unread"].value += 1
+        one.abort()
 
     def closing(self, one: StreamConnection, reason: str) -> None:
         """We are closing it; it gets time for its last bytes."""
@@ -320,6 +328,9 @@ class StreamConnection(Protocol):
             return
         if self._full:
             self._queued += len(data)
+            if self._queued > MAX_UNREAD_BYTES:
+                self._streams.cut(self)
+                return
             if self._queued > MAX_QUEUED_BYTES and not self._held:
                 self._held = True
                 self.transport.pauseProducing()

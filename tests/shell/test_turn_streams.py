@@ -22,7 +22,15 @@ from rtcd.stun.message import Class, Method, encode
 from rtcd.turn import streams as module
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits
-from rtcd.turn.streams import CLOSE_GRACE_S, MAX_QUEUED_BYTES, StreamConnection, StreamFactory, Streams, TlsStreamFactory
+from rtcd.turn.streams import (
+    CLOSE_GRACE_S,
+    MAX_QUEUED_BYTES,
+    MAX_UNREAD_BYTES,
+    StreamConnection,
+    StreamFactory,
+    Streams,
+    TlsStreamFactory,
+)
 from tests.fakes import Dialled, dial, make_doorway
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12), [])
@@ -352,6 +360,21 @@ class Queues(StreamsTestCase):
         self.assertEqual((wire.producerState, len(self.messages)), ("paused", most + 1))
         one.resumeProducing()
         self.assertEqual((wire.producerState, len(self.messages)), ("producing", most + 5))
+
+    def test_who_does_not_read_what_he_has_not_asked_for_either_is_cut(self) -> None:
+        """Not to read from him stops no ConnectionAttempts, which his peers cause; whatever they do, he keeps no memory."""
+        one, wire = self.connect()
+        one.pauseProducing()
+        while one._queued + len(ANSWER) <= MAX_UNREAD_BYTES:
+            one.respond(ANSWER)
+        self.assertFalse(wire.cut)
+        one.respond(ANSWER)
+        self.assertTrue(wire.cut)
+        size = len(wire.value())
+        one.respond(ANSWER)
+        self.assertEqual(len(wire.value()), size)
+        self.assertEqual(self.count("unread"), 1)
+        self.lose(one)
 
     def test_bytes_that_wait_for_us_are_no_slow_frame(self) -> None:
         one, wire = self.connect()
