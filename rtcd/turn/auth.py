@@ -73,7 +73,7 @@ class Grant(NamedTuple):
     """The request is from this user."""
 
     username: str
-    """A static user's in canonical spelling (RFC 8265 §4.2), a time-limited one as it came."""
+    """In canonical spelling (RFC 8265 §4.2); a time-limited one as it came."""
     user: str
     """Whom quotas charge, canonical."""
     key: bytes
@@ -266,6 +266,8 @@ class Authenticator:
         if found is None:
             return Pending(canonical)
         user, keys, expires_at = found
+        if user == canonical:  # one of elsewhere is the same in every spelling, as a static one is
+            username = canonical
         for key in keys:
             if _signed(message, key) and realm == self.realm:
                 if user in self.revoked:

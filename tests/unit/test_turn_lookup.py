@@ -21,8 +21,9 @@ from rtcd.stun.message import Class, Method, encode
 from rtcd.turn import lookup
 from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.auth import Found, Keys, keys_of_password
+from rtcd.turn.bound import Bound
 from rtcd.turn.lookup import Lookups, Remembered, parse_answer
-from tests.fakes_turn import REALM_NAME, UDP, World, code_of
+from tests.fakes_turn import PEER, REALM_NAME, UDP, World, code_of
 
 NOW = 1_700_000_000.0
 ANN = Found(keys_of_password("ann", "r", "p"))
@@ -264,6 +265,16 @@ class Asking(SynchronousTestCase):
         self.client.allocate()
         self.assertEqual([one.user for one in self.world.server.allocations], ["ann lee"])
         self.assertEqual(self.directory.asked, ["ann lee"])
+        self.client.username = "ann lee"
+        self.assertEqual(self.client.refresh(600), 0)
+
+    def test_a_strict_policy_of_rooms_is_not_for_them_however_they_are_spelled(self) -> None:
+        """They belong to no room, and are told from time-limited names by being charged as who they are."""
+        self.world.server.bound = Bound(self.world.credentials, "strict")
+        self.directory.known["ann lee"] = Found(keys_of_password("ann lee", REALM_NAME, "p"), self.world.now + 50)
+        self.client.username = "ann\u00a0lee"
+        self.client.allocate()
+        self.assertEqual(self.client.permit(PEER), 0)
 
     def test_an_allocation_goes_on_without_asking(self) -> None:
         self.directory.known["ann"] = self.ann
