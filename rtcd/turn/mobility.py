@@ -7,6 +7,7 @@ dropped. There is at most one move of an allocation; a later one takes its place
 
 from __future__ import annotations
 
+import base64
 import itertools
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from rtcd.turn.allocation import Allocation, FiveTuple
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer
 
-TICKET_BYTES = 24
+TICKET_BYTES = 18
 """Random ones, of which 16 would do. Looked up in a table, so that no time tells how much of a guess is right; and it is
 worth nothing to whoever is not the owner."""
 PENDING_S = 30.0
@@ -41,8 +42,10 @@ class Mobility:
         """Whether not one more may move."""
         return len(self._moves) >= MAX_MOVES
 
-    def issue(self, allocation: Allocation, ticket: bytes) -> bytes:
-        """``ticket`` is its ticket from now on, and no other one."""
+    def issue(self, allocation: Allocation, random: bytes) -> bytes:
+        """Its ticket from now on, and no other one: of `TICKET_BYTES` that nobody can guess, as text, since coturn's client
+        cuts a ticket at a zero byte."""
+        ticket = base64.urlsafe_b64encode(random)
         self._tickets.pop(allocation.ticket, None)
         allocation.ticket = ticket
         self._tickets[ticket] = allocation
