@@ -59,6 +59,8 @@ class PageTestCase(DaemonTestCase):
     """A daemon and a browser; every page's console errors fail the test."""
 
     ini = INI
+    environment: dict[str, str | float | bool] | None = None
+    """Of the browser, if not ours."""
 
     def setUp(self) -> None:
         chromium = require_program("chromium")
@@ -72,7 +74,8 @@ class PageTestCase(DaemonTestCase):
     def browser(self, *more: str) -> Browser:
         """Start Chromium with these arguments besides ours."""
         found = self._playwright.chromium.launch(
-            executable_path=self._chromium, chromium_sandbox=False, args=[*ARGUMENTS, *more])
+            executable_path=self._chromium, chromium_sandbox=False, args=[*ARGUMENTS, *more],
+            env=self.environment)
         self.addCleanup(found.close)
         return found
 
