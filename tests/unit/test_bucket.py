@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -51,6 +51,7 @@ class BucketTests(SynchronousTestCase):
         self.assertEqual([buckets.allow(one, 0) for one in ("a", "b", "a", "c")], [True, True, False, True])
         self.assertEqual([buckets.allow(one, 0) for one in ("a", "b")], [False, True])
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(st.floats(0, 10), max_size=60), st.floats(0.1, 5), st.floats(1, 5))
     def test_no_more_than_burst_and_rate_ever_pass(self, steps: list[float], rate: float, burst: float) -> None:
         """Whatever the moments."""
