@@ -42,6 +42,8 @@ class Signed(NamedTuple):
     transaction_id: bytes
     indication: bool = False
     """Or worse: it needs no answer."""
+    user: str = ""
+    """Who signed it."""
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Requests:
             forged = True
         elif source.flag():
             request = add_fingerprint(request)
-        return Signed(request, key, forged, transaction_id)
+        return Signed(request, key, forged, transaction_id, user=name)
 
     def plain(self, class_: Class) -> Signed:
         """Without credentials."""

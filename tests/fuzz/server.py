@@ -128,7 +128,7 @@ class Session:
     def _place(self) -> FiveTuple:
         """Where a client is that can send, mostly one that has an allocation."""
         place = self.source.pick(PLACES)
-        known = [one.five_tuple for one in self.server.allocations]
+        known = [one.five_tuple for one in self.server.allocations if one.five_tuple in PLACES]
         if known and self.source.byte() & 3:
             place = self.source.pick(known)
         return PLACES[0] if place in self.plane.gone or place in self.tcp.pipes.values() else place
@@ -149,7 +149,7 @@ class Session:
             self._sign(self.source.pick(streams), owner, Method.CONNECTION_BIND)
         elif relays:
             allocation = self.source.pick(relays)
-            if allocation.five_tuple not in self.plane.gone:
+            if allocation.five_tuple in PLACES:
                 self._sign(allocation.five_tuple, allocation.username, Method.CONNECT)
         elif streams:
             self._sign(self.source.pick(streams), "", Method.ALLOCATE)
@@ -173,6 +173,8 @@ class Session:
         """Give it to the server, and judge what comes back."""
         created, effects = self.world.observer.created, self.plane.effects
         links, drops = len(self.tcp.links), len(self.world.observer.drops)
+        there = self.server.allocations.get(place)
+        strange = there is not None and there.username != request.user
         self.plane.calls.clear()
         answer = self.server.receive(request.data, place, self.world.now)
         sent = [(data, target) for name, data, target in (call for call in self.plane.calls if call[0] == "respond")]
@@ -187,6 +189,8 @@ class Session:
             assert len(self.tcp.links) <= links
         for data, target in mine:
             self._judge(request, place, decode(data), target)
+            if strange and decode(data).class_ is Class.SUCCESS:
+                assert decode(data).method is Method.BINDING or there is not self.server.allocations.get(place)
         if not mine and self._waits(request.transaction_id):
             assert not request.forged
             assert request.transaction_id not in self.pending
@@ -278,6 +282,9 @@ class Session:
         else:
             self.plane.gone.add(place)
             connection_lost(self.server, place)
+            for one, where in self.plane.places.items():
+                if where == place:
+                    self.plane.places[one] = one.five_tuple  # the plane knows by itself that nobody is there
         self._told()
 
     def _peer(self) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from rtcd.stun.attributes import LIFETIME, XOR_MAPPED_ADDRESS
@@ -25,6 +26,8 @@ LINES = ("10.0.0.0/8", "192.0.2.1 - 192.0.2.9", "64:ff9b:1::/96", "[2001:db8::1]
 GOOGLE = json.dumps([{"ip": "10.0.0.1", "accessConfigs": [{"externalIp": "8.8.8.8"}]}]).encode()
 AZURE = json.dumps([{"ipv4": {"ipAddress": [{"privateIpAddress": "10.0.0.1", "publicIpAddress": "8.8.8.8"}]}}]).encode()
 
+CORPUS = Path(__file__).with_name("corpus")
+
 
 class Target(NamedTuple):
     """What to call, the longest input that is worth it, and inputs to begin with."""
@@ -37,6 +40,11 @@ class Target(NamedTuple):
 def noise(count: int, size: int) -> tuple[bytes, ...]:
     """Pseudo-random inputs, the same ones each time."""
     return tuple(random.Random(number).randbytes(size) for number in range(count))
+
+
+def kept(name: str) -> tuple[bytes, ...]:
+    """Inputs that a fuzzer found, which together reach as much as it ever did."""
+    return tuple(path.read_bytes() for path in sorted(CORPUS.glob(f"{name}-*")))
 
 
 _BARE = encode(Method.REFRESH, Class.REQUEST, wire.ID, [LIFETIME.encode(600)])
@@ -52,8 +60,9 @@ TARGETS = {
     "icmp": Target(texts.icmp, 40, (b"\0" + struct.pack("=IBBBBII", 111, 2, 3, 4, 0, 1400, 0),)),
     "reflexive": Target(texts.reflexive, 300, (_MAPPED, b"\xe1" + RESPONSE4[1:], b"\x50" + RESPONSE6[1:])),
     "metadata": Target(texts.metadata, 2000, (
-        b"\0\5\x09\0\0\0token\2\3\3\3", b"\1\4" + GOOGLE, b"\2\4" + AZURE, b"\3\0\3\3", b"\4\3\3")),
+        b"\0\5\x09\0\0\0token\2\3\3\3", b"\1\4" + GOOGLE, b"\2\4" + AZURE, b"\3\0\3\3", b"\4\3\3",
+        b"\1\4[{\"accessConfigs\": 5}]")),
     "operator": Target(texts.operator, 600, tuple(
         bytes((which, which)) + line.encode() for which in range(9) for line in LINES)),
-    "server": Target(server, 3000, noise(40, 600)),
+    "server": Target(server, 3000, (*noise(40, 600), *kept("server"))),
 }

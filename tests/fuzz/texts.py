@@ -142,7 +142,9 @@ def operator(data: bytes) -> None:
     which = source.byte() % (len(READERS) + 2)
     if which < len(READERS):
         with contextlib.suppress(ValueError):
-            READERS[which](source.rest().decode("utf-8", "surrogateescape"))
+            found = READERS[which](source.rest().decode("utf-8", "surrogateescape"))
+            if isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], int) and not 0 < found[1] < 0x10000:
+                raise AssertionError(f"{found} has no port")
     elif which == len(READERS):
         _users_file(source)
     else:

@@ -34,7 +34,7 @@ def _built(source: Source) -> bytes:
     attributes = []
     for _ in range(source.byte() % 8):
         number = source.number(2) if source.rarely() else source.pick(ROWS).number
-        attributes.append(_framed(number, source.take()))
+        attributes += [_framed(number, source.take()) for _ in range(2 if source.rarely() else 1)]
     built = encode(source.pick(METHODS), source.pick(CLASSES), ID, attributes)
     for add in (_sign, _sign_sha256, add_fingerprint):
         if source.flag():
@@ -194,5 +194,5 @@ def _frames(stream: bytes, cuts: list[int]) -> tuple[list[bytes], bool, bytes]:
         if frame[0] < 0x40:
             assert len(frame) == HEADER_BYTES + int.from_bytes(frame[2:4], "big")
         else:
-            assert 0 <= len(frame) - 4 - int.from_bytes(frame[2:4], "big") < 4
+            assert len(frame) == 4 + (int.from_bytes(frame[2:4], "big") + 3 & ~3)
     return found, False, rest

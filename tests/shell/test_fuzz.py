@@ -41,7 +41,7 @@ class TargetTests(SynchronousTestCase):
             target.run(b"")
             for seed in target.seeds:
                 target.run(seed)
-            for number in range(INPUTS):
+            for number in range(max(INPUTS, 8 * len(target.seeds))):
                 data = changed(target.seeds[number % len(target.seeds)], chance)[: target.max_bytes]
                 try:
                     target.run(data)
