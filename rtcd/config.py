@@ -174,6 +174,8 @@ def _file_text(section: str, key: str, path: Path) -> str:
             text = file.read(MAX_SECRET_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(section, key, f"{path} cannot be read ({_reason(error)}); check the path and its rights") from None
+    if not text.strip():
+        raise ConfigError(section, key, f"{path} is empty; write the value into it or remove the key")
     if len(text) > MAX_SECRET_FILE_BYTES:
         raise ConfigError(section, key, f"{path} is longer than {MAX_SECRET_FILE_BYTES} characters")
     return text

@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import ILogObserver, Logger, LogPublisher, globalLogPublisher
 from twisted.python.log import LogPublisher as LegacyPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from rtcd.config import ConfigError
@@ -142,7 +143,12 @@ class LogTests(SynchronousTestCase):
         def act(log: Logger) -> None:
             port, clock = Logger(namespace="twisted.internet.tcp.Port", observer=log.observer), [1000.0]
             publish = log.observer
-            port.observer = lambda event: publish({**event, "log_time": clock[0]})
+
+            @implementer(ILogObserver)
+            def at_that_time(event: Any) -> None:
+                publish({**event, "log_time": clock[0]})
+
+            port.observer = at_that_time
             for now in (1000.0, 1059.0, 1061.0):
                 clock[0] = now
                 for _ in range(50):

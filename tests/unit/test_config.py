@@ -167,8 +167,9 @@ class SecretTests(SynchronousTestCase):
         self.assertEqual(self.read(b"new\nold\n", "secrets-file").secrets, ("new", "old"))
 
     def test_a_file_that_cannot_be_used_is_the_operators_fault(self) -> None:
-        """Too long, or no text."""
-        for content, said in ((b"x" * (MAX_SECRET_FILE_BYTES + 1), "is longer than"), (b"\xff", "not UTF-8")):
+        """Too long, or no text. With nothing in it, it would silently be as if nobody had asked for a secret."""
+        for content, said in ((b"", "is empty"), (b" \n", "is empty"), (b"\xff", "not UTF-8"),
+                              (b"x" * (MAX_SECRET_FILE_BYTES + 1), "is longer than")):
             fault = self.assertRaises(ConfigError, self.read, content)
             self.assertIn("[one] secret-file: ", str(fault))
             self.assertIn(said, str(fault))
