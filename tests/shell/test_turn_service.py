@@ -247,7 +247,7 @@ class Serving(ServiceTestCase):
         self.patch(sys.modules["rtcd.turn.service"], "secrets", system)
         self.start(mobility=True)
         self.request(Method.ALLOCATE, UDP, EVEN_PORT.encode(True), MOBILITY_TICKET.encode(b""))
-        self.assertEqual([one for one in asked if one[0] == "bytes"], [("bytes", 32), ("bytes", 8), ("bytes", 24)])
+        self.assertEqual([one for one in asked if one[0] == "bytes"], [("bytes", 32), ("bytes", 8), ("bytes", 18)])
         self.assertIn("below", [kind for kind, _ in asked])
 
     def test_sockets_have_the_buffer_that_the_operator_wants(self) -> None:
