@@ -52,7 +52,7 @@ _MAPPED = encode(Method.BINDING, Class.SUCCESS, texts.ID, [XOR_MAPPED_ADDRESS.en
 
 TARGETS = {
     "message": Target(wire.message, 1500, (
-        *(b"\0" + one for one in (REQUEST, RESPONSE4, RESPONSE6, LONG_TERM, _BARE)), *noise(8, 120))),
+        *(b"\0" + one for one in (REQUEST, RESPONSE4, RESPONSE6, LONG_TERM, _BARE)), *noise(100, 120))),
     "channel-data": Target(wire.channel_data, 300, (b"\x40\0\0\5hello\0\0\0", b"\x7f\xff\0\0")),
     "framer": Target(wire.framer, 2000, noise(12, 200)),
     "candidates": Target(texts.candidates, 3000, tuple(
