@@ -31,8 +31,10 @@ MAX_PADDED_BYTES = {1: 1472, 2: 1452}
 """A padded message fills an Ethernet frame, by family."""
 MAX_TIMES = 3
 """But every answer is at most so many times as long as the request, whose sender may be forged: what does not fit into that
-is left out, the last one first. That is MAPPED-ADDRESS for a bare request on IPv4, and on IPv6 all but XOR-MAPPED-ADDRESS:
-there a client has to ask with attributes of its own, as most do."""
+is left out, the last one first. That is MAPPED-ADDRESS for a bare request on IPv4, and on IPv6 RESPONSE-ORIGIN too."""
+NEEDED = 2
+"""The first two are always there, though to a bare request on IPv6 that makes 3.4 times: without OTHER-ADDRESS a client
+cannot begin (RFC 5780 §6.1)."""
 PADDING_HEAD_BYTES = 4
 FINGERPRINT_BYTES = 8
 
@@ -100,12 +102,13 @@ class Discovery:
         ]
         foot = FINGERPRINT_BYTES if fingerprint else 0
         whole = MAX_TIMES * len(message.raw)
-        while _length(attributes) + foot > whole:
+        while len(attributes) > NEEDED and _length(attributes) + foot > whole:
             attributes.pop()
         if padding is not None:
             most = min(whole, MAX_PADDED_BYTES[family_of(client_host)])
             room = most - _length(attributes) - foot - PADDING_HEAD_BYTES
-            attributes.append(PADDING.encode(bytes(max(0, room & ~3))))
+            if room >= 0:
+                attributes.append(PADDING.encode(bytes(room & ~3)))
         target = (client_host, client_port if port is None else port)
         return Reply(FiveTuple(transport, target, source), attributes)
 
