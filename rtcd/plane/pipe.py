@@ -122,14 +122,14 @@ class End(Protocol):
 
     def close(self) -> None:
         """Close after the last bytes are out, or after `LINGER_S`."""
-        if self.transport is not None and self._linger is None:
+        if self.transport is not None and self.open and self._linger is None:
             self._linger = self._clock.callLater(LINGER_S, self.abort)
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
     def abort(self) -> None:
-        """Close at once."""
-        if self.transport is not None:
+        """Close at once. One that is closed already is left alone: the transport of TLS has nothing to abort then."""
+        if self.transport is not None and self.open:
             self.transport.abortConnection()
 
     def _pass(self, data: bytes) -> None:

@@ -221,7 +221,7 @@ class Garbage(UclientTestCase):
         them, or loses on a stream where messages begin, and has to be stopped; three of four times with -R at turnserver
         too, where -T -N fails at once."""
         hostile = [Deferred.fromCoroutine(self.run_client(f"{by} {mode}", until_s=6.0)) for mode in ("-N", "-R") for by in (
-            "-y", "-y -S", "-y -t", "-y -t -S", "-T")]
+            "-y", "-y -S", "-y -t", "-y -t -S", "-T", "-T -S")]
         await self.run_clients(["-y", "-y -t"])
         ended = await gatherResults(hostile)
         self.assertEqual([one for one in ended if not one.whole() and one.code not in (124, 255)], [])

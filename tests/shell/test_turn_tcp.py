@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import TestCase
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from rtcd.plane.pipe import EARLY_BYTES, End
@@ -344,3 +346,25 @@ class Relays6(Relays):
 
     host = "::1"
     family = Family.IPV6
+
+
+class AbortedTooLate(StringTransport):
+    """As the transport of TLS is: whose connection is gone cannot be ended once more."""
+
+    def abortConnection(self) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'shutdown'")
+
+    loseConnection = abortConnection
+
+
+class ClosedEnds(SynchronousTestCase):
+    def test_an_end_that_is_closed_is_not_closed_again(self) -> None:
+        """A client that dies closes data connection and control connection in one turn: the allocation then drops a
+        connection of which one end is gone already."""
+        clock, lost = Clock(), list[End]()
+        end = End(clock, (), lost.append)
+        end.makeConnection(AbortedTooLate())
+        end.connectionLost()
+        end.close()
+        end.abort()
+        self.assertEqual((lost, clock.getDelayedCalls()), ([end], []))
