@@ -1,8 +1,7 @@
 """Every mode of coturn's client against our server, by each transport and family, and what is left when it has ended.
 
 The client begins to send at a random moment of its first seconds, so the clients of one test run at the same time.
-What it does otherwise than the RFCs say was seen in a trace of its messages, and is said where a test has to allow for it;
-unless told otherwise it does the same against Debian's turnserver 4.6.1.
+What it does otherwise than the RFCs say is told where a test has to allow for it.
 """
 
 from __future__ import annotations
@@ -94,8 +93,8 @@ class UclientTestCase(TestCase):
 
     async def nothing_is_left(self, *, moving: bool = False) -> None:
         """Of what clients had. By streams all ends with the connection, unless a client may come back (``moving``). By
-        datagrams an allocation that is not refreshed by zero lasts as long as was granted: that of the client's first
-        socket, which only tries whether there is a relay, and those that it leaves behind with -B."""
+        datagrams an allocation that is not refreshed by zero lasts as long as was granted: at least that of the first
+        socket of each client, which only tries whether there is a relay. How many more is not held here."""
         server = self.service._server
         await self.until(lambda: not self.service._streams._open and (
             moving or {one.five_tuple.transport for one in server.allocations} <= {"udp", "dtls"}))
@@ -217,9 +216,8 @@ class StreamClients(UclientTestCase):
 
 class Garbage(UclientTestCase):
     async def test_garbage_of_one_client_harms_no_other(self) -> None:
-        """-N and -R put broken messages between good ones. By chance the client then waits for ever for an answer to one of
-        them, or loses on a stream where messages begin, and has to be stopped; three of four times with -R at turnserver
-        too, where -T -N fails at once."""
+        """-N and -R send wrong things between good ones. In some runs the client then never ends and has to be stopped: with
+        -R against Debian's turnserver 4.6.1 too, by UDP and TCP in three runs of four, where -T -N fails at once."""
         hostile = [Deferred.fromCoroutine(self.run_client(f"{by} {mode}", until_s=6.0)) for mode in ("-N", "-R") for by in (
             "-y", "-y -S", "-y -t", "-y -t -S", "-T", "-T -S")]
         await self.run_clients(["-y", "-y -t"])
