@@ -81,8 +81,8 @@ class IRelayPlane(Interface):
     Rules stay in rtcd.turn.server: a plane only forwards what it was told to and passes requests up. An accelerated
     plane may be faster than the Python one and nothing else. Hosts are canonical address texts, addresses are
     ``(host, port)``, moments are Unix seconds, at which what they bound ends without a call. An allocation is an
-    rtcd.turn.allocation.Allocation, which is its own key. Payloads pass unaltered or are dropped whole, never queued. ICMP
-    errors about what was sent to a permitted peer become Data indications (RFC 8656 §11.5).
+    rtcd.allocations.allocation.Allocation, which is its own key. Payloads pass unaltered or are dropped whole, never
+    queued. ICMP errors about what was sent to a permitted peer become Data indications (RFC 8656 §11.5).
     """
 
     def start(receive):  # type: ignore[no-untyped-def] # zope interfaces take no self

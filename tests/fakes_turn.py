@@ -9,6 +9,10 @@ from typing import Any, cast
 from twisted.internet.interfaces import IProtocolFactory
 from zope.interface import implementer
 
+from rtcd.allocations.addresses import External, RelayAddresses
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.auth.authenticator import Authenticator, parse_users
+from rtcd.auth.nonce import Nonces
 from rtcd.bucket import Buckets
 from rtcd.context import Context
 from rtcd.doorway.door import Doorway
@@ -16,6 +20,7 @@ from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.credentials import Credentials
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
+from rtcd.peers.policy import PeerPolicy
 from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.state import StateDirectory
@@ -34,11 +39,6 @@ from rtcd.stun.attributes import (
 from rtcd.stun.integrity import long_term_key, sign, sign_sha256
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.tls.settings import TlsSettings
-from rtcd.turn.addresses import External, RelayAddresses
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.auth import Authenticator, parse_users
-from rtcd.turn.nonce import Nonces
-from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.request import Rules
 from rtcd.turn.server import TurnServer
 

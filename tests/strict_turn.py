@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.stun.attributes import Address, Family, family_of
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from tests.fakes_turn import FakePlane
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.stun.attributes import Address, family_of
-from rtcd.turn.allocation import FiveTuple
 
 LIFETIME_S, PERMISSION_S, CHANNEL_S, MOVE_S, HOLD_S = 600, 300, 600, 30, 30
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import Any
 
+from rtcd.auth.authenticator import keys_of_password
+from rtcd.auth.users import checked_name
 from rtcd.cli.password import add_password, password_of
 from rtcd.config import ConfigError, section_from
-from rtcd.turn.auth import keys_of_password
 from rtcd.turn.settings import Settings
-from rtcd.turn.users import checked_name
 
 
 def add_to(verbs: Any) -> None:

@@ -1,6 +1,6 @@
 """``rtcd user``: who may use the relay with a password of their own, in the file that ``[turn] users-file`` names.
 
-Keys are stored, never passwords. The daemon sees by itself that the file has changed (rtcd.turn.userfile).
+Keys are stored, never passwords. The daemon sees by itself that the file has changed (rtcd.auth.userfile).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import argparse
 import sys
 from typing import Any
 
+from rtcd.auth.authenticator import keys_of_password
+from rtcd.auth.users import MAX_FILE_BYTES, checked_name, decode, names, parse, put, without
 from rtcd.cli.editing import Edited
 from rtcd.cli.ini import add_config, read_section
 from rtcd.cli.password import add_password, password_of
 from rtcd.config import ConfigError, section_from
-from rtcd.turn.auth import keys_of_password
 from rtcd.turn.settings import Settings
-from rtcd.turn.users import MAX_FILE_BYTES, checked_name, decode, names, parse, put, without
 
 KEYS = frozenset(("realm", "user", "users-file", "sha256"))
 """What of ``[turn]`` this needs to know."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rtcd.allocations.meter import Meter, take_all
 from rtcd.metrics import Counter
-from rtcd.turn.meter import Meter, take_all
 
 DROPS = ("no-protocol", "no-channel", "truncated", "no-permission", "send-failed", "receive-failed", "rate", "icmp",
          "slow-client", "ttl")

@@ -1,7 +1,8 @@
 """Errors that the kernel keeps for relay sockets: ICMP about what a client sent becomes a Data indication for it.
 
 A pending error makes the next call on its socket fail, whatever that was about, so everything here comes from the slow
-path: a failed call, or the poller's notice. Which errors a client is told is rtcd.turn.icmp's. Source: RFC 8656 §11.5.
+path: a failed call, or the poller's notice. Which errors a client is told is rtcd.allocations.icmp's.
+Source: RFC 8656 §11.5.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
+from rtcd.allocations import icmp
 from rtcd.plane.sockets import SocketAddress, ask
 from rtcd.stun.attributes import ICMP, XOR_PEER_ADDRESS
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn import icmp
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import PythonRelayPlane

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.plane.routes import Route
 from rtcd.plane.sockets import SocketAddress
 from rtcd.stun.attributes import Address
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
-from rtcd.turn.allocation import FiveTuple
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import PythonRelayPlane

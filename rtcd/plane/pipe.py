@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from rtcd.turn.meter import Meter
+from rtcd.allocations.meter import Meter
 
 EARLY_BYTES = 65536
 """What a peer may have sent before its client binds the connection; beyond that it is not read."""

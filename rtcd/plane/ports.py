@@ -1,6 +1,6 @@
 """`RelaySockets`: sockets at relay ports, the ports behind them, and those that are held for whoever brings their token.
 
-Which port is next is decided by rtcd.turn.addresses; part of the Python relay plane, rtcd.plane.relay.
+Which port is next is decided by rtcd.allocations.addresses; part of the Python relay plane, rtcd.plane.relay.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import errno
 import socket
 from collections.abc import Callable
 
+from rtcd.allocations.addresses import MAX_PORT_TRIES, Ports
 from rtcd.plane.sockets import open_udp
 from rtcd.stun.attributes import Address
-from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
 
 
 class RelaySockets:

@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from rtcd.allocations.addresses import Ports
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.bucket import Buckets
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
+from rtcd.peers.policy import EVERY_PORT
 from rtcd.plane.drops import DROPS, Dropped, SendTo, metered
 from rtcd.plane.errors import MAX_TOLD_RELAYS, TOLD_PER_S, clear, report_errors
 from rtcd.plane.fields import IpFields
@@ -28,9 +31,6 @@ from rtcd.plane.routes import HEADROOM, TAILROOM, Relay, Route, Way
 from rtcd.plane.sockets import SocketAddress, adopt_udp, open_udp, socket_address
 from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.stun.channeldata import HEADER, HEADER_BYTES
-from rtcd.turn.addresses import Ports
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.peers import EVERY_PORT
 
 __all__ = ["DROPS", "PythonRelayPlane"]
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rtcd.allocations.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 from rtcd.metrics import Counter
 from rtcd.plane.drops import Dropped, SendTo, metered
 from rtcd.plane.errors import clear, drain
@@ -23,7 +24,6 @@ from rtcd.stun.channeldata import HEADER, HEADER_BYTES
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import HEADER_BYTES as HEADER_LENGTH
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Method, type_of
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 
 if TYPE_CHECKING:
     from rtcd.plane.relay import PythonRelayPlane

@@ -16,10 +16,10 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from rtcd.allocations.addresses import MAX_PORT_TRIES, Ports
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.plane.pipe import End
 from rtcd.stun.attributes import Address, Family, family_of
-from rtcd.turn.addresses import MAX_PORT_TRIES, Ports
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 
 BACKLOG = 16
 """Connections that the system holds for a relay until they are accepted."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rtcd.allocations.allocation import TCP, UDP, Allocation
+from rtcd.allocations.reservation import TOKEN_BYTES as RESERVATION_BYTES
 from rtcd.stun.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     ADDRESS_ERROR_CODE,
@@ -27,11 +29,9 @@ from rtcd.stun.attributes import (
     family_of,
 )
 from rtcd.stun.message import Message
-from rtcd.turn.allocation import TCP, UDP, Allocation
 from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.redirect import client_stays
 from rtcd.turn.request import DEFAULT_LIFETIME_S, REASONS, AllocateRequest, Error
-from rtcd.turn.reservation import TOKEN_BYTES as RESERVATION_BYTES
 
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import NamedTuple
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.stun.message import Message
-from rtcd.turn.allocation import FiveTuple
 
 KEPT_S = 40.0
 """A client gives up a request before that."""

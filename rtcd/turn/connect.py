@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.auth.authenticator import Grant
+from rtcd.peers.bound import may_send_to
 from rtcd.stun.attributes import CONNECTION_ID, XOR_PEER_ADDRESS, Address, Family, family_of
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Message, Method, encode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.auth import Grant
-from rtcd.turn.bound import may_send_to
 from rtcd.turn.data_connections import Asked, Connection, State
 from rtcd.turn.request import LATER, Error, Request
 

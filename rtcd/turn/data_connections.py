@@ -11,10 +11,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
+from rtcd.allocations.allocation import Allocation
+from rtcd.auth.authenticator import Grant
 from rtcd.stun.attributes import Address
 from rtcd.stun.message import Message
-from rtcd.turn.allocation import Allocation
-from rtcd.turn.auth import Grant
 
 WAIT_S = 30.0
 """How long a peer may take to answer, and then a client to bind (RFC 6062 §5.2, §5.3)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.stun.attributes import (
     CHANGE_REQUEST,
     MAPPED_ADDRESS,
@@ -21,7 +22,6 @@ from rtcd.stun.attributes import (
     family_of,
 )
 from rtcd.stun.message import HEADER_BYTES, Message
-from rtcd.turn.allocation import FiveTuple
 
 CHANGE_IP, CHANGE_PORT = 4, 2
 """The bits of CHANGE-REQUEST (RFC 5780 §7.2)."""

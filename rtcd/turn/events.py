@@ -11,12 +11,12 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.bucket import Buckets, network
 from rtcd.metrics import Counter, Metrics
 from rtcd.plane.relay import DROPS
 from rtcd.stun.attributes import Address
 from rtcd.stun.message import Method
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 
 MAX_SHOWN_NAME = 64
 """Characters of a name that a stranger made up, in the log."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rtcd.allocations.allocation import TCP, UDP
+from rtcd.peers.bound import may_ask_for
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
     LIFETIME,
@@ -22,8 +24,6 @@ from rtcd.stun.channeldata import MAX_CHANNEL, MAX_RFC5766_CHANNEL, MIN_CHANNEL
 from rtcd.stun.message import Method
 from rtcd.turn import connect
 from rtcd.turn.allocate import granted_lifetime
-from rtcd.turn.allocation import TCP, UDP
-from rtcd.turn.bound import may_ask_for
 from rtcd.turn.mobility import TICKET_BYTES
 from rtcd.turn.request import Error, Request
 

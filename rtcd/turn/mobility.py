@@ -11,9 +11,9 @@ import base64
 import itertools
 from typing import TYPE_CHECKING
 
+from rtcd.allocations.allocation import Allocation, FiveTuple
 from rtcd.stun.attributes import MOBILITY_TICKET
 from rtcd.stun.message import Message, Method
-from rtcd.turn.allocation import Allocation, FiveTuple
 
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from rtcd.allocations.allocation import UDP, Allocation, FiveTuple, Traffic
+from rtcd.auth.authenticator import Grant
 from rtcd.stun.attributes import ERROR_CODE, Address, Family
 from rtcd.stun.message import Message, Method
-from rtcd.turn.allocation import UDP, Allocation, FiveTuple, Traffic
-from rtcd.turn.auth import Grant
 
 DEFAULT_LIFETIME_S = 600
 """What an allocation lasts when the client asks for less or nothing (RFC 8656 §3.2)."""

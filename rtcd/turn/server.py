@@ -12,8 +12,15 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from rtcd.allocations.addresses import RelayAddresses
+from rtcd.allocations.allocation import TCP, UDP, Allocation, Allocations, FiveTuple
+from rtcd.allocations.bandwidth import Bandwidth
+from rtcd.allocations.reservation import Reservations
+from rtcd.auth.authenticator import Authenticator, Grant, Pending, Refusal
 from rtcd.bucket import Buckets
 from rtcd.bucket import network as network_of
+from rtcd.peers.bound import Bound, may_send_to
+from rtcd.peers.policy import PeerPolicy
 from rtcd.stun.attributes import (
     DATA,
     DONT_FRAGMENT,
@@ -36,16 +43,10 @@ from rtcd.stun.attributes import (
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode, encode
 from rtcd.turn import allocate, connect, held
-from rtcd.turn.addresses import RelayAddresses
-from rtcd.turn.allocation import TCP, UDP, Allocation, Allocations, FiveTuple
 from rtcd.turn.answers import Answers
-from rtcd.turn.auth import Authenticator, Grant, Pending, Refusal
-from rtcd.turn.bandwidth import Bandwidth
-from rtcd.turn.bound import Bound, may_send_to
 from rtcd.turn.data_connections import Connections
 from rtcd.turn.discovery import REQUIRED, Discovery
 from rtcd.turn.mobility import Mobility, arrived, claimed, complete
-from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import (
     BARE_ERROR_ATTRIBUTES,
@@ -58,7 +59,6 @@ from rtcd.turn.request import (
     Request,
     Rules,
 )
-from rtcd.turn.reservation import Reservations
 
 R = TypeVar("R", AllocateRequest, Request, connect.BindRequest)
 

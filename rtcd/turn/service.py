@@ -16,36 +16,36 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
 
+from rtcd.allocations.addresses import External, Ports, RelayAddresses
+from rtcd.allocations.allocation import FiveTuple, Traffic, Transport
+from rtcd.auth.authenticator import Authenticator, Keys
+from rtcd.auth.nonce import Nonces
+from rtcd.auth.remote import RemoteUsers
+from rtcd.auth.userfile import Users
 from rtcd.bucket import Buckets
+from rtcd.clients.listeners import SERVICE, Listeners
+from rtcd.clients.records import RECORD_TYPES
+from rtcd.clients.sessions import Sessions
+from rtcd.clients.streams import StreamFactory, Streams, TlsStreamFactory
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
 from rtcd.doorway.switch import STUN_ALPNS
 from rtcd.machine import own_addresses
+from rtcd.outside.external import Findings, parse_server
+from rtcd.outside.outside import Asking, Lookups, Outside
+from rtcd.peers.bound import Bound, client_gone
+from rtcd.peers.nat64 import parse_prefixes
+from rtcd.peers.policy import PeerPolicy, parse_ranges
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import Address, family_of
-from rtcd.turn.addresses import External, Ports, RelayAddresses
-from rtcd.turn.allocation import FiveTuple, Traffic, Transport
-from rtcd.turn.auth import Authenticator, Keys
-from rtcd.turn.bound import Bound, client_gone
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
-from rtcd.turn.external import Findings, parse_server
-from rtcd.turn.listeners import SERVICE, Listeners
 from rtcd.turn.mobility import connection_lost
-from rtcd.turn.nat64 import parse_prefixes
-from rtcd.turn.nonce import Nonces
-from rtcd.turn.outside import Asking, Lookups, Outside
-from rtcd.turn.peers import PeerPolicy, parse_ranges
-from rtcd.turn.records import RECORD_TYPES
-from rtcd.turn.remote import RemoteUsers
 from rtcd.turn.server import TurnServer
-from rtcd.turn.sessions import Sessions
 from rtcd.turn.settings import LIVE, Settings
-from rtcd.turn.streams import StreamFactory, Streams, TlsStreamFactory
 from rtcd.turn.tcp_relaying import relay_tcp
-from rtcd.turn.userfile import Users
 
 if TYPE_CHECKING:
     from rtcd.context import Context

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from rtcd.allocations.addresses import canonical_host
+from rtcd.allocations.allocation import Transport
+from rtcd.auth.authenticator import Keys, parse_users
+from rtcd.auth.lookup import check_url
+from rtcd.clients.connections import Limits
+from rtcd.clients.listening import Place, parse_place
 from rtcd.config import option
+from rtcd.outside.external import Plan, parse_plan, parse_server
+from rtcd.peers.bound import MODES
+from rtcd.peers.nat64 import parse_prefixes
+from rtcd.peers.policy import parse_ranges
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
-from rtcd.turn.addresses import canonical_host
-from rtcd.turn.allocation import Transport
-from rtcd.turn.auth import Keys, parse_users
-from rtcd.turn.bound import MODES
-from rtcd.turn.connections import Limits
-from rtcd.turn.external import Plan, parse_plan, parse_server
-from rtcd.turn.listening import Place, parse_place
-from rtcd.turn.lookup import check_url
-from rtcd.turn.nat64 import parse_prefixes
-from rtcd.turn.peers import parse_ranges
 from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rtcd.allocations.addresses import Ports
+from rtcd.allocations.allocation import Allocation, FiveTuple
+from rtcd.clients.streams import Streams
 from rtcd.plane.pipe import End
 from rtcd.plane.tcp import TcpRelays
 from rtcd.stun.attributes import Address
 from rtcd.turn import connect
-from rtcd.turn.addresses import Ports
-from rtcd.turn.allocation import Allocation, FiveTuple
 from rtcd.turn.server import TurnServer
-from rtcd.turn.streams import Streams
 
 
 def relay_tcp(

@@ -6,14 +6,14 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth.authenticator import OFFERED
+from rtcd.auth.nonce import Nonces
 from rtcd.ice.credentials import Credentials
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import TABLE, Address, PasswordAlgorithm
 from rtcd.stun.integrity import add_fingerprint, long_term_key, sign, sign_sha256, userhash
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import OFFERED
-from rtcd.turn.nonce import Nonces
 from tests.fakes_turn import REALM_NAME, SERVER, SERVER6
 from tests.fuzz.source import Source
 

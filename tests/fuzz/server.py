@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import math
 
+from rtcd.allocations.addresses import External
+from rtcd.allocations.allocation import TCP, UDP, Allocation, FiveTuple
 from rtcd.bucket import network
+from rtcd.peers.bound import MODES, Bound, client_gone
+from rtcd.peers.policy import PeerPolicy
 from rtcd.stun.attributes import CONNECTION_ID, ERROR_CODE, MOBILITY_TICKET, REQUESTED_TRANSPORT, RESERVATION_TOKEN, Address
 from rtcd.stun.integrity import fingerprint_matches, verify, verify_sha256
 from rtcd.stun.message import Class, Message, Method, decode
 from rtcd.turn import connect
-from rtcd.turn.addresses import External
-from rtcd.turn.allocation import TCP, UDP, Allocation, FiveTuple
-from rtcd.turn.bound import MODES, Bound, client_gone
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.mobility import connection_lost
-from rtcd.turn.peers import PeerPolicy
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import REASONS, Rules
 from rtcd.turn.server import MAX_AMPLIFICATION

@@ -10,19 +10,19 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from rtcd.allocations.addresses import External
+from rtcd.allocations.icmp import parse, told
+from rtcd.auth import users
+from rtcd.auth.authenticator import Keys, parse_users
 from rtcd.ice.credentials import Credentials
+from rtcd.outside.external import Findings, is_public, mapped, parse_plan, parse_server, usable
+from rtcd.outside.metadata import CLOUDS, MAX_INTERFACES, Client, Refused, Silent, Unreachable
+from rtcd.peers.bound import MAX_HOSTS, Bound
+from rtcd.peers.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, signalled
+from rtcd.peers.nat64 import parse_prefix
+from rtcd.peers.policy import canonical, class_of, parse_range, parse_ranges
 from rtcd.stun.attributes import ICMP, family_of
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn import users
-from rtcd.turn.addresses import External
-from rtcd.turn.auth import Keys, parse_users
-from rtcd.turn.bound import MAX_HOSTS, Bound
-from rtcd.turn.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, signalled
-from rtcd.turn.external import Findings, is_public, mapped, parse_plan, parse_server, usable
-from rtcd.turn.icmp import parse, told
-from rtcd.turn.metadata import CLOUDS, MAX_INTERFACES, Client, Refused, Silent, Unreachable
-from rtcd.turn.nat64 import parse_prefix
-from rtcd.turn.peers import canonical, class_of, parse_range, parse_ranges
 from rtcd.turn.redirect import parse_alternate
 from tests.fuzz.source import Source
 

@@ -29,7 +29,7 @@ async def play(reactor: Any, client: str) -> None:
     told: set[str] = set()
 
     def observe(event: Any) -> None:
-        found = event["log_namespace"] == "rtcd.turn.outside.Outside" and event["log_level"] is LogLevel.info
+        found = event["log_namespace"] == "rtcd.outside.outside.Outside" and event["log_level"] is LogLevel.info
         if found and not known.called:
             known.callback(None)
         elif "relayed" in event:

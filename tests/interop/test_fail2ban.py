@@ -10,10 +10,10 @@ from pathlib import Path
 from twisted.logger import Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.log import Log, LogSettings
 from rtcd.metrics import Metrics
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.events import Events
 from tests.daemon.process import DEADLINE_S, ROOT, TURN, DaemonTestCase
 from tests.daemon.test_drain import TurnClient

@@ -9,7 +9,7 @@ from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
-from rtcd.turn.allocation import FiveTuple
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.turn.service import Settings, TurnService
 from tests.fakes_turn import SECRET, make_context
 from tests.interop import require_program

@@ -16,7 +16,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from rtcd.turn.outside import Lookups
+from rtcd.outside.outside import Lookups
 from tests.interop import require_program
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.plane.sockets import IP_MTU_DISCOVER, IP_PMTUDISC_DONT
 from rtcd.stun.attributes import ICMP, XOR_PEER_ADDRESS
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from tests.shell.test_turn_errors import SMALL_MTU, ErrorTestCase
 from tests.shell.test_turn_relay import FakePath
 

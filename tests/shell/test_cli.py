@@ -14,12 +14,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from rtcd.auth.authenticator import keys_of_password, parse_users
 from rtcd.cli import editing, ini
 from rtcd.cli.editing import Edited
 from rtcd.cli.main import main
 from rtcd.cli.password import MAX_PASSWORD_BYTES
 from rtcd.config import ConfigError
-from rtcd.turn.auth import keys_of_password, parse_users
 
 REALM = "example.org"
 
@@ -179,7 +179,7 @@ class Adding(CommandTestCase):
         self.assertEqual(self.lines()[1:], ["# bob", "hush"])
 
     def test_no_more_users_than_the_daemon_takes(self) -> None:
-        self.patch(sys.modules["rtcd.turn.auth"], "MAX_USERS", 1)
+        self.patch(sys.modules["rtcd.auth.authenticator"], "MAX_USERS", 1)
         self.done("user", "add", "ann", "-p", "x")
         self.assertIn("more than 1 users", self.refused("user", "add", "bob", "-p", "x"))
         self.assertEqual(self.done("user", "list"), "ann\n")

@@ -14,6 +14,12 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.clients import sessions as module
+from rtcd.clients.connections import HANDSHAKE_S, Limits
+from rtcd.clients.dtls import MAX_FRAME_BYTES, MTU, Session
+from rtcd.clients.records import KEY_S, datagrams, parse_hello, records, renumber
+from rtcd.clients.sessions import Sessions
 from rtcd.interfaces import IClientPath
 from rtcd.metrics import Metrics
 from rtcd.stun import channeldata
@@ -21,12 +27,6 @@ from rtcd.stun.message import Class, Method, encode
 from rtcd.tls.authority import issue, make_authority
 from rtcd.tls.chain import Chain
 from rtcd.tls.settings import TlsSettings
-from rtcd.turn import sessions as module
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.connections import HANDSHAKE_S, Limits
-from rtcd.turn.dtls import MAX_FRAME_BYTES, MTU, Session
-from rtcd.turn.records import KEY_S, datagrams, parse_hello, records, renumber
-from rtcd.turn.sessions import Sessions
 
 NOW = 1_700_000_000.0
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12), [])

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.plane.errors import MAX_ERRORS, TOLD_PER_S
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, ICMP, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Message, Method, decode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from tests.shell.test_turn_relay import FakePath, PlaneTestCase
 
 SMALL_MTU = 1500

@@ -9,11 +9,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.log import Log, LogSettings
 from rtcd.metrics import Metrics
 from rtcd.stun.attributes import ALTERNATE_SERVER, Family
 from rtcd.stun.message import Method
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
 from rtcd.turn.events import MAX_SHOWN_NAME, Events
 from rtcd.turn.service import TurnService
 from rtcd.turn.settings import Settings

@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import sys
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.plane.fields import IP_RECVTOS, IP_RECVTTL
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, Address, Family
 from rtcd.stun.message import decode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.meter import Meter
 from tests.shell.test_turn_relay import BINDING, FakePath, PlaneTestCase
 
 IP, IPV6 = socket.IPPROTO_IP, socket.IPPROTO_IPV6

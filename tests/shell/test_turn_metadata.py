@@ -20,9 +20,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
-from rtcd.turn import metadata
-from rtcd.turn.addresses import External
-from rtcd.turn.metadata import (
+from rtcd.allocations.addresses import External
+from rtcd.outside import metadata
+from rtcd.outside.metadata import (
     CLOUD_TIMEOUT_S,
     CLOUDS,
     CONNECT_TIMEOUT_S,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import MIN_BURST_BYTES, Meter
 from rtcd.plane.drops import PACKET_BYTES
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA
 from rtcd.stun.message import decode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.meter import MIN_BURST_BYTES, Meter
 from tests.shell.test_turn_relay import FakePath, PlaneTestCase
 
 

@@ -15,13 +15,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from rtcd.allocations.addresses import External, RelayAddresses
 from rtcd.config import ConfigError
 from rtcd.machine import maker
+from rtcd.outside.external import Findings, Plan, parse_plan
+from rtcd.outside.outside import MAX_REFLEXIVE, RESOLVE_TIMEOUT_S, Lookups, Outside
 from rtcd.stun.attributes import XOR_RELAYED_ADDRESS
 from rtcd.stun.message import Method
-from rtcd.turn.addresses import External, RelayAddresses
-from rtcd.turn.external import Findings, Plan, parse_plan
-from rtcd.turn.outside import MAX_REFLEXIVE, RESOLVE_TIMEOUT_S, Lookups, Outside
 from rtcd.turn.server import TurnServer
 from rtcd.turn.service import TurnService
 from rtcd.turn.settings import Settings
@@ -81,7 +81,7 @@ class Checks(SynchronousTestCase):
     def told(self, level: LogLevel) -> list[str]:
         """The lines of a level, as formats."""
         return [one["log_format"] for one in self.events
-                if one["log_level"] is level and one.get("log_namespace", "").startswith("rtcd.turn.outside")]
+                if one["log_level"] is level and one.get("log_namespace", "").startswith("rtcd.outside.outside")]
 
     def test_nobody_is_asked_where_there_is_nothing_to_find(self) -> None:
         """Loopback, a public address, or all that is needed written down: no timer and no packet."""

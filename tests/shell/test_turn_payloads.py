@@ -6,11 +6,11 @@ import errno
 import os
 import socket
 
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Family
 from rtcd.stun.message import decode
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.meter import Meter
 from tests.shell.test_turn_relay import FakePath, PlaneTestCase
 
 SIZES = (0, 1, 2, 3, 4, 1200, 16380, 16381, 65000)

@@ -9,9 +9,9 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.addresses import PORT_REST_S, Ports
 from rtcd.plane.ports import RelaySockets
 from rtcd.plane.sockets import open_udp
-from rtcd.turn.addresses import PORT_REST_S, Ports
 
 HOST = "127.0.0.1"
 RANGE = range(40000, 40200)

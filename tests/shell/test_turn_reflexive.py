@@ -10,9 +10,9 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from rtcd.outside.reflexive import TRIES, Binding, reflexive_host
 from rtcd.stun.attributes import ERROR_CODE, XOR_MAPPED_ADDRESS, Address
 from rtcd.stun.message import Class, Method, decode, encode
-from rtcd.turn.reflexive import TRIES, Binding, reflexive_host
 
 SERVER: Address = ("192.0.2.1", 3478)
 ID = b"abcdefghijkl"

@@ -14,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from rtcd.allocations.addresses import Ports
+from rtcd.allocations.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
 from rtcd.plane.poller import MAX_TURN_S, Poller
@@ -23,8 +25,6 @@ from rtcd.plane.sockets import IP_MTU_DISCOVER
 from rtcd.stun import channeldata
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Method, decode, encode
-from rtcd.turn.addresses import Ports
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Allocation, FiveTuple, Traffic
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12))
 

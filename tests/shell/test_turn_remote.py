@@ -16,15 +16,15 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth import lookup
+from rtcd.auth.authenticator import Found, keys_of_password
+from rtcd.auth.remote import LOOKUP_S, MAX_ANSWER_BYTES, RemoteUsers
 from rtcd.metrics import Metrics
 from rtcd.stun.attributes import NONCE, REALM, USERNAME, XOR_RELAYED_ADDRESS
 from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.tls.authority import issue, make_authority
-from rtcd.turn import lookup
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Found, keys_of_password
-from rtcd.turn.remote import LOOKUP_S, MAX_ANSWER_BYTES, RemoteUsers
 from rtcd.turn.service import Settings, TurnService
 from tests.fakes_turn import UDP, code_of, make_context
 

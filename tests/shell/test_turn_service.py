@@ -13,6 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
 from rtcd.metrics import Metrics
@@ -32,7 +33,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Message, Method, decode, encode
-from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.events import MAX_LINES, Events
 from rtcd.turn.service import Settings, TurnService, makeService
 from tests.fakes_turn import UDP, code_of, make_context

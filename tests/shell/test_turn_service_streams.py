@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from rtcd.clients.streams import StreamFactory
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
 from rtcd.stun import channeldata
@@ -25,7 +26,6 @@ from rtcd.stun.attributes import (
 from rtcd.stun.framing import Framer
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn.service import Settings, TurnService
-from rtcd.turn.streams import StreamFactory
 from tests.fakes_turn import UDP, code_of
 from tests.shell.test_turn_service import RANGE, ServiceTestCase
 from tests.shell.test_turn_streams import Wire

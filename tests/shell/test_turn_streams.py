@@ -13,16 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides, implementer, providedBy
 from zope.interface.verify import verifyObject
 
-from rtcd.doorway.settings import DoorwaySettings
-from rtcd.interfaces import IClientPath
-from rtcd.metrics import Metrics
-from rtcd.stun import channeldata
-from rtcd.stun.attributes import DATA
-from rtcd.stun.message import Class, Method, encode
-from rtcd.turn import streams as module
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits
-from rtcd.turn.streams import (
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.clients import streams as module
+from rtcd.clients.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits
+from rtcd.clients.streams import (
     CLOSE_GRACE_S,
     MAX_QUEUED_BYTES,
     MAX_UNREAD_BYTES,
@@ -31,6 +25,12 @@ from rtcd.turn.streams import (
     Streams,
     TlsStreamFactory,
 )
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.interfaces import IClientPath
+from rtcd.metrics import Metrics
+from rtcd.stun import channeldata
+from rtcd.stun.attributes import DATA
+from rtcd.stun.message import Class, Method, encode
 from tests.fakes import Dialled, dial, make_doorway
 
 BINDING = encode(Method.BINDING, Class.REQUEST, bytes(12), [])

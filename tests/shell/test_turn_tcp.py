@@ -16,12 +16,12 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
+from rtcd.allocations.addresses import Ports
+from rtcd.allocations.allocation import TCP, Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.plane.pipe import EARLY_BYTES, End
 from rtcd.plane.tcp import TcpRelays
 from rtcd.stun.attributes import Address, Family
-from rtcd.turn.addresses import Ports
-from rtcd.turn.allocation import TCP, Allocation, FiveTuple, Traffic
-from rtcd.turn.meter import Meter
 
 reactor: Any = twisted_reactor
 CONTROL = FiveTuple("tcp", ("192.0.2.9", 5000), ("198.51.100.1", 3478))

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from zope.interface import implementer
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.interfaces import IClientPath
 from rtcd.stun.attributes import DATA, MOBILITY_TICKET, XOR_PEER_ADDRESS
 from rtcd.stun.channeldata import HEADER
 from rtcd.stun.message import Method
-from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.service import TurnService
 from tests.fakes_turn import UDP, Client, World
 from tests.shell.test_turn_service import ServiceTestCase

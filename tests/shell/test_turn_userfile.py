@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rtcd.auth import userfile, users
+from rtcd.auth.userfile import POLL_S, look, read
 from rtcd.cli.main import main
 from rtcd.config import ConfigError, parse
 from rtcd.stun.message import Method
-from rtcd.turn import userfile, users
 from rtcd.turn.service import Settings, TurnService
-from rtcd.turn.userfile import POLL_S, look, read
 from tests.fakes_turn import UDP, code_of
 from tests.shell.test_turn_service import LOOPBACK, RANGE, ServiceTestCase
 

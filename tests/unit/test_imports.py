@@ -26,20 +26,10 @@ SHELL = {
     "plane": {"drops", "errors", "fields", "listener", "pipe", "poller", "ports", "relay", "routes", "sockets", "tcp"},
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
-    "turn": {
-        "dtls",
-        "events",
-        "listeners",
-        "metadata",
-        "outside",
-        "reflexive",
-        "remote",
-        "service",
-        "sessions",
-        "streams",
-        "tcp_relaying",
-        "userfile",
-    },
+    "auth": {"remote", "userfile"},
+    "clients": {"dtls", "listeners", "sessions", "streams"},
+    "outside": {"metadata", "outside", "reflexive"},
+    "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
@@ -51,36 +41,23 @@ CORE = {
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "framing", "integrity", "message"},
+    "allocations": {"addresses", "allocation", "bandwidth", "icmp", "meter", "reservation"},
+    "auth": {"authenticator", "lookup", "nonce", "users"},
+    "clients": {"connections", "listening", "records"},
+    "outside": {"external"},
+    "peers": {"bound", "candidates", "nat64", "policy"},
     "turn": {
-        "addresses",
         "allocate",
-        "allocation",
         "answers",
-        "auth",
-        "bandwidth",
-        "bound",
-        "candidates",
         "connect",
-        "connections",
         "data_connections",
         "discovery",
-        "external",
         "held",
-        "icmp",
-        "listening",
-        "lookup",
-        "meter",
         "mobility",
-        "nat64",
-        "nonce",
-        "peers",
-        "records",
         "redirect",
         "request",
-        "reservation",
         "server",
         "settings",
-        "users",
     },
     "web": {"parameters"},
 }
@@ -90,22 +67,27 @@ OUTSIDE = ("twisted", "zope", "autobahn", "OpenSSL", "cryptography", "socket", "
            "threading", "subprocess", "time", "logging", "random", "secrets", "os", "signal", "ifaddr", "segno")
 """What no core module imports."""
 
-LIBRARY = {"signaling.messages": {"msgspec"}, "turn.lookup": {"msgspec"}}
+LIBRARY = {"signaling.messages": {"msgspec"}, "auth.lookup": {"msgspec"}}
 """Cores that are allowed a library of rules."""
 
 CORE_FRIENDS = {
-    "turn": {"stun", "config", "bucket", "metrics"},
+    "allocations": {"stun"},
+    "auth": {"stun", "allocations"},
+    "clients": {"stun", "allocations"},
+    "peers": {"stun", "allocations"},
+    "outside": {"stun", "allocations", "peers"},
+    "turn": {"stun", "allocations", "auth", "clients", "peers", "outside"},
     "signaling": {"rooms"},
 }
 """Which other cores, besides those of its own package, a core may import."""
 
-SHARED = {"", "doorway", "plane", "rooms", "tls"}
+SHARED = {"", "auth", "clients", "doorway", "outside", "plane", "rooms", "tls"}
 """Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
 of the Context; the plane is what the TURN service moves packets with."""
 
 ONLY = {
     "autobahn": {"signaling.websocket", "signaling.resource"},
-    "OpenSSL": {"tls.certificates", "turn.dtls"},
+    "OpenSSL": {"tls.certificates", "clients.dtls"},
     "txredisapi": {"rooms.redis"},
 }
 """Libraries that stay in their room."""

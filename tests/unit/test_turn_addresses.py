@@ -6,8 +6,8 @@ import random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.addresses import MAX_FORMER, PORT_REST_S, External, Ports, RelayAddresses, parse_external
 from rtcd.stun.attributes import Family
-from rtcd.turn.addresses import MAX_FORMER, PORT_REST_S, External, Ports, RelayAddresses, parse_external
 
 
 class Hosts(SynchronousTestCase):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import Allocation, Allocations, FiveTuple
 from rtcd.stun.attributes import Family
-from rtcd.turn.allocation import Allocation, Allocations, FiveTuple
 
 RELAYED, RELAYED6 = ("192.0.2.1", 50000), ("2001:db8::1", 50000)
 

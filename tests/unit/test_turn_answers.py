@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.stun.attributes import DATA, LIFETIME
 from rtcd.stun.message import Method
 from rtcd.turn import answers
-from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.answers import KEPT_S, MAX_ANSWERS
 from rtcd.turn.request import Rules
 from tests.fakes_turn import SERVER, UDP, Client, World, code_of

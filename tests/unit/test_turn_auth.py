@@ -8,6 +8,10 @@ import unicodedata
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth import authenticator as auth
+from rtcd.auth.authenticator import Keys, parse_users
+from rtcd.auth.nonce import NONCE_CHARACTERS, Nonces
 from rtcd.bucket import Buckets
 from rtcd.ice.credentials import Credentials
 from rtcd.stun.attributes import (
@@ -22,10 +26,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import add_fingerprint, long_term_key, sign, verify, verify_sha256
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn import auth
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Keys, parse_users
-from rtcd.turn.nonce import NONCE_CHARACTERS, Nonces
 from rtcd.turn.request import Rules
 from tests.fakes_turn import PEER, REALM_NAME, SERVER, SERVER6, UDP, Client, World, code_of
 

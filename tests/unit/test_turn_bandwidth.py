@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations import bandwidth
+from rtcd.allocations.allocation import Allocation
 from rtcd.stun.attributes import ADDITIONAL_ADDRESS_FAMILY
 from rtcd.stun.message import Method
-from rtcd.turn import bandwidth
-from rtcd.turn.allocation import Allocation
 from rtcd.turn.request import Rules
 from tests.fakes_turn import UDP, World
 

@@ -7,13 +7,13 @@ import math
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.addresses import External
 from rtcd.ice.credentials import Credentials
+from rtcd.peers import bound as b
+from rtcd.peers.bound import NO_ROOM, NOT_SIGNALLED, Bound, Revoked, client_gone
+from rtcd.peers.policy import PeerPolicy
 from rtcd.stun.attributes import DATA, XOR_PEER_ADDRESS
 from rtcd.stun.message import Method
-from rtcd.turn import bound as b
-from rtcd.turn.addresses import External
-from rtcd.turn.bound import NO_ROOM, NOT_SIGNALLED, Bound, Revoked, client_gone
-from rtcd.turn.peers import PeerPolicy
 from tests.fakes_turn import SERVER, UDP, Client, World
 
 PEER = ("8.8.8.8", 4000)

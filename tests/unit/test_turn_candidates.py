@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, MAX_TEXT_CHARS, NOTHING, signalled
+from rtcd.peers.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, MAX_TEXT_CHARS, NOTHING, signalled
 
 CHROME = [
     "candidate:1467250027 1 udp 2122260223 192.168.0.196 46243 typ host generation 0 ufrag Xq1D network-id 1",

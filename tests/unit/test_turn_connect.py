@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.addresses import External, RelayAddresses
+from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.doorway.directory import Listener
+from rtcd.peers.bound import Bound
+from rtcd.peers.policy import PeerPolicy, parse_ranges
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import CONNECTION_ID, LIFETIME, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.turn import connect, data_connections
-from rtcd.turn.addresses import External, RelayAddresses
-from rtcd.turn.allocation import Allocation, FiveTuple, Traffic
-from rtcd.turn.bound import Bound
 from rtcd.turn.data_connections import MAX_CONNECTIONS, WAIT_S, Connections, State
-from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
 from tests.fakes_turn import PEER, SERVER, UDP, Client, World, code_of
 

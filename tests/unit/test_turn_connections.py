@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits, Waits
+from rtcd.clients.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits, Waits
 
 
 class Waiting(SynchronousTestCase):

@@ -7,21 +7,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations import addresses, allocation, reservation
+from rtcd.auth import nonce
+from rtcd.clients import connections
 from rtcd.config import section_from
 from rtcd.stun import attributes, channeldata, framing, integrity
-from rtcd.turn import (
-    addresses,
-    allocation,
-    answers,
-    connections,
-    data_connections,
-    discovery,
-    mobility,
-    nonce,
-    request,
-    reservation,
-    server,
-)
+from rtcd.turn import answers, data_connections, discovery, mobility, request, server
 from rtcd.turn.request import Rules
 from rtcd.turn.settings import Settings
 

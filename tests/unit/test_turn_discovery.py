@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple, Transport
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import Address
 from rtcd.stun.integrity import add_fingerprint
 from rtcd.stun.message import Class, Message, Method, decode, encode
-from rtcd.turn.allocation import FiveTuple, Transport
 from rtcd.turn.discovery import MAX_PADDED_BYTES, MAX_TIMES, Discovery
 from rtcd.turn.request import Rules
 from tests.fakes_turn import World, code_of

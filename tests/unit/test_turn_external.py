@@ -6,10 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.stun.attributes import ERROR_CODE, MAPPED_ADDRESS, XOR_MAPPED_ADDRESS
-from rtcd.stun.message import Class, Method, decode, encode
-from rtcd.turn.addresses import External, RelayAddresses
-from rtcd.turn.external import (
+from rtcd.allocations.addresses import External, RelayAddresses
+from rtcd.outside.external import (
     MAX_ANSWERS,
     MAX_LINES,
     Findings,
@@ -22,6 +20,8 @@ from rtcd.turn.external import (
     parse_server,
     usable,
 )
+from rtcd.stun.attributes import ERROR_CODE, MAPPED_ADDRESS, XOR_MAPPED_ADDRESS
+from rtcd.stun.message import Class, Method, decode, encode
 
 AUTO = Plan(auto=True)
 ID = b"abcdefghijkl"

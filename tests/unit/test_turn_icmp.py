@@ -7,7 +7,7 @@ import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.icmp import ICMP4, ICMP6, LOCAL, QueuedError, parse, told
+from rtcd.allocations.icmp import ICMP4, ICMP6, LOCAL, QueuedError, parse, told
 
 
 def queued(origin: int, kind: int, code: int, mtu: int = 1400, number: int = errno.ECONNREFUSED) -> QueuedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.listening import Line, Place, inherited, parse_place, plan
+from rtcd.clients.listening import Line, Place, inherited, parse_place, plan
 
 OWN = ["127.0.0.1", "10.0.0.1", "::1", "10.0.0.1"]
 

@@ -6,7 +6,12 @@ import math
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth import lookup
+from rtcd.auth.authenticator import Found, Keys, keys_of_password
+from rtcd.auth.lookup import Lookups, Remembered, parse_answer
 from rtcd.metrics import Counter
+from rtcd.peers.bound import Bound
 from rtcd.stun.attributes import (
     LIFETIME,
     NONCE,
@@ -18,11 +23,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import long_term_key, sign_sha256, userhash
 from rtcd.stun.message import Class, Method, encode
-from rtcd.turn import lookup
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Found, Keys, keys_of_password
-from rtcd.turn.bound import Bound
-from rtcd.turn.lookup import Lookups, Remembered, parse_answer
 from tests.fakes_turn import PEER, REALM_NAME, UDP, World, code_of
 
 NOW = 1_700_000_000.0

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple, Transport
 from rtcd.stun.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     DATA,
@@ -22,7 +23,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.channeldata import HEADER
 from rtcd.stun.message import Message, Method, decode
-from rtcd.turn.allocation import FiveTuple, Transport
 from rtcd.turn.mobility import connection_lost
 from rtcd.turn.request import Rules
 from tests.fakes_turn import SERVER, UDP, Client, World, code_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.meter import BURST_S, MIN_BURST_BYTES, Meter, take_all
+from rtcd.allocations.meter import BURST_S, MIN_BURST_BYTES, Meter, take_all
 
 RATE = 10.0 * MIN_BURST_BYTES
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import DATA, LIFETIME, MOBILITY_TICKET, XOR_PEER_ADDRESS
 from rtcd.stun.channeldata import HEADER
 from rtcd.stun.message import Message, Method
 from rtcd.turn import mobility
-from rtcd.turn.allocation import FiveTuple
 from rtcd.turn.mobility import MAX_MOVES, PENDING_S, TICKET_BYTES, Mobility, connection_lost
 from rtcd.turn.request import Rules
 from tests.fakes_turn import PEER, SERVER, UDP, Client, World, code_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.directory import Directory, Listener
-from rtcd.turn import peers
-from rtcd.turn.peers import PeerPolicy, canonical, parse_range, parse_ranges
+from rtcd.peers import policy as peers
+from rtcd.peers.policy import PeerPolicy, canonical, parse_range, parse_ranges
 
 HARD = ["0.0.0.0", "0.1.2.3", "255.255.255.255", "::"]
 LOOPBACK = ["127.0.0.1", "127.255.255.255", "::1"]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.records import (
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.clients.records import (
     KEY_S,
     MAX_MESSAGE_BYTES,
     Cookies,

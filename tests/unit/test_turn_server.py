@@ -8,17 +8,17 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from rtcd.allocations.addresses import External
+from rtcd.allocations.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
+from rtcd.allocations.reservation import MAX_RESERVATIONS, RESERVATION_S
 from rtcd.doorway.directory import Listener
 from rtcd.interfaces import IRelayPlane
+from rtcd.peers.policy import PeerPolicy, parse_ranges
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import DATA, LIFETIME, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS
 from rtcd.stun.integrity import add_fingerprint, sign
 from rtcd.stun.message import Class, Method, decode, encode
-from rtcd.turn.addresses import External
-from rtcd.turn.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
-from rtcd.turn.peers import PeerPolicy, parse_ranges
 from rtcd.turn.request import Rules
-from rtcd.turn.reservation import MAX_RESERVATIONS, RESERVATION_S
 from rtcd.turn.server import MAX_UNKNOWN
 from tests.fakes_turn import PEER, SERVER, SERVER6, UDP, FakePlane, World, code_of
 

@@ -7,6 +7,9 @@ import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.auth import authenticator as auth
+from rtcd.auth.authenticator import Keys, parse_users
+from rtcd.auth.nonce import COOKIE, COOKIE_NONCE_CHARACTERS, NONCE_CHARACTERS, Nonces
 from rtcd.stun.attributes import (
     NONCE,
     PASSWORD_ALGORITHM,
@@ -18,9 +21,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import long_term_key, sign, sign_sha256, userhash, verify, verify_sha256
 from rtcd.stun.message import Class, Message, Method, encode
-from rtcd.turn import auth
-from rtcd.turn.auth import Keys, parse_users
-from rtcd.turn.nonce import COOKIE, COOKIE_NONCE_CHARACTERS, NONCE_CHARACTERS, Nonces
 from tests.fakes_turn import REALM_NAME, UDP, World, code_of
 
 SHA256, MD5 = PasswordAlgorithm.SHA256, PasswordAlgorithm.MD5

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turn import auth, users
-from rtcd.turn.auth import Keys, keys_of_password, parse_users
-from rtcd.turn.users import checked_name, decode, names, parse, put, without
+from rtcd.auth import authenticator as auth
+from rtcd.auth import users
+from rtcd.auth.authenticator import Keys, keys_of_password, parse_users
+from rtcd.auth.users import checked_name, decode, names, parse, put, without
 
 KEY = "0x" + "0f" * 16
 OTHER = "0x" + "0e" * 16

@@ -1,6 +1,6 @@
 """Users who are kept elsewhere: what an answer about one means, what is remembered of it, and which requests wait for it.
 
-`Lookups` asks nobody itself: it says whom to ask for, and is told the answer. The asking is rtcd.turn.remote.
+`Lookups` asks nobody itself: it says whom to ask for, and is told the answer. The asking is rtcd.auth.remote.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections import OrderedDict, deque
 
 import msgspec
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth.authenticator import Found, Keys, keys_of_password, parse_keys
 from rtcd.bucket import Buckets, network
 from rtcd.metrics import Counter
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Found, Keys, keys_of_password, parse_keys
 
 FOUND_S = 60.0
 """How long a user's keys are remembered: what a new password or a blocked user may take to count."""

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rtcd.turn.allocation import Transport
+from rtcd.allocations.allocation import Transport
 
 FIRST_DESCRIPTOR = 3
 """systemd hands descriptors over from this number on (sd_listen_fds(3))."""

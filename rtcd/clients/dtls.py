@@ -1,7 +1,7 @@
 """What is done with OpenSSL for clients that come by DTLS: the context, and one `Session` for each client.
 
 OpenSSL gets datagrams and gives datagrams by memory; the table of sessions with its limits and its clock is
-rtcd.turn.sessions. A flight that was lost is sent again when the table says so: OpenSSL's own timer reads a clock that
+rtcd.clients.sessions. A flight that was lost is sent again when the table says so: OpenSSL's own timer reads a clock that
 steps. Plain records are numbered here, since OpenSSL begins where a HelloVerifyRequest may have been.
 Sources: RFC 7350, RFC 6347.
 """
@@ -15,11 +15,11 @@ from OpenSSL import SSL
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.clients.records import APPLICATION_DATA, Hello, datagrams, modest, renumber
 from rtcd.interfaces import IClientPath
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.chain import Chain
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.records import APPLICATION_DATA, Hello, datagrams, modest, renumber
 
 MTU = 1200
 """Bytes of a datagram of the handshake: gets through everywhere. What is relayed is as long as it is."""

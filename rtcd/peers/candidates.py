@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from rtcd.turn.peers import canonical
+from rtcd.peers.policy import canonical
 
 MAX_TEXT_CHARS = 262144
 """Longer texts are not read; [web] and [signaling] let none through."""

@@ -11,8 +11,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 
+from rtcd.outside.external import binding, mapped
 from rtcd.stun.attributes import Address
-from rtcd.turn.external import binding, mapped
 
 RTO_S = 0.5
 """Until the first retransmission; each wait is twice the one before."""

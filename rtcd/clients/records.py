@@ -1,7 +1,7 @@
 """DTLS as it is seen from outside of its encryption: records, the ClientHello, and the cookies that keep us stateless.
 
 Whoever cannot receive at the address that he sends from gets one small HelloVerifyRequest for his ClientHello, and
-nothing is kept of him. What is inside the records is rtcd.turn.dtls's. Sources: RFC 6347 §4.1, §4.2.1, §4.2.3.
+nothing is kept of him. What is inside the records is rtcd.clients.dtls's. Sources: RFC 6347 §4.1, §4.2.1, §4.2.3.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from rtcd.turn.allocation import FiveTuple
+from rtcd.allocations.allocation import FiveTuple
 
 HANDSHAKE = 22
 APPLICATION_DATA = 23

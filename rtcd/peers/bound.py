@@ -17,11 +17,11 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
+from rtcd.allocations.allocation import Allocation
 from rtcd.bucket import network
+from rtcd.peers.candidates import signalled
+from rtcd.peers.policy import canonical, class_of
 from rtcd.stun.attributes import Address
-from rtcd.turn.allocation import Allocation
-from rtcd.turn.candidates import signalled
-from rtcd.turn.peers import canonical, class_of
 
 if TYPE_CHECKING:
     from rtcd.turn.server import TurnServer
@@ -46,7 +46,7 @@ NO_ROOM = "no room"
 NOT_SIGNALLED = "not signalled"
 
 _HIDEABLE = ("private", "link-local")
-"""Classes of addresses that mDNS names stand for; rtcd.turn.peers has unique local IPv6 addresses among the second."""
+"""Classes of addresses that mDNS names stand for; rtcd.peers.policy has unique local IPv6 addresses among the second."""
 
 
 class Tagger(Protocol):
@@ -100,7 +100,7 @@ class _Client:
         self.users: tuple[str, ...] = ()
         """Under every secret that there was since it came."""
         self.hosts: dict[str, bool] = {}
-        """As in `rtcd.turn.candidates.Signalled`."""
+        """As in `rtcd.peers.candidates.Signalled`."""
         self.networks: dict[str, None] = {}
         self.hidden = False
         self.heard_at = 0.0

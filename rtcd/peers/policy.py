@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtcd.peers.nat64 import Prefix, embedded
 from rtcd.stun.attributes import Address
-from rtcd.turn.nat64 import Prefix, embedded
 
 MAX_RANGES = 1000
 """Entries of allowed or denied peers."""

@@ -1,7 +1,7 @@
 """`Outside`: finds out again and again how our relays look from outside, and tells of it when that has changed.
 
-It starts after the sockets are open and nobody waits for it. What counts is decided in rtcd.turn.external; whom it asks
-is `Lookups`: the DNS, clouds (rtcd.turn.metadata), and the operator's STUN server (rtcd.turn.reflexive).
+It starts after the sockets are open and nobody waits for it. What counts is decided in rtcd.outside.external; whom it asks
+is `Lookups`: the DNS, clouds (rtcd.outside.metadata), and the operator's STUN server (rtcd.outside.reflexive).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from rtcd.allocations.addresses import External, canonical_host
 from rtcd.machine import maker
+from rtcd.outside.external import MAX_ANSWERS, Findings, is_public
+from rtcd.outside.metadata import Metadata
+from rtcd.outside.reflexive import reflexive_host
 from rtcd.stun.attributes import Address, family_of
-from rtcd.turn.addresses import External, canonical_host
-from rtcd.turn.external import MAX_ANSWERS, Findings, is_public
-from rtcd.turn.metadata import Metadata
-from rtcd.turn.reflexive import reflexive_host
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Who a request is from: long-term credentials, static users and time-limited names side by side.
 
 The checks run in the order of RFC 8489 §9.2.4, with the nonce before the password: it costs one HMAC and no look-up.
-What an authenticated user may do, quotas too, is rtcd.turn.server; users that are kept elsewhere are rtcd.turn.lookup.
+What an authenticated user may do, quotas too, is rtcd.turn.server; users that are kept elsewhere are rtcd.auth.lookup.
 
 Where SHA-256 is offered, USERHASH is answered for static users, whose names are known beforehand. The security feature
 "username anonymity" is never announced all the same: it makes a client send USERHASH in place of USERNAME, and neither the
@@ -17,6 +17,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from rtcd.allocations.allocation import Allocation, FiveTuple
+from rtcd.auth.nonce import Nonces
 from rtcd.stun.attributes import (
     MAX_USERNAME_BYTES,
     NONCE,
@@ -30,8 +32,6 @@ from rtcd.stun.attributes import (
 )
 from rtcd.stun.integrity import long_term_key, opaque_string, userhash, verify, verify_sha256
 from rtcd.stun.message import Message
-from rtcd.turn.allocation import Allocation, FiveTuple
-from rtcd.turn.nonce import Nonces
 
 MAX_USERS = 10000
 """Static users; more of them belong into time-limited names."""
@@ -180,7 +180,7 @@ class Found(NamedTuple):
 
 
 class Directory(Protocol):
-    """Users that are kept elsewhere, such as rtcd.turn.remote."""
+    """Users that are kept elsewhere, such as rtcd.auth.remote."""
 
     def find(self, username: str, now: float) -> Found | None:
         """What is known of a user by now; None if it has to be asked for."""

@@ -29,14 +29,14 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
+from rtcd.clients.connections import Limits, Wait, Waits
 from rtcd.doorway.origin import unmapped
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Metrics
 from rtcd.stun.attributes import Address
 from rtcd.stun.framing import Framer
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.connections import Limits, Wait, Waits
 
 MAX_QUEUED_BYTES = 65536
 """So many bytes of responses wait for a client beside what its transport holds; then it is not read from until they are

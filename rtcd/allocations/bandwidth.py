@@ -1,4 +1,4 @@
-"""`Bandwidth`: which meters (rtcd.turn.meter) an allocation is charged to. The relay plane charges them.
+"""`Bandwidth`: which meters (rtcd.allocations.meter) an allocation is charged to. The relay plane charges them.
 
 Each allocation has two of its own, one a direction, and shares two with all allocations of its user.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from rtcd.turn.meter import Meter
+from rtcd.allocations.meter import Meter
 
 Pair = tuple[Meter, Meter]
 """For what goes to peers, and for what comes from them."""

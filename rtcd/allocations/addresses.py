@@ -1,6 +1,6 @@
 """Relayed transport addresses to give out: which host, which port, and the external address that clients are told.
 
-Peers to refuse are rtcd.turn.peers. Sources: RFC 8656 §7.2, RFC 6056 §3.3.1 (random ports).
+Peers to refuse are rtcd.peers.policy. Sources: RFC 8656 §7.2, RFC 6056 §3.3.1 (random ports).
 """
 
 from __future__ import annotations

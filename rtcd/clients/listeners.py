@@ -17,11 +17,11 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
+from rtcd.allocations.allocation import Transport
+from rtcd.clients.listening import Line, Place, inherited, plan
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.interfaces import IRelayPlane
-from rtcd.turn.allocation import Transport
-from rtcd.turn.listening import Line, Place, inherited, plan
 
 SERVICE = "turn"
 """Our name in the directory."""

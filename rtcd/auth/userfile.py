@@ -1,6 +1,6 @@
 """`Users`: all static users, those of the ini and those of ``[turn] users-file``, which is looked at every few seconds.
 
-What a line may be is rtcd.turn.users and rtcd.turn.auth; who may do what with it is rtcd.turn.server.
+What a line may be is rtcd.auth.users and rtcd.auth.authenticator; who may do what with it is rtcd.turn.server.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from rtcd.auth.authenticator import Keys
+from rtcd.auth.users import MAX_FILE_BYTES, decode, parse
 from rtcd.config import ConfigError
-from rtcd.turn.auth import Keys
 from rtcd.turn.settings import Settings
-from rtcd.turn.users import MAX_FILE_BYTES, decode, parse
 
 POLL_S = 5.0
 """How often the file is looked at."""

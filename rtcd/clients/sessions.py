@@ -1,6 +1,6 @@
 """Clients that come by DTLS: the table that lets sessions in, bounds and times them, and tells whose a datagram is.
 
-OpenSSL is in rtcd.turn.dtls, the cookies that come before any state are in rtcd.turn.records. A session is a path of
+OpenSSL is in rtcd.clients.dtls, the cookies that come before any state are in rtcd.clients.records. A session is a path of
 the relay plane's (IClientPath), and its five-tuple says ``dtls``. Sources: RFC 7350, RFC 6347 §4.2.
 """
 
@@ -13,14 +13,14 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
+from rtcd.clients.connections import HANDSHAKE_S, Limits, Wait, Waits
+from rtcd.clients.dtls import Contexts, Session
+from rtcd.clients.records import HANDSHAKE, Cookies, Hello, hello_verify_request, is_encrypted, parse_hello
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 from rtcd.tls.certificates import Certificates
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.connections import HANDSHAKE_S, Limits, Wait, Waits
-from rtcd.turn.dtls import Contexts, Session
-from rtcd.turn.records import HANDSHAKE, Cookies, Hello, hello_verify_request, is_encrypted, parse_hello
 
 MAX_HANDSHAKES = 1024
 """At once, beside the sessions that there are; one more drops the one that has taken longest."""
@@ -123,7 +123,7 @@ class Sessions:
         else:
             self._begin("allocation", one)
 
-    # Called by the sessions (rtcd.turn.dtls.Table).
+    # Called by the sessions (rtcd.clients.dtls.Table).
 
     def emit(self, session: Session, datagram: bytes) -> None:
         """By the socket that the client has come to."""

@@ -1,7 +1,7 @@
 """What clouds tell a machine about its public addresses, over HTTP at an address that leads no further than the host.
 
 All of them are asked at once, for a moment; on a machine of none nothing answers. Which answers count, and for which of
-our hosts, is rtcd.turn.external. Sources: the providers' pages on instance metadata (AWS, GCP, Azure, Aliyun, Tencent).
+our hosts, is rtcd.outside.external. Sources: the providers' pages on instance metadata (AWS, GCP, Azure, Aliyun, Tencent).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from rtcd.turn.addresses import External
-from rtcd.turn.external import is_public, usable
+from rtcd.allocations.addresses import External
+from rtcd.outside.external import is_public, usable
 
 CONNECT_TIMEOUT_S = 1.0
 """On a machine of no cloud the packets often go nowhere."""

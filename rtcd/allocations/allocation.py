@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from rtcd.allocations.meter import Meter
 from rtcd.stun.attributes import Address, Family, family_of
-from rtcd.turn.meter import Meter
 
 Transport = Literal["udp", "tcp", "tls", "dtls"]
 

@@ -1,5 +1,5 @@
-"""How many connections there may be, and how long each may wait for what. They are rtcd.turn.streams' and, those by
-DTLS, rtcd.turn.sessions'."""
+"""How many connections there may be, and how long each may wait for what. They are rtcd.clients.streams' and, those by
+DTLS, rtcd.clients.sessions'."""
 
 from __future__ import annotations
 

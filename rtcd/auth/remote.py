@@ -1,6 +1,6 @@
 """`RemoteUsers`: asks the operator's own HTTP service for users that the ini does not have.
 
-Which users are asked for, what is remembered and who waits is rtcd.turn.lookup; who asks for it is rtcd.turn.auth.
+Which users are asked for, what is remembered and who waits is rtcd.auth.lookup; who asks for it is rtcd.auth.authenticator.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from rtcd import __version__
+from rtcd.allocations.allocation import FiveTuple
+from rtcd.auth.authenticator import Found
+from rtcd.auth.lookup import Lookups, parse_answer
 from rtcd.bucket import Buckets
 from rtcd.metrics import Metrics
-from rtcd.turn.allocation import FiveTuple
-from rtcd.turn.auth import Found
-from rtcd.turn.lookup import Lookups, parse_answer
 
 LOOKUP_S = 3.0
 """How long a look-up may take, from the connection to the last byte."""
@@ -38,7 +38,7 @@ RESULTS = ("found", "unknown", "fault", "late")
 
 
 class RemoteUsers:
-    """The Directory of rtcd.turn.auth. Neither method ever raises."""
+    """The Directory of rtcd.auth.authenticator. Neither method ever raises."""
 
     _log = Logger()
 

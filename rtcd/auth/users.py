@@ -1,7 +1,7 @@
 """The text of a users file: who is in it, and changes to it that leave every other line alone.
 
-A line is a user as in ``[turn] user``, which rtcd.turn.auth reads; it may be blank, or a comment that begins with ``#``.
-The file itself is read by rtcd.turn.userfile and written by rtcd.cli.
+A line is a user as in ``[turn] user``, which the authenticator reads; it may be blank, or a comment that begins with ``#``.
+The file itself is read by rtcd.auth.userfile and written by rtcd.cli.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
+from rtcd.auth.authenticator import Keys
 from rtcd.stun.attributes import MAX_USERNAME_BYTES
 from rtcd.stun.integrity import opaque_string
-from rtcd.turn.auth import Keys
 
 MAX_FILE_BYTES = 2**22
-"""Room for `rtcd.turn.auth.MAX_USERS` and a comment for each; a file that is longer is something else."""
+"""Room for `rtcd.auth.authenticator.MAX_USERS` and a comment for each; a file that is longer is something else."""
 
 
 def decode(data: bytes) -> str:
@@ -28,8 +28,8 @@ def decode(data: bytes) -> str:
 
 
 def parse(text: str, keys: Callable[[Iterable[str]], dict[str, Keys]], others: Mapping[str, Keys]) -> dict[str, Keys]:
-    """The users of the text and the ``others``, who are in the ini. ``keys`` reads lines, as `rtcd.turn.auth.parse_users`
-    does. Raises ValueError that never tells a password."""
+    """The users of the text and the ``others``, who are in the ini. ``keys`` reads lines, as the authenticator's
+    `parse_users` does. Raises ValueError that never tells a password."""
     found = keys(line.strip() for line in text.split("\n"))
     both = sorted(found.keys() & others.keys())
     if both:

@@ -9,13 +9,13 @@ import base64
 import functools
 import hmac
 
-from rtcd.turn.allocation import FiveTuple
+from rtcd.allocations.allocation import FiveTuple
 
 NONCE_CHARACTERS = 24
 """Eight hex digits of Unix time and 16 base64 characters (96 bits) of the HMAC: short, since a 401 must not amplify."""
 COOKIE = "obMatJos2gAAA"
 """In front of nonces where SHA-256 is offered: the nonce cookie and the security features, 24 bits in base64 (RFC 8489
-§9.2, §18.1). Bit 0, 0x800000, is set: password algorithms. Bit 1, username anonymity, is not; see rtcd.turn.auth."""
+§9.2, §18.1). Bit 0, 0x800000, is set: password algorithms. Bit 1, username anonymity, is not: see the authenticator."""
 COOKIE_NONCE_CHARACTERS = 32
 """With the cookie only 11 characters (64 bits) of the HMAC, so that the challenge to a bare Allocate stays within bounds. A
 guess costs a round trip to us, and whoever guessed right may then try passwords, as with a nonce that he asked for."""

@@ -1,7 +1,7 @@
 """External addresses: what the operator may write, which found answers are good, and what they mean for our hosts.
 
 Behind NAT the public address may be a name that changes, or unknown until somebody is asked. Asking is the shell's
-(rtcd.turn.metadata, rtcd.turn.reflexive, rtcd.turn.outside); the table that results is rtcd.turn.addresses.
+(rtcd.outside.metadata, rtcd.outside.reflexive, rtcd.outside.outside); the table that results is rtcd.allocations.addresses.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rtcd.allocations.addresses import External, RelayAddresses, canonical_host, parse_external
+from rtcd.peers.policy import canonical, class_of
 from rtcd.stun.attributes import XOR_MAPPED_ADDRESS, Address, Family, family_of
 from rtcd.stun.message import Class, Method, decode, encode
-from rtcd.turn.addresses import External, RelayAddresses, canonical_host, parse_external
-from rtcd.turn.peers import canonical, class_of
 
 AUTO = "auto"
 MAX_LINES = 64

@@ -1,0 +1,1 @@
+"""What the TURN service keeps: allocations, ports, connections, units of quota and bandwidth."""

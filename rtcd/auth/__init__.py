@@ -1,0 +1,1 @@
+"""Who a client is: long-term credentials, nonces, and where users come from."""

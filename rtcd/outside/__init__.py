@@ -1,0 +1,1 @@
+"""How this machine looks from outside: the public addresses that clients are told."""

@@ -1,0 +1,1 @@
+"""Whom clients may reach through a relay."""
