@@ -26,7 +26,8 @@ from rtcd.bucket import Buckets
 from rtcd.clients.listeners import SERVICE, Listeners
 from rtcd.clients.records import RECORD_TYPES
 from rtcd.clients.sessions import Sessions
-from rtcd.clients.streams import StreamFactory, Streams, TlsStreamFactory
+from rtcd.clients.stream import StreamFactory, TlsStreamFactory
+from rtcd.clients.streams import Streams
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
 from rtcd.doorway.switch import STUN_ALPNS

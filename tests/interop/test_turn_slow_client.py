@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from rtcd.clients.streams import MAX_QUEUED_BYTES
+from rtcd.clients.stream import MAX_QUEUED_BYTES
 from rtcd.stun.attributes import CHANNEL_NUMBER, NONCE, REALM, USERNAME, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, Address
 from rtcd.stun.framing import Framer
 from rtcd.stun.integrity import long_term_key, sign

@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from rtcd.clients.streams import StreamFactory
+from rtcd.clients.stream import StreamFactory
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
 from rtcd.stun import channeldata

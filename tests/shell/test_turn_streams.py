@@ -16,15 +16,8 @@ from zope.interface.verify import verifyObject
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.clients import streams as module
 from rtcd.clients.connections import FRAME_S, HANDSHAKE_S, LINGER_S, Limits
-from rtcd.clients.streams import (
-    CLOSE_GRACE_S,
-    MAX_QUEUED_BYTES,
-    MAX_UNREAD_BYTES,
-    StreamConnection,
-    StreamFactory,
-    Streams,
-    TlsStreamFactory,
-)
+from rtcd.clients.stream import MAX_QUEUED_BYTES, MAX_UNREAD_BYTES, StreamConnection, StreamFactory, TlsStreamFactory
+from rtcd.clients.streams import CLOSE_GRACE_S, Streams
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.interfaces import IClientPath
 from rtcd.metrics import Metrics

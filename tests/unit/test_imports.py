@@ -27,7 +27,7 @@ SHELL = {
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
     "auth": {"remote", "userfile"},
-    "clients": {"dtls", "listeners", "sessions", "streams"},
+    "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
     "outside": {"metadata", "outside", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
