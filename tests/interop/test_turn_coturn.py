@@ -23,6 +23,8 @@ class CoturnTestCase(TestCase):
 
     timeout = 60
     host = "127.0.0.1"
+    also: tuple[str, ...] = ()
+    """Further hosts to listen on, and so to have relays on."""
     transport = "udp"
 
     context: Any
@@ -32,7 +34,7 @@ class CoturnTestCase(TestCase):
     def setUp(self) -> None:
         self.context = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
-            listen=(self.host,), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
+            listen=(self.host, *self.also), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
             min_port=40000, max_port=65535, rfc5766_channels=True, mobility=True, **self.more))
         self.moved: list[FiveTuple] = []
         self.patch(self.service._events, "allocation_moved", lambda allocation, old: self.moved.append(old))
@@ -43,7 +45,7 @@ class CoturnTestCase(TestCase):
         self.service.startService()
         self.addCleanup(self.service.stopService)
         self.port = next(one.port for one in self.context.doorway.directory.listeners("turn")
-                         if one.transport == self.transport and one.last_port is None)
+                         if (one.transport, one.host) == (self.transport, self.host) and one.last_port is None)
 
     async def run_program(self, name: str, *arguments: str) -> str:
         """Its output; it must end with success."""
@@ -104,11 +106,6 @@ class Turn(CoturnTestCase):
         self.whole(await self.run_program("turnutils_uclient", "-y", "-M", "-u", "u", "-w", "p", *FEW))
         self.assertGreater(self.moves(), 0)
 
-    async def test_uclient_with_relays_of_both_families(self) -> None:
-        """It asks by the attribute number of a draft; here there is IPv4 alone, which it is told of."""
-        text = await self.run_program("turnutils_uclient", "-y", "-Z", "-u", "u", "-w", "p", "-n", "5", "-m", "2", "-z", "5")
-        self.assertIn("Total lost packets 0", text)
-
     async def test_uclient_asks_for_whole_packets(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-y", "-s", "-g", "-u", "u", "-w", "p", *FEW))
 
@@ -118,6 +115,20 @@ class Turn(CoturnTestCase):
             program, ["-y", "-u", "u", "-w", "wrong", *FEW, "-p", str(self.port), self.host])
         self.assertNotEqual(code, 0)
         self.assertEqual(self.relayed("sent"), 0)
+
+
+class BothFamilies(CoturnTestCase):
+    """Where there is IPv4 alone, this client names peers of IPv6 all the same, by chance, and gives up at the 443."""
+
+    also = ("::1",)
+
+    async def test_uclient_with_relays_of_both_families(self) -> None:
+        """It asks by the attribute number of a draft (0x8032)."""
+        families: list[set[int]] = []
+        self.patch(self.service._events, "allocation_created", lambda allocation: families.append(set(allocation.relayed)))
+        text = await self.run_program("turnutils_uclient", "-y", "-Z", "-u", "u", "-w", "p", "-n", "5", "-m", "2", "-z", "5")
+        self.assertIn("Total lost packets 0", text)
+        self.assertTrue(families and all(one == {1, 2} for one in families), families)
 
 
 class TurnTcp(CoturnTestCase):

@@ -140,7 +140,7 @@ class Datagrams(UclientTestCase):
 
     async def test_every_mode(self) -> None:
         """-N and -G ask wrong things besides, -D pads ChannelData, -g asks for whole packets, -M moves, -B goes away for
-        a moment. With -Z it asks for both families by an attribute number of a draft (0x8032), so gets IPv4 alone."""
+        a moment. With -Z it asks for both families, by an attribute number of a draft (0x8032), and gets them."""
         await self.run_clients([*(f"-y {mode}" for mode in (
             "", "-s", "-X", "-D", "-g", "-g -s", "-M", "-Z", "-G", "-N", "-B", "-l 1400", "-D -s -M -G")),
             *(f"-y -S {mode}" for mode in ("", "-s", "-X", "-D", "-g -s", "-Z", "-G", "-B"))])
