@@ -11,7 +11,8 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from rtcd.allocations.allocation import FiveTuple
-from rtcd.stun.message import Message
+from rtcd.stun.attributes import ERROR_CODE, LIFETIME, MOBILITY_TICKET, Malformed
+from rtcd.stun.message import Message, Method, decode
 
 KEPT_S = 40.0
 """A client gives up a request before that."""
@@ -62,3 +63,19 @@ class Answers:
 def _integrity(message: Message) -> bytes:
     start = (message.integrity_sha256_at or message.integrity_at) + ATTRIBUTE_HEADER_BYTES
     return message.raw[start : start + INTEGRITY_BYTES]
+
+
+def is_done_once(message: Message) -> bool:
+    """Whether a request that was answered would be answered otherwise if it were carried out again."""
+    if message.method is Method.REFRESH:
+        try:
+            return MOBILITY_TICKET in message or message.get(LIFETIME) == 0
+        except Malformed:
+            return False
+    return message.method is Method.ALLOCATE
+
+
+def code_of(answer: bytes) -> int:
+    """The error code of a response, 0 for success."""
+    error = decode(answer).get(ERROR_CODE)
+    return error[0] if error is not None else 0

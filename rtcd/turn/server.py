@@ -13,21 +13,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from rtcd.allocations.addresses import RelayAddresses
-from rtcd.allocations.allocation import TCP, UDP, Allocation, Allocations, FiveTuple
+from rtcd.allocations.allocation import TCP, Allocation, Allocations, FiveTuple
 from rtcd.allocations.bandwidth import Bandwidth
 from rtcd.allocations.reservation import Reservations
 from rtcd.auth.authenticator import Authenticator, Grant, Pending, Refusal
 from rtcd.bucket import Buckets
 from rtcd.bucket import network as network_of
-from rtcd.peers.bound import Bound, may_send_to
+from rtcd.peers.bound import Bound
 from rtcd.peers.policy import PeerPolicy
 from rtcd.stun.attributes import (
-    DATA,
-    DONT_FRAGMENT,
-    ERROR_CODE,
-    LIFETIME,
     MAPPED_ADDRESS,
-    MOBILITY_TICKET,
     PASSWORD_ALGORITHM,
     REQUESTED_TRANSPORT,
     SOFTWARE,
@@ -35,7 +30,6 @@ from rtcd.stun.attributes import (
     UNKNOWN_ATTRIBUTES,
     USERHASH,
     XOR_MAPPED_ADDRESS,
-    XOR_PEER_ADDRESS,
     Family,
     Malformed,
     family_of,
@@ -43,9 +37,10 @@ from rtcd.stun.attributes import (
 from rtcd.stun.integrity import add_fingerprint, sign, sign_sha256
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Message, Method, decode, encode
 from rtcd.turn import allocate, connect, held
-from rtcd.turn.answers import Answers
+from rtcd.turn.answers import Answers, code_of, is_done_once
 from rtcd.turn.data_connections import Connections
 from rtcd.turn.discovery import REQUIRED, Discovery
+from rtcd.turn.indication import send
 from rtcd.turn.mobility import Mobility, arrived, claimed, complete
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import (
@@ -143,7 +138,7 @@ class TurnServer:
                 return self._request(message, five_tuple, now)
         elif message.class_ is Class.INDICATION:
             if message.method is Method.SEND:
-                self._send(message, five_tuple, now)
+                send(self, message, five_tuple, now)
                 return None
             if message.method is Method.BINDING:
                 return None
@@ -223,7 +218,7 @@ class TurnServer:
         if five_tuple.transport in DATAGRAMS:
             answer = self.answers.get(message, five_tuple, now)
             if answer is not None:
-                self.observer.answered(message.method, _code(answer))
+                self.observer.answered(message.method, code_of(answer))
                 return answer
         if message.method is Method.ALLOCATE:
             answer = self._allocate(message, five_tuple, now, grant, known)
@@ -243,7 +238,7 @@ class TurnServer:
                 return self._error(message, grant, Error(403))
             answer = self._run(
                 message, grant, held.STEPS[message.method], Request(message, five_tuple, now, grant, known))
-        if answer is not None and five_tuple.transport in DATAGRAMS and _is_done_once(message):
+        if answer is not None and five_tuple.transport in DATAGRAMS and is_done_once(message):
             self.answers.keep(message, five_tuple, now, answer)
         return answer
 
@@ -264,7 +259,7 @@ class TurnServer:
         self, message: Message, grant: Grant, steps: Sequence[Callable[[TurnServer, R], Error | None]], request: R
     ) -> bytes | None:
         """The answer of the first step that fails, or success; None if it comes `LATER`."""
-        unknown = self._unknown(message)
+        unknown = self.unknown(message)
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         try:
@@ -345,7 +340,7 @@ class TurnServer:
         """Whether the answer has a FINGERPRINT."""
         return bool(message.fingerprint_at) or self.rules.fingerprint
 
-    def _unknown(self, message: Message, more: frozenset[int] = frozenset()) -> tuple[int, ...]:
+    def unknown(self, message: Message, more: frozenset[int] = frozenset()) -> tuple[int, ...]:
         """What it must not hold, unless it is among ``more``."""
         return message.unknown((UNDERSTOOD_WITH_SHA256 if self.authenticator.sha256 else UNDERSTOOD) | more)
 
@@ -357,7 +352,7 @@ class TurnServer:
         discovery = self.discovery
         if discovery is not None and discovery.concerns(message, five_tuple):
             return self._discover(discovery, message, five_tuple, grant)
-        unknown = self._unknown(message)
+        unknown = self.unknown(message)
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         attributes = [XOR_MAPPED_ADDRESS.encode(five_tuple.client, message.transaction_id)]
@@ -370,7 +365,7 @@ class TurnServer:
         self, discovery: Discovery, message: Message, five_tuple: FiveTuple, grant: Grant | None
     ) -> bytes | None:
         """A Binding with RFC 5780; its answer may leave from another socket, and is then given to the plane."""
-        unknown = self._unknown(message, REQUIRED)
+        unknown = self.unknown(message, REQUIRED)
         if unknown:
             return self._error(message, grant, _unknown(unknown))
         try:
@@ -387,45 +382,6 @@ class TurnServer:
         self.plane.respond(answer, reply.five_tuple)
         return None
 
-    def _send(self, message: Message, five_tuple: FiveTuple, now: float) -> None:
-        """A Send indication (RFC 8656 §11.2): everything that is wrong with it is dropped in silence."""
-        allocation = self.find(five_tuple, now) or arrived(self, five_tuple, now)
-        if allocation is None or allocation.transport != UDP:
-            self.observer.dropped("no allocation")
-            return
-        try:
-            peer, data = message.get(XOR_PEER_ADDRESS), message.get(DATA)
-            dont_fragment = message.get(DONT_FRAGMENT) is not None
-        except Malformed:
-            peer = data = None
-        if peer is None or data is None or self._unknown(message):
-            self.observer.dropped("malformed")
-            return
-        reached = (self.addresses.reached(peer[0]), peer[1])
-        if not allocation.permitted(reached[0], now):
-            self.observer.dropped("no permission")
-        elif self.policy.refusal(reached, own_external=reached != peer):
-            self.observer.dropped("denied peer")
-        elif not may_send_to(self, allocation, peer, reached):
-            self.observer.dropped("unsignalled peer")
-        else:
-            self.plane.send(allocation, reached, data, dont_fragment)
-
 
 def _unknown(numbers: tuple[int, ...]) -> Error:
     return Error(420, (UNKNOWN_ATTRIBUTES.encode(numbers[:MAX_UNKNOWN]),))
-
-
-def _is_done_once(message: Message) -> bool:
-    """Whether a request that was answered would be answered otherwise if it were carried out again."""
-    if message.method is Method.REFRESH:
-        try:
-            return MOBILITY_TICKET in message or message.get(LIFETIME) == 0
-        except Malformed:
-            return False
-    return message.method is Method.ALLOCATE
-
-
-def _code(answer: bytes) -> int:
-    error = decode(answer).get(ERROR_CODE)
-    return error[0] if error is not None else 0

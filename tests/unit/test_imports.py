@@ -53,6 +53,7 @@ CORE = {
         "data_connections",
         "discovery",
         "held",
+        "indication",
         "mobility",
         "redirect",
         "request",
