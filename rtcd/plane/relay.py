@@ -129,15 +129,15 @@ class PythonRelayPlane:
             route.sent_bytes += length
 
     def respond(self, data: bytes, five_tuple: FiveTuple) -> None:
-        path = self._paths.get(five_tuple)
-        if path is not None:
-            path.respond(data)
-            return
-        listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
+        udp = five_tuple.transport == "udp"
+        to = self._listeners.get(five_tuple.server) if udp else self._paths.get(five_tuple)
         try:
-            if listener is None:
+            if isinstance(to, Listener):
+                to.respond(data, five_tuple.client)
+            elif to is not None:
+                to.respond(data)
+            else:
                 raise OSError(errno.ENOTCONN, "the client is gone")
-            listener.respond(data, five_tuple.client)
         except OSError:
             self.send_failed.value += 1
 

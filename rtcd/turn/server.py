@@ -342,7 +342,8 @@ class TurnServer:
 
     def unknown(self, message: Message, more: frozenset[int] = frozenset()) -> tuple[int, ...]:
         """What it must not hold, unless it is among ``more``."""
-        return message.unknown((UNDERSTOOD_WITH_SHA256 if self.authenticator.sha256 else UNDERSTOOD) | more)
+        understood = UNDERSTOOD_WITH_SHA256 if self.authenticator.sha256 else UNDERSTOOD
+        return message.unknown(understood | more if more else understood)
 
     # Methods without steps.
 
