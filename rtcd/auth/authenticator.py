@@ -177,6 +177,8 @@ class Found(NamedTuple):
 
     keys: Keys = Keys()
     expires_at: float = math.inf
+    fault: bool = False
+    """Whether there was no good answer, so that nothing is known."""
 
 
 class Directory(Protocol):
@@ -265,7 +267,7 @@ class Authenticator:
         found = self._look_up(username, algorithm, now, ask=realm == self.realm)
         if found is None:
             return Pending(canonical)
-        user, keys, expires_at = found
+        user, keys, expires_at, fault = found
         if user == canonical:  # one of elsewhere is the same in every spelling, as a static one is
             username = canonical
         for key in keys:
@@ -275,7 +277,7 @@ class Authenticator:
                 return Grant(username, user, key, bool(message.integrity_sha256_at), expires_at, static)
         if not keys:
             _signed(message, _NO_KEY)
-        return Refusal(401, username)
+        return Refusal(401, "" if fault else username)  # nor has he whom nobody could look up
 
     def _algorithm(self, message: Message) -> int | None:
         """Which kind of key the client uses; None if somebody on the way has tampered with the choice, which a client
@@ -307,22 +309,23 @@ class Authenticator:
 
     def _look_up(
         self, username: str, algorithm: int, now: float, *, ask: bool
-    ) -> tuple[str, tuple[bytes, ...], float] | None:
-        """Whom to charge, which keys would be right, and until when; None if that has to be asked for elsewhere first.
+    ) -> tuple[str, tuple[bytes, ...], float, bool] | None:
+        """Whom to charge, which keys would be right, until when, and whether nobody could tell; None if that has to be
+        asked for elsewhere first.
 
         A static user, in canonical spelling, comes before a time-limited name, whose HMAC is over the text as it came; but
         one user is charged however it is spelled. A name that is neither may be one of the directory's, if we ``ask``."""
         static = self.users.get(username)
         if static is not None:
-            return username, static.of(algorithm), math.inf
+            return username, static.of(algorithm), math.inf, False
         verdict = self._names.verify(username, now)
         if verdict.expires_at or self.directory is None or not ask:
             keys = tuple(long_term_key(username, self.realm, password, algorithm) for password in verdict.passwords)
             user = opaque_string(verdict.user or (str(verdict.expires_at) if verdict.expires_at else username))
-            return user, keys, verdict.expires_at
+            return user, keys, verdict.expires_at, False
         canonical = opaque_string(username)
         found = self.directory.find(canonical, now)
-        return None if found is None else (canonical, found.keys.of(algorithm), found.expires_at)
+        return None if found is None else (canonical, found.keys.of(algorithm), found.expires_at, found.fault)
 
 
 def _signed(message: Message, key: bytes) -> bool:

@@ -161,7 +161,7 @@ class Lookups:
         """The answer is there, or None if there was no good one. Returns the requests that it lets go on."""
         self._running.discard(username)
         if found is None:
-            self._unknown.put(username, Found(), now, now + FAULT_S)
+            self._unknown.put(username, Found(fault=True), now, now + FAULT_S)
         elif found.keys == Keys():
             self._unknown.put(username, found, now, now + UNKNOWN_S)
         else:

@@ -32,6 +32,8 @@ LOOKUP_S = 3.0
 """How long a look-up may take, from the connection to the last byte."""
 MAX_ANSWER_BYTES = 4096
 """More than this is no answer about one user."""
+WARN_EVERY_S = 60.0
+"""Seconds between two lines about faults."""
 
 RESULTS = ("found", "unknown", "fault", "late")
 """The labels of the counter."""
@@ -61,7 +63,7 @@ class RemoteUsers:
         self._lookups = Lookups(self._counted["late"])
         self._running: set[Deferred[None]] = set()
         self._policy = BrowserLikePolicyForHTTPS()
-        self._lines = Buckets(1.0, 1.0, 1)
+        self._lines = Buckets(1 / WARN_EVERY_S, 1.0, 1)
         self._stopped = False
 
     def find(self, username: str, now: float) -> Found | None:
@@ -101,7 +103,8 @@ class RemoteUsers:
             result = "fault"
             if not self._stopped and self._lines.allow("", self._clock.seconds()):
                 reason = str(error) if isinstance(error, ValueError) else type(error).__name__
-                self._log.debug("auth-url gave no good answer: {reason}", reason=reason)
+                self._log.warn("[turn] auth-url gave no good answer, and who is known only there is refused: {reason}",
+                               reason=reason)
         if self._stopped:
             return
         self._counted[result].value += 1

@@ -12,14 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ITransport, IUDPTransport
 from twisted.internet.protocol import ClientCreator, DatagramProtocol, Factory, Protocol
 from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import provider
 
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.auth import lookup
 from rtcd.auth.authenticator import Found, keys_of_password
-from rtcd.auth.remote import LOOKUP_S, MAX_ANSWER_BYTES, RemoteUsers
+from rtcd.auth.remote import LOOKUP_S, MAX_ANSWER_BYTES, WARN_EVERY_S, RemoteUsers
 from rtcd.metrics import Metrics
 from rtcd.stun.attributes import NONCE, REALM, USERNAME, XOR_RELAYED_ADDRESS
 from rtcd.stun.integrity import long_term_key, sign
@@ -171,7 +173,7 @@ class Bad(RemoteTestCase):
         arrived = self.arrived
         self.wait()
         await arrived
-        self.assertEqual((self.find(), self.counted()), (Found(), {"fault": 1}))
+        self.assertEqual((self.find(), self.counted()), (Found(fault=True), {"fault": 1}))
 
     async def test_other_statuses_and_garbage_are_faults(self) -> None:
         self.serve()
@@ -181,7 +183,7 @@ class Bad(RemoteTestCase):
             arrived = self.arrived
             self.wait()
             await arrived
-            self.assertEqual((self.find(), self.counted()), (Found(), {"fault": faults + 1}), self.accounts.status)
+            self.assertEqual((self.find(), self.counted()), (Found(fault=True), {"fault": faults + 1}), self.accounts.status)
             self.clock.advance(10)
 
     async def test_a_huge_answer_is_read_no_further(self) -> None:
@@ -217,7 +219,7 @@ class Bad(RemoteTestCase):
             self.clock.advance(LOOKUP_S)
             await arrived
             await ended
-            self.assertEqual((self.find(), self.counted()), (Found(), {"fault": 1}))
+            self.assertEqual((self.find(), self.counted()), (Found(fault=True), {"fault": 1}))
 
     async def test_nobody_there_is_a_fault(self) -> None:
         port = reactor.listenTCP(0, Site(self.accounts), interface="127.0.0.1")
@@ -225,6 +227,29 @@ class Bad(RemoteTestCase):
         await port.stopListening()
         self.use(f"http://127.0.0.1:{number}/")
         await self.fault()
+
+    async def test_faults_are_a_warning_a_minute_that_does_not_tell_the_answer(self) -> None:
+        self.serve()
+        self.accounts.body = b"hush"
+        lines: list[LogEvent] = []
+
+        @provider(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            if event["log_namespace"] == "rtcd.auth.remote.RemoteUsers":
+                lines.append(event)
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        counts = []
+        for seconds in (0, 10, WARN_EVERY_S):
+            self.clock.advance(seconds)
+            arrived = self.arrived
+            self.wait()
+            await arrived
+            counts.append(len(lines))
+        self.assertEqual(counts, [1, 1, 2])
+        self.assertEqual({one["log_level"] for one in lines}, {LogLevel.warn})
+        self.assertNotIn("hush", "".join(str(formatEvent(one)) for one in lines))
 
     async def test_a_certificate_that_nobody_vouches_for_is_a_fault_and_one_of_the_systems_is_good(self) -> None:
         authority = make_authority("test", reactor.seconds())

@@ -116,7 +116,7 @@ class Waiting(SynchronousTestCase):
     def test_good_and_bad_news_and_none_at_all_last_differently(self) -> None:
         for found, seconds in ((ANN, lookup.FOUND_S), (Found(), lookup.UNKNOWN_S), (None, lookup.FAULT_S)):
             self.lookups.done("ann", found, NOW)
-            self.assertEqual(self.lookups.find("ann", NOW + seconds - 0.1), found or Found())
+            self.assertEqual(self.lookups.find("ann", NOW + seconds - 0.1), found or Found(fault=True))
             self.assertIsNone(self.lookups.find("ann", NOW + seconds))
         self.assertGreater(lookup.UNKNOWN_S, lookup.FAULT_S)
 
@@ -231,6 +231,12 @@ class Asking(SynchronousTestCase):
             lengths.add(len(answer.raw))
         self.assertEqual(len(lengths), 1)
         self.assertEqual(self.world.observer.failed, ["ann", "nobody", "u"])
+
+    def test_who_could_not_be_looked_up_is_refused_and_is_not_said_to_have_guessed(self) -> None:
+        """Or an account service that is down would have its users banned."""
+        self.directory.known["ann"] = Found(fault=True)
+        self.assertEqual(self.client.code(Method.ALLOCATE, UDP), 401)
+        self.assertEqual(self.world.observer.failed, [])
 
     def test_when_too_many_wait_the_request_is_a_counted_drop(self) -> None:
         self.directory.room = False
