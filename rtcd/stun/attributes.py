@@ -38,7 +38,6 @@ CACHED_HOSTS = 4096
 _NO_ID = bytes(12)
 _TLV = struct.Struct("!HH")
 _U16 = struct.Struct("!H")
-_U32 = struct.Struct("!I")
 _IPV4 = struct.Struct("!BBHI")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
