@@ -61,6 +61,12 @@ class Alternates:
         self._next = dict.fromkeys(Family, 0)
         self._recent: OrderedDict[object, Address] = OrderedDict()
 
+    def refuse_own(self, own: Iterable[Address]) -> None:
+        """Raises ValueError if one of them is one of these addresses, where a client would be sent in a circle."""
+        for host, port in own:
+            if (host, port) in self._servers[family_of(host)]:
+                raise ValueError(f"{host} port {port} is this server itself; name others only")
+
     def choose(self, family: Family, request: object) -> Address | None:
         """The next server of this family, or None if there is none; for a ``request`` sent again the same as before."""
         servers = self._servers[family]

@@ -44,6 +44,7 @@ from rtcd.stun.attributes import Address, family_of
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
 from rtcd.turn.mobility import connection_lost
+from rtcd.turn.redirect import Alternates
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
 from rtcd.turn.tcp_relaying import relay_tcp
@@ -217,6 +218,7 @@ class TurnService(Service):
         live = {field.name: getattr(new, field.name) for field in fields(new) if field.name in LIVE}
         before, settings, server = self._settings, replace(self._settings, **live), self._server
         findings = self._findings(settings, server.addresses.hosts) if server is not None else None
+        alternates = self._alternates(settings)
         if server is not None:
             server.authenticator.users = self._users.load(settings)
         self._settings = settings
@@ -232,7 +234,7 @@ class TurnService(Service):
             server.policy = self._policy(server.addresses)
             self._bound.mode = settings.peer_policy
             if (settings.alternate_server, settings.redirect) != (before.alternate_server, before.redirect):
-                server.alternates = settings.alternates()
+                server.alternates = alternates
             self._streams.use(settings.limits())
             if self._sessions is not None:
                 self._sessions.use(settings.limits())
@@ -248,6 +250,14 @@ class TurnService(Service):
         taken = list(changes(before, settings))
         self._log.info("applied to [turn]: {keys}", keys=", ".join(taken) or "nothing")
         return taken
+
+    def _alternates(self, settings: Settings) -> Alternates:
+        alternates = settings.alternates()
+        try:
+            alternates.refuse_own((one.host, one.port) for one in self._context.doorway.directory.listeners(SERVICE))
+        except ValueError as error:
+            raise ConfigError("turn", "alternate-server", str(error)) from None
+        return alternates
 
     def _relay_addresses(self, listened: Sequence[str]) -> RelayAddresses:
         settings = self._settings
@@ -293,7 +303,7 @@ class TurnService(Service):
         authenticator.directory = self._ask_at(settings)
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                             _unauthenticated(settings), secrets.token_bytes)
-        server.alternates = settings.alternates()
+        server.alternates = self._alternates(settings)
         server.bound, authenticator.revoked = self._bound, self._bound.revoked
         return server
 

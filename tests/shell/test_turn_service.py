@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -150,6 +151,18 @@ class Starting(ServiceTestCase):
             error = self.assertRaises(ConfigError, self.start, **options)
             self.assertEqual(error.key, key)
             self.assertEqual(self.listeners(), [])
+
+    def test_a_server_that_clients_would_be_sent_to_in_a_circle_stops_start_and_reload(self) -> None:
+        """RFC 8489 §10: a client that comes to a server for the second time gives up."""
+        service = self.start()
+        port, old = self.listeners()[0].port, service._settings
+        circle = (f"127.0.0.1:{port}",)
+        error = self.assertRaises(ConfigError, service.reload, old, replace(old, alternate_server=circle, user_quota=1))
+        self.assertEqual((error.key, service._settings), ("alternate-server", old))
+        service.stopService()
+        error = self.assertRaises(ConfigError, self.start, port=port, alternate_server=circle)
+        self.assertIn(f"127.0.0.1 port {port} is this server itself", str(error))
+        self.assertEqual(self.listeners(), [])
 
     def test_a_machine_without_addresses_has_nothing_to_listen_on(self) -> None:
         service = TurnService(self.context, Settings(), [])

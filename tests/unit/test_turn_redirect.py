@@ -161,6 +161,12 @@ class Parsing(SynchronousTestCase):
             self.assertRaises(ValueError, parse_alternate, text)
         self.assertRaises(ValueError, parse_alternates, ["203.0.113.1:1", "203.0.113.1:1"])
 
+    def test_none_of_them_is_this_server(self) -> None:
+        alternates = Alternates([ONE, SIX])
+        alternates.refuse_own([TWO, (ONE[0], ONE[1] + 1)])
+        for own in (ONE, SIX):
+            self.assertRaises(ValueError, alternates.refuse_own, [TWO, own])
+
     def test_the_list_has_an_end(self) -> None:
         lines = [f"203.0.113.1:{port}" for port in range(1, MAX_ALTERNATES + 2)]
         self.assertEqual(len(parse_alternates(lines[:-1])), MAX_ALTERNATES)
