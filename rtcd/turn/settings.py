@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 MIN_CHECK_S = 10
 """Longer than a look-up takes."""
+MIN_NONCE_SECRET_CHARS = 16
+"""A client sees nonces, and could try shorter secrets on them without asking us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,9 @@ class Settings:
             raise ValueError(f"min-port: {self.min_port} is more than max-port {self.max_port}; swap them")
         if not 0 < len(self.realm) <= MAX_TEXT_CHARACTERS or '"' in self.realm:
             raise ValueError(f"realm: takes 1 to {MAX_TEXT_CHARACTERS} characters and no quotation mark")
+        if 0 < len(self.nonce_secret) < MIN_NONCE_SECRET_CHARS:
+            raise ValueError(f"nonce-secret: is shorter than {MIN_NONCE_SECRET_CHARS} characters and could be guessed; make"
+                             " one with: openssl rand -base64 32")
         if self.bps_capacity and not self.max_bps:
             raise ValueError("bps-capacity: an allocation books max-bps of it, which is not set; set max-bps too")
         if self.max_bps > self.bps_capacity > 0:

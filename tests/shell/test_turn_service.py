@@ -235,7 +235,7 @@ class Serving(ServiceTestCase):
     def test_daemons_with_one_nonce_secret_take_each_others_nonces(self) -> None:
         five_tuple = FiveTuple("udp", ("192.0.2.7", 1), ("192.0.2.1", 3478))
         nonces = []
-        for secret in ("shared", "shared", "", ""):
+        for secret in ("sixteen letters.", "sixteen letters.", "", ""):
             service = self.start(nonce_secret=secret)
             server = service._server
             if server is not None:

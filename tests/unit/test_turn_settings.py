@@ -21,7 +21,7 @@ BROKEN = {
     "user": ["hush", "hush:0x12", "a:b\na:c"],
     "auth-url": ["accounts", "ftp://a/", "https://u:p@a/", "https://a:0/", "https://a:65536/", "https://a/b c", "https://a/#b"],
     "auth-url-token": ["x"],
-    "stale-nonce": ["0", "3601"],
+    "stale-nonce": ["0", "3601"], "nonce-secret": ["x" * 15],
     "user-quota": ["-1"], "address-quota": ["-1"], "total-quota": ["-1"],
     "max-lifetime": ["0", "86401"], "channel-lifetime": ["0"], "permission-lifetime": ["0"],
     "allow-loopback-peers": ["maybe"],
