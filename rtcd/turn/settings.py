@@ -84,10 +84,8 @@ class Settings:
     auth_url: str = option(
         "", "URL that is asked for users who are neither here nor time-limited, by POST of a name and realm as JSON.")
     auth_url_token: str = option("", "If set, it is asked with this in Authorization: Bearer.", secret=True)
-    stun_auth: bool = option(False, "Answer Binding requests of users only; browsers then cannot use this server for STUN.")
     stale_nonce: int = option(600, "Seconds that a nonce is good for.", minimum=1, maximum=3600)
     nonce_secret: str = option("", "What nonces are made with; set it where several daemons share an address.", secret=True)
-    fingerprint: bool = option(False, "Put FINGERPRINT on every message, asked for or not.")
     user_quota: int = option(0, "Allocations that one user may have; 0 is no limit.", minimum=0)
     address_quota: int = option(0, "Allocations from one IPv4 address or IPv6 /56; 0 is no limit.", minimum=0)
     total_quota: int = option(0, "Allocations in all; 0 is no limit.", minimum=0)
@@ -107,13 +105,13 @@ class Settings:
     allow_private_peers: bool = option(False, "Let clients reach private networks (10/8, 172.16/12, 192.168/16, 100.64/10).")
     allowed_peers: tuple[str, ...] = option(
         (), "Peers to allow whatever their class: an address, network/bits or first-last, one a line.")
-    peer_policy: str = option(
-        "open", "For credentials that belong to a client of a room: open judges peers by the lists and classes above alone, "
-        "monitor also counts and logs those that nobody in the room signalled, strict refuses them.", choices=MODES)
     denied_peers: tuple[str, ...] = option((), "Peers to refuse, written likewise; allowed-peers goes first.")
     nat64_prefix: tuple[str, ...] = option(
         (), "Prefixes that a NAT64 of this network turns into IPv4, as 2001:db8:64::/96, one a line: never peers, like"
         " 64:ff9b::/96.")
+    peer_policy: str = option(
+        "open", "For credentials that belong to a client of a room: open judges peers by the lists and classes above alone, "
+        "monitor also counts and logs those that nobody in the room signalled, strict refuses them.", choices=MODES)
     unauth_rate: float = option(
         20.0, "Answers a second to one IPv4 address or IPv6 /56 that need no password; 0 is no limit.", minimum=0)
     socket_buffer: int = option(
@@ -122,21 +120,23 @@ class Settings:
     ip_fields: bool = option(
         False, "Carry DSCP, ECN and the hop count between clients and peers on UDP; half as much CPU again a packet.")
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")
+    fingerprint: bool = option(False, "Put FINGERPRINT on every message, asked for or not.")
     software: str = option("", "What to call this server in answers; empty is nothing, which is best.")
+    legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
     stun_only: bool = option(False, "Answer STUN only and relay nothing.")
+    stun: bool = option(True, "Answer STUN's Binding requests; no: be a relay only.")
+    stun_auth: bool = option(False, "Answer Binding requests of users only; browsers then cannot use this server for STUN.")
+    udp_relay: bool = option(True, "Make UDP relays, which are all that browsers use; no: answer such requests with 442.")
     tcp_relay: bool = option(
         False, "Make TCP relays (RFC 6062) too, over which clients open connections to peers; browsers never use them.")
-    udp_relay: bool = option(True, "Make UDP relays, which are all that browsers use; no: answer such requests with 442.")
-    stun: bool = option(True, "Answer STUN's Binding requests; no: be a relay only.")
+    default_family: str = option(
+        "ipv4", "Family of the relay of a client that names none; keep is the client's own.",
+        choices=("ipv4", "ipv6", "keep"))
     alternate_server: tuple[str, ...] = option(
         (), "Other servers that clients are sent to in turn instead of being served here, one a line: 192.0.2.1:3478 or "
         "[2001:db8::1]:3478. A client of a family that is not in the list is served here.")
     redirect: str = option("always", "When clients are sent there: always, or only while this server drains.",
                            choices=("always", "draining"))
-    default_family: str = option(
-        "ipv4", "Family of the relay of a client that names none; keep is the client's own.",
-        choices=("ipv4", "ipv6", "keep"))
-    legacy_mapped_address: bool = option(False, "Put MAPPED-ADDRESS into Binding answers for clients from before 2008.")
 
     def __post_init__(self) -> None:
         if not self.ports():
