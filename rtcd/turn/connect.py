@@ -82,7 +82,7 @@ def peer_is_not_connected(server: TurnServer, request: Request) -> Error | None:
 
 def connections_are_left(server: TurnServer, request: Request) -> Error | None:
     """508 if there would be too many."""
-    return Error(508) if server.connections.full(request.allocation) else None
+    return Error(508, reason="connections") if server.connections.full(request.allocation) else None
 
 
 def connection_begins(server: TurnServer, request: Request) -> Error | None:

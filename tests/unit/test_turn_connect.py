@@ -222,6 +222,7 @@ class Connecting(Relay):
         for port in range(1, MAX_CONNECTIONS + 1):
             self.connect((PEER[0], port))
         self.assertEqual(self.connect_code((PEER[0], 9999)), 508)
+        self.assertEqual(self.world.observer.refusals[-1][1:], (508, "connections"))
 
     def test_another_service_of_this_machine_is_403(self) -> None:
         """As by its external address."""
