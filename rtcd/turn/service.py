@@ -40,7 +40,7 @@ from rtcd.peers.policy import PeerPolicy, parse_ranges
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.rooms.room import Came, News, Said
-from rtcd.stun.attributes import Address, family_of
+from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
 from rtcd.turn.mobility import connection_lost
@@ -139,6 +139,7 @@ class TurnService(Service):
                 self._listeners.announce(Listener(SERVICE, transport, host, settings.min_port, settings.max_port))
         if settings.allow_loopback_peers:
             self._log.warn("allow-loopback-peers lets TURN clients reach services on this machine; it is for tests only")
+        self._warn_of_family(settings, addresses)
 
     def startService(self) -> None:
         """Begin to serve."""
@@ -176,7 +177,7 @@ class TurnService(Service):
         return gatherResults(closing, consumeErrors=True)
 
     def drain(self) -> Deferred[None]:
-        """Make no new allocations (rtcd.daemon.Drainable); fires when there are none any more."""
+        """Make no new allocations (rtcd.drain.Drainable); fires when there are none any more."""
         if self._server is not None:
             self._server.draining = True
         return self._events.idle()
@@ -240,6 +241,8 @@ class TurnService(Service):
                 self._sessions.use(settings.limits())
             if settings.unauth_rate != before.unauth_rate:
                 server.unauthenticated = _unauthenticated(settings)
+            if settings.default_family != before.default_family:
+                self._warn_of_family(settings, server.addresses)
         if findings is not None and self._outside is not None:
             findings.inherit(self._outside.findings)
             self._outside.stop()
@@ -250,6 +253,13 @@ class TurnService(Service):
         taken = list(changes(before, settings))
         self._log.info("applied to [turn]: {keys}", keys=", ".join(taken) or "nothing")
         return taken
+
+    def _warn_of_family(self, settings: Settings, addresses: RelayAddresses) -> None:
+        wanted = settings.rules().default_family
+        if wanted is not None and not settings.stun_only and wanted not in map(family_of, addresses.hosts):
+            self._log.warn("no relay has an address of [turn] default-family {family}, so clients that name no family, as"
+                           " browsers, are refused; set it to {other} or keep, or name an address in relay-ip",
+                           family=settings.default_family, other="ipv4" if wanted == Family.IPV6 else "ipv6")
 
     def _alternates(self, settings: Settings) -> Alternates:
         alternates = settings.alternates()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import ILogObserver, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.allocations.allocation import FiveTuple
@@ -163,6 +163,18 @@ class Starting(ServiceTestCase):
         error = self.assertRaises(ConfigError, self.start, port=port, alternate_server=circle)
         self.assertIn(f"127.0.0.1 port {port} is this server itself", str(error))
         self.assertEqual(self.listeners(), [])
+
+    def test_a_default_family_that_no_relay_has_is_a_warning_at_start_and_reload(self) -> None:
+        """All clients that name none get 440, which an operator would not see; IPv6 may come later, so it may start."""
+        events = self.logged()
+        service = self.start(default_family="ipv6")
+        warned = [one for one in events if one.get("log_level") == LogLevel.warn and "default-family" in one["log_format"]]
+        self.assertEqual([one["other"] for one in warned], ["ipv4"])
+        for family, lines in (("keep", 0), ("ipv4", 0), ("ipv6", 1), ("ipv6", 0)):
+            del events[:]
+            old = service._settings
+            service.reload(old, replace(old, default_family=family))
+            self.assertEqual(len([one for one in events if "other" in one]), lines, family)
 
     def test_a_machine_without_addresses_has_nothing_to_listen_on(self) -> None:
         service = TurnService(self.context, Settings(), [])
