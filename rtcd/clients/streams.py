@@ -31,7 +31,7 @@ MAX_HANDSHAKES = 1024
 CLOSE_GRACE_S = 3.0
 """When the service stops, connections that have not ended so many seconds later are cut."""
 
-_REFUSED = "Connections refused or closed by us, by reason."
+REFUSED = "Connections refused or closed by us, by reason."
 
 
 class Streams:
@@ -64,7 +64,7 @@ class Streams:
         self._stopping: list[Deferred[None]] = []
         self._opened = metrics.counter("turn", "connections", "Stream connections accepted.")
         self._refused = {
-            reason: metrics.counter("turn", "refused_connections", _REFUSED, reason=reason)
+            reason: metrics.counter("turn", "refused_connections", REFUSED, reason=reason)
             for reason in ("total", "address", "oldest", "handshake", "no-allocation", "slow-frame", "garbage", "unread")
         }
         metrics.gauge("turn", "connections_open", "Stream connections open now.", lambda: len(self._open))

@@ -24,10 +24,11 @@ from rtcd.auth.remote import RemoteUsers
 from rtcd.auth.userfile import Users
 from rtcd.bucket import Buckets
 from rtcd.clients.listeners import SERVICE, Listeners
+from rtcd.clients.proxied import ProxyFactory
 from rtcd.clients.records import RECORD_TYPES
 from rtcd.clients.sessions import Sessions
 from rtcd.clients.stream import StreamFactory, TlsStreamFactory
-from rtcd.clients.streams import Streams
+from rtcd.clients.streams import REFUSED, Streams
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
 from rtcd.doorway.switch import STUN_ALPNS
@@ -100,6 +101,10 @@ class TurnService(Service):
         factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
         if settings.tls:
             factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(*STUN_ALPNS))
+        proxies = parse_ranges(settings.proxy_from)
+        if proxies:
+            refused = context.metrics.counter("turn", "refused_connections", REFUSED, reason="proxy")
+            factories = {one: ProxyFactory(context.reactor, proxies, factory, refused) for one, factory in factories.items()}
         self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
         for alpn in STUN_ALPNS:
             context.doorway.add_stream(alpn, StreamFactory(self._streams, "tls"), opens=False)

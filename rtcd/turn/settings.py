@@ -54,6 +54,9 @@ class Settings:
         16384, "TCP and TLS connections at once, and as many DTLS sessions; one more is refused.", minimum=1)
     max_connections_per_ip: int = option(
         1024, "The same for one IPv4 address or IPv6 /56; loopback is not counted.", minimum=1)
+    proxy_from: tuple[str, ...] = option(
+        (), "Proxies in front of the TCP and TLS ports: an address, network/bits or first-last, one a line. Their"
+        " connections have to begin with a PROXY header (version 1 or 2), which is believed from nobody else.")
     nat_discovery: bool = option(
         False, "Let clients find out how their NAT behaves (RFC 5780), on the first two addresses of a family; answers get"
         " longer.")
@@ -179,6 +182,7 @@ class Settings:
             raise ValueError("auth-url-token: nobody is asked with it; set auth-url as well")
         if not re.fullmatch(r"[!-~]*", self.auth_url_token):
             raise ValueError("auth-url-token: takes printable ASCII characters and no blank")
+        _checked("proxy-from", lambda: parse_ranges(self.proxy_from))
         _checked("allowed-peers", lambda: parse_ranges(self.allowed_peers))
         _checked("denied-peers", lambda: parse_ranges(self.denied_peers))
         _checked("nat64-prefix", lambda: parse_prefixes(self.nat64_prefix))

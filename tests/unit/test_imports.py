@@ -27,7 +27,7 @@ SHELL = {
     "stun": set(),
     "tls": {"authority", "certificates", "chain", "settings"},
     "auth": {"remote", "userfile"},
-    "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
+    "clients": {"dtls", "listeners", "proxied", "sessions", "stream", "streams"},
     "outside": {"metadata", "outside", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
@@ -36,7 +36,7 @@ SHELL = {
 
 CORE = {
     "": {"bucket", "config", "metrics"},
-    "doorway": {"directory", "origin", "sniff"},
+    "doorway": {"directory", "origin", "proxy_header", "sniff"},
     "ice": {"credentials"},
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},

@@ -21,7 +21,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "turn": {
         # Listening.
         "port": 3478, "tls-port": 5349, "listen": UNSET, "udp": True, "tcp": True, "tls": True,
-        "handshake-timeout": 60, "socket-buffer": 2**20,
+        "dtls": False, "proxy-from": UNSET, "handshake-timeout": 60, "socket-buffer": 2**20,
         # Relays. coturn's range ends at 65535; ours is one that a firewall and a container can open.
         "relay-ip": UNSET, "external-ip": ("auto",), "min-port": 49152, "max-port": 50175, "udp-relay": True,
         "tcp-relay": False, "default-family": "ipv4", "mobility": False,

@@ -1,0 +1,116 @@
+"""Connections that a proxy in front has taken: its header is read, and then they are their clients' (`ProxyFactory`).
+
+Only named proxies are believed, and of those every connection has to begin with a header; everybody else's is taken as it
+is. The header itself is rtcd.doorway.proxy_header.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from rtcd.doorway.origin import unmapped
+from rtcd.doorway.proxy_header import parse
+from rtcd.metrics import Counter
+from rtcd.peers.policy import Range
+
+HEADER_S = 10.0
+"""From the connection to the last byte of its header."""
+MAX_WAITING = 1024
+"""Connections without a header at once; one more is refused."""
+
+
+class ProxyFactory(Factory):
+    """Stands before ``inner``, which is asked for a protocol with the client's address once that is known."""
+
+    noisy = False
+
+    def __init__(
+        self, clock: IReactorTime, proxies: Sequence[Range], inner: IProtocolFactory, refused: Counter
+    ) -> None:
+        self.clock = clock
+        self.inner = inner
+        self.refused = refused
+        self.waiting = 0
+        self._proxies = proxies
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """None refuses the connection."""
+        if not self._is_proxy(addr):
+            return self.inner.buildProtocol(addr)
+        if self.waiting >= MAX_WAITING:
+            self.refused.value += 1
+            return None
+        return _Gate(self)
+
+    def _is_proxy(self, addr: Any) -> bool:
+        if not isinstance(addr, IPv4Address | IPv6Address):
+            return False
+        host = ipaddress.ip_address(unmapped(addr.host).partition("%")[0])
+        return any(host in one for one in self._proxies)
+
+
+class _Gate(Protocol):
+    """Waits for the header, and steps out."""
+
+    transport: Any
+
+    def __init__(self, factory: ProxyFactory) -> None:
+        self._proxies = factory
+        self._head = b""
+        self._timer: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """The clock runs."""
+        self._proxies.waiting += 1
+        self._timer = self._proxies.clock.callLater(HEADER_S, self._refuse)
+
+    def dataReceived(self, data: bytes) -> None:
+        """A header is bounded, so what is kept is."""
+        if self._timer is None:
+            return
+        self._head += data
+        try:
+            header = parse(self._head)
+        except ValueError:
+            self._refuse()
+            return
+        if header is None:
+            return
+        self._decided()
+        rest, transport = self._head[header.size :], self.transport
+        client = transport.getPeer()
+        if header.client is not None:
+            kind = IPv6Address if ":" in header.client[0] else IPv4Address
+            client = kind("TCP", *header.client)
+        protocol = self._proxies.inner.buildProtocol(client)
+        if protocol is None:
+            transport.abortConnection()
+            return
+        transport.getPeer = lambda: client  # all layers above ask the lowest one
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if rest:
+            protocol.dataReceived(rest)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Closed before its header was there."""
+        self._decided()
+
+    def _refuse(self) -> None:
+        self._decided()
+        self._proxies.refused.value += 1
+        self.transport.abortConnection()
+
+    def _decided(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            self._proxies.waiting -= 1
+            if timer.active():
+                timer.cancel()
