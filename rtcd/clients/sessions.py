@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from rtcd.alarm import Alarm
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
 from rtcd.clients.connections import HANDSHAKE_S, Limits, Wait, Waits
@@ -62,8 +63,7 @@ class Sessions:
         """Handshakes; there may be a live session of the same client, which lasts until its successor is complete."""
         self._per_network: Counter[str] = Counter()
         self._waits: Waits[Session] = Waits(_waits(limits))
-        self._timer: IDelayedCall | None = None
-        self._timer_for = 0.0
+        self._alarm = Alarm(clock, self._waits.next_deadline, self._expire)
         self._opened = metrics.counter("turn", "dtls_sessions", "DTLS handshakes completed.")
         self._refused = {
             reason: metrics.counter("turn", "refused_dtls_sessions", _REFUSED, reason=reason)
@@ -82,7 +82,7 @@ class Sessions:
         """Go by these limits from now on (a reload); sessions that there are stay."""
         self._limits = limits
         self._waits.limits = _waits(limits)
-        self._set_timer()
+        self._alarm.set()
 
     def start(self, plane: IRelayPlane) -> None:
         """Let clients in."""
@@ -94,7 +94,7 @@ class Sessions:
             one.close()
             self._forget(one)
         self._plane = None
-        self._cancel_timer()
+        self._alarm.cancel()
 
     def receive(self, data: bytes, five_tuple: FiveTuple) -> None:
         """A datagram that holds records, as it came by UDP."""
@@ -235,34 +235,19 @@ class Sessions:
         if not self._per_network[source]:
             del self._per_network[source]
         if not len(self):
-            self._cancel_timer()
+            self._alarm.cancel()
         if live:
             self._plane.detach(key)
             self._closed(key)
 
-    # The timer.
+    # The alarm.
 
     def _begin(self, kind: Wait, one: Session) -> None:
         self._waits.begin(kind, one, self._clock.seconds())
-        self._set_timer()
+        self._alarm.set()
 
-    def _set_timer(self) -> None:
-        """Wake up for the first deadline; one that has moved later is found out when we wake."""
-        deadline = self._waits.next_deadline()
-        if deadline is None or (self._timer is not None and self._timer_for <= deadline):
-            return
-        self._cancel_timer()
-        self._timer_for = deadline
-        self._timer = self._clock.callLater(max(0.0, deadline - self._clock.seconds()), self._expire)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        for kind, one in self._waits.due(self._clock.seconds()):
+    def _expire(self, now: float) -> None:
+        for kind, one in self._waits.due(now):
             if kind == "allocation":
                 one.close()
                 self.ended(one, "no-allocation")
@@ -273,7 +258,6 @@ class Sessions:
                 one.resend()
                 if kind in _AGAIN and self._shaking.get(one.five_tuple) is one:
                     self._begin(_AGAIN[kind], one)
-        self._set_timer()
 
 
 def _waits(limits: Limits) -> dict[Wait, float]:

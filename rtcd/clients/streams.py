@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from rtcd.alarm import Alarm
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
 from rtcd.clients.connections import Limits, Wait, Waits
@@ -59,8 +60,8 @@ class Streams:
         """Every connection, and the network that it counts for."""
         self._per_network: Counter[str] = Counter()
         self._clients: dict[FiveTuple, StreamConnection] = {}
-        self._timer: IDelayedCall | None = None
-        self._timer_for = 0.0
+        self._alarm = Alarm(clock, self._deadline, self._expire)
+        self._end: IDelayedCall | None = None
         self._stopping: list[Deferred[None]] = []
         self._opened = metrics.counter("turn", "connections", "Stream connections accepted.")
         self._refused = {
@@ -73,7 +74,7 @@ class Streams:
         """Go by these limits from now on (a reload); connections that are open stay."""
         self._limits = limits
         self._waits.limits = limits.waits()
-        self._set_timer()
+        self._alarm.set()
 
     def start(self, plane: IRelayPlane) -> None:
         """Let connections in."""
@@ -90,9 +91,9 @@ class Streams:
         self._stopping.append(done)
         for one in list(self._open):
             one.close()
-        self._cancel_timer()
-        if self._open:
-            self._timer = self.clock.callLater(CLOSE_GRACE_S, self._cut)
+        self._alarm.cancel()
+        if self._open and self._end is None:
+            self._end = self.clock.callLater(CLOSE_GRACE_S, self._cut)
         self._finish()
         return done
 
@@ -185,29 +186,17 @@ class Streams:
                 del self._per_network[source]
         self._finish()
 
-    # The timer.
+    # The alarm.
 
     def _begin(self, kind: Wait, one: StreamConnection) -> None:
         self._waits.begin(kind, one, self.clock.seconds())
-        self._set_timer()
+        self._alarm.set()
 
-    def _set_timer(self) -> None:
-        """Wake up for the first deadline; one that has moved later is found out when we wake."""
-        deadline = self._waits.next_deadline()
-        if self._stopping or deadline is None or (self._timer is not None and self._timer_for <= deadline):
-            return
-        self._cancel_timer()
-        self._timer_for = deadline
-        self._timer = self.clock.callLater(max(0.0, deadline - self.clock.seconds()), self._expire)
+    def _deadline(self) -> float | None:
+        return None if self._stopping else self._waits.next_deadline()
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        for kind, one in self._waits.due(self.clock.seconds()):
+    def _expire(self, now: float) -> None:
+        for kind, one in self._waits.due(now):
             if kind == "allocation":
                 one.close("no-allocation")
             elif kind == "frame":
@@ -217,14 +206,13 @@ class Streams:
                 self._abort(one)
             else:
                 self._abort(one)
-        self._set_timer()
 
     def _abort(self, one: StreamConnection) -> None:
         self.left(one)
         one.abort()
 
     def _cut(self) -> None:
-        self._timer = None
+        self._end = None
         for one in list(self._open):
             one.abort()
 
@@ -232,8 +220,11 @@ class Streams:
         if self._open and self._stopping:
             return
         stopping, self._stopping = self._stopping, []
-        if stopping or not self._open:
-            self._cancel_timer()
+        if not self._open:
+            self._alarm.cancel()
+        if stopping and self._end is not None:
+            self._end.cancel()
+            self._end = None
         for one in stopping:
             one.callback(None)
 

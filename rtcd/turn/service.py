@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
+from rtcd.alarm import Alarm
 from rtcd.allocations.addresses import External, Ports, RelayAddresses
 from rtcd.allocations.allocation import FiveTuple, Traffic, Transport
 from rtcd.auth.authenticator import Authenticator, Keys
@@ -108,8 +109,7 @@ class TurnService(Service):
         self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
         for alpn in STUN_ALPNS:
             context.doorway.add_stream(alpn, StreamFactory(self._streams, "tls"), opens=False)
-        self._timer: IDelayedCall | None = None
-        self._timer_for = 0.0
+        self._alarm = Alarm(self._reactor, self._deadline, self._expire)
         context.on_reload("turn", self.reload)
 
     def privilegedStartService(self) -> None:
@@ -132,7 +132,7 @@ class TurnService(Service):
             self._server = server = self._make_server(plane, addresses)
             server.discovery = self._discover(settings, plane, listened)
             if settings.tcp_relay:
-                relay_tcp(self._reactor, server, self._streams, lambda: Ports(ports, secrets.randbelow), self._set_timer)
+                relay_tcp(self._reactor, server, self._streams, lambda: Ports(ports, secrets.randbelow), self._alarm.set)
             self._outside = self._make_outside(settings, self._findings(settings, addresses.hosts))
         except ConfigError:
             self._listeners.close()
@@ -165,9 +165,7 @@ class TurnService(Service):
         self._users.stop()
         if self._remote is not None:
             self._remote.stop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._alarm.cancel()
         server, plane, self._server, self._plane = self._server, self._plane, None, None
         if server is not None:
             for allocation in server.allocations:
@@ -195,7 +193,7 @@ class TurnService(Service):
         answer = server.receive(data, five_tuple, self._reactor.seconds())
         if answer is not None:
             plane.respond(answer, five_tuple)
-        self._set_timer(server)
+        self._alarm.set()
 
     def _datagram(self, data: bytes, five_tuple: FiveTuple) -> None:
         """What the relay plane passes up where DTLS is served too, which has a socket even if plain UDP is off."""
@@ -391,21 +389,12 @@ class TurnService(Service):
                 total = total.plus(allocation.traffic).plus(server.relays(allocation).traffic(allocation))
         return total
 
-    def _set_timer(self, server: TurnServer) -> None:
-        """Wake up for the first deadline; one that has moved later is found out when we wake."""
-        deadline = server.next_deadline()
-        if deadline is None or (self._timer is not None and self._timer_for <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_for = deadline
-        self._timer = self._reactor.callLater(max(0.0, deadline - self._reactor.seconds()), self._expire)
+    def _deadline(self) -> float | None:
+        return self._server.next_deadline() if self._server is not None else None
 
-    def _expire(self) -> None:
-        self._timer = None
+    def _expire(self, now: float) -> None:
         if self._server is not None:
-            self._server.expire(self._reactor.seconds())
-            self._set_timer(self._server)
+            self._server.expire(now)
 
 
 def _unauthenticated(settings: Settings) -> Buckets:

@@ -16,9 +16,9 @@ from rtcd.turn.server import TurnServer
 
 
 def relay_tcp(
-    reactor: Any, server: TurnServer, streams: Streams, ports: Callable[[], Ports], changed: Callable[[TurnServer], None]
+    reactor: Any, server: TurnServer, streams: Streams, ports: Callable[[], Ports], changed: Callable[[], None]
 ) -> TcpRelays:
-    """Let ``server`` make TCP relays. ``changed(server)`` is called when it may have another deadline."""
+    """Let ``server`` make TCP relays. ``changed()`` is called when it may have another deadline."""
 
     def become(five_tuple: FiveTuple, end: End) -> bool:
         connection = streams.connection(five_tuple)
@@ -31,21 +31,21 @@ def relay_tcp(
 class _Peers:
     """Tells the rules what the sockets see."""
 
-    def __init__(self, reactor: Any, server: TurnServer, changed: Callable[[TurnServer], None]) -> None:
+    def __init__(self, reactor: Any, server: TurnServer, changed: Callable[[], None]) -> None:
         self._reactor = reactor
         self._server = server
         self._changed = changed
 
     def connected(self, number: int) -> None:
         connect.connected(self._server, number, self._reactor.seconds())
-        self._changed(self._server)
+        self._changed()
 
     def failed(self, number: int) -> None:
         connect.failed(self._server, number)
 
     def attempted(self, allocation: Allocation, peer: Address) -> int | None:
         number = connect.attempted(self._server, allocation, peer, self._reactor.seconds())
-        self._changed(self._server)
+        self._changed()
         return number
 
     def lost(self, number: int) -> None:

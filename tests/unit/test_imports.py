@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).resolve().parents[2]
 
 SHELL = {
-    "": {"context", "daemon", "drain", "interfaces", "log", "machine", "plugin", "privileges", "sample", "schemas",
+    "": {"alarm", "context", "daemon", "drain", "interfaces", "log", "machine", "plugin", "privileges", "sample", "schemas",
          "state", "systemd", "tap", "welcome"},
     "cli": {"__main__", "editing", "ini", "key", "main", "password", "user"},
     "doorway": {"connections", "door", "http", "listeners", "redirect", "settings", "switch", "tree"},
