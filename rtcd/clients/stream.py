@@ -17,7 +17,7 @@ from twisted.internet.interfaces import (
     ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
 
@@ -75,6 +75,13 @@ class StreamConnection(Protocol):
             self._handshake = False
             self._streams.shaken(self)
 
+    def _write(self, data: bytes) -> None:
+        """Where the doorway has made the TLS, it would join what is written in one turn of the reactor into one record."""
+        if isinstance(self.transport, BufferingTLSTransport):
+            TLSMemoryBIOProtocol.write(self.transport, data)
+        else:
+            self.transport.write(data)
+
     def dataReceived(self, data: bytes) -> None:
         """Some bytes of the stream."""
         if self._after is not None:
@@ -97,7 +104,7 @@ class StreamConnection(Protocol):
         """See IClientPath."""
         if self._full or self._closing:
             return False
-        self.transport.write(bytes(frame))
+        self._write(bytes(frame))
         return True
 
     def respond(self, data: bytes) -> None:
@@ -112,7 +119,7 @@ class StreamConnection(Protocol):
             if self._queued > MAX_QUEUED_BYTES and not self._held:
                 self._held = True
                 self.transport.pauseProducing()
-        self.transport.write(bytes(data))
+        self._write(bytes(data))
         if self._next is not None:
             self.become(self._next)
 

@@ -167,6 +167,24 @@ class TurnTls(CoturnTestCase):
         self.assertIn("start_mclient: tot_send_msgs=500, tot_recv_msgs=500", text)
 
 
+class TurnAtTheWebPort(CoturnTestCase):
+    """Inside TLS on the port of the site, where the first bytes tell what it is."""
+
+    transport = "tls"
+
+    def setUp(self) -> None:
+        super().setUp()
+        port: Any = reactor.listenTCP(0, self.context.doorway._https, interface=self.host)
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+
+    async def test_frames_that_go_out_together_are_records_of_their_own(self) -> None:
+        """The client takes a record for a message, and would lose what is joined."""
+        text = await self.run_program(
+            "turnutils_uclient", "-t", "-S", "-y", "-c", "-m", "10", "-n", "50", "-z", "5", "-u", "u", "-w", "p")
+        self.assertIn("start_mclient: tot_send_msgs=500, tot_recv_msgs=500", text)
+
+
 class Turn6(CoturnTestCase):
     host = "::1"
 
