@@ -6,7 +6,6 @@ the relay plane's (IClientPath), and its five-tuple says ``dtls``. Sources: RFC 
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +18,7 @@ from rtcd.bucket import network
 from rtcd.clients.connections import HANDSHAKE_S, Limits, Wait, Waits
 from rtcd.clients.dtls import Contexts, Session
 from rtcd.clients.records import HANDSHAKE, Cookies, Hello, hello_verify_request, is_encrypted, parse_hello
+from rtcd.doorway.origin import is_loopback
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 from rtcd.tls.certificates import Certificates
@@ -202,7 +202,7 @@ class Sessions:
         if len(self) >= limits.max_connections:
             self._refused["total"].value += 1
             return False
-        if self._per_network[network(host)] >= limits.max_connections_per_ip and not _is_loopback(host):
+        if self._per_network[network(host)] >= limits.max_connections_per_ip and not is_loopback(host):
             self._refused["address"].value += 1
             return False
         return True
@@ -266,7 +266,3 @@ def _waits(limits: Limits) -> dict[Wait, float]:
 
 def _by_udp(five_tuple: FiveTuple) -> FiveTuple:
     return FiveTuple("udp", five_tuple.client, five_tuple.server)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback

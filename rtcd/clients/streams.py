@@ -5,7 +5,6 @@ A connection itself is rtcd.clients.stream.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from rtcd.alarm import Alarm
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
 from rtcd.clients.connections import Limits, Wait, Waits
-from rtcd.doorway.origin import unmapped
+from rtcd.doorway.origin import is_loopback, unmapped
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 
@@ -105,7 +104,7 @@ class Streams:
         if len(self._open) >= self._limits.max_connections:
             self._refused["total"].value += 1
             return False
-        if self._per_network[network(host)] >= self._limits.max_connections_per_ip and not _is_loopback(host):
+        if self._per_network[network(host)] >= self._limits.max_connections_per_ip and not is_loopback(host):
             self._refused["address"].value += 1
             return False
         return True
@@ -227,7 +226,3 @@ class Streams:
             self._end = None
         for one in stopping:
             one.callback(None)
-
-
-def _is_loopback(host: str) -> bool:
-    return ipaddress.ip_address(host).is_loopback

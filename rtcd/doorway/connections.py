@@ -6,7 +6,6 @@ by its lowest transport, and closed through its layer: what talks to that transp
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, OrderedDict
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from rtcd.bucket import network
-from rtcd.doorway.origin import unmapped
+from rtcd.doorway.origin import is_loopback
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 
@@ -60,7 +59,7 @@ class Connections:
         if len(self._open) >= self._settings.max_connections or self._closing is not None:
             self._refused["total"].value += 1
             return False
-        if host and not _is_loopback(host) and (
+        if host and not is_loopback(host) and (
                 self._open_per_address[network(host)] >= self._settings.max_connections_per_address):
             self._refused["address"].value += 1
             return False
@@ -161,11 +160,3 @@ class Connections:
                 self._timer.cancel()
                 self._timer = None
             self._closing.callback(None)
-
-
-def _is_loopback(host: str) -> bool:
-    """From this machine itself, as the connections of a proxy are: those are many people's."""
-    try:
-        return ipaddress.ip_address(unmapped(host)).is_loopback
-    except ValueError:
-        return False

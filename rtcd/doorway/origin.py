@@ -94,3 +94,11 @@ def client_host(peer: str, secure: bool, forwarded: str) -> str:
         return str(ipaddress.ip_address(forwarded.rpartition(",")[2].strip().strip("[]")))
     except ValueError:
         return peer
+
+
+def is_loopback(host: str) -> bool:
+    """From this machine itself, as the connections of a proxy are: those are many people's."""
+    try:
+        return ipaddress.ip_address(unmapped(host)).is_loopback
+    except ValueError:
+        return False

@@ -169,6 +169,8 @@ class Settings:
         if self.stun_only and not self.stun:
             raise ValueError("stun: no and stun-only = yes leave nothing to do; remove [turn] to have no TURN server")
         _checked("alternate-server", self.alternates)
+        if self.redirect == "draining" and not self.alternate_server:
+            raise ValueError("redirect: there is nobody to send clients to; set alternate-server as well")
         _checked("listen", self.places)
         _checked("relay-ip", self.relay_hosts)
         _checked("external-ip", self.outside)

@@ -53,6 +53,13 @@ class Keys(SynchronousTestCase):
                 error = self.assertRaises(ConfigError, section_from, "turn", {key: value}, Settings)
                 self.assertIn(error.key, (key, "min-port"), value)
 
+    def test_sending_clients_to_nobody_cannot_be_meant(self) -> None:
+        """While this server drains, too, there has to be another."""
+        error = self.assertRaises(ConfigError, section_from, "turn", {"redirect": "draining"}, Settings)
+        self.assertEqual(error.key, "redirect")
+        other = {"redirect": "draining", "alternate-server": "192.0.2.9:3478"}
+        self.assertEqual(section_from("turn", other, Settings).redirect, "draining")
+
     def test_secrets_are_not_told(self) -> None:
         error = self.assertRaises(ConfigError, section_from, "turn", {"user": "hush:0x12"}, Settings)
         self.assertNotIn("hush", str(error))
