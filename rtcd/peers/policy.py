@@ -9,20 +9,16 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from rtcd.peers.nat64 import Prefix, embedded
+from rtcd.ranges import Host, Range, parse_range
 from rtcd.stun.attributes import Address
 
-MAX_RANGES = 1000
-"""Entries of allowed or denied peers."""
 CACHED_PEERS = 4096
 """Hosts whose class is remembered."""
 
 EVERY_PORT = range(0x10000)
-
-Host = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NEVER = "unspecified or broadcast"
 _LOOPBACK = "loopback"
@@ -45,17 +41,6 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 """RFC 8215; where in it the IPv4 address stands is for the operator to say, else it is taken to be the last 32 bits."""
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Addresses from `first` to `last`, both included, of one family."""
-
-    first: Host
-    last: Host
-
-    def __contains__(self, host: Host) -> bool:
-        return host.version == self.first.version and int(self.first) <= int(host) <= int(self.last)
 
 
 class Listening(Protocol):
@@ -87,30 +72,6 @@ def canonical(host: str, nat64: tuple[Prefix, ...] = ()) -> tuple[Host, bool]:
         if inner is not None:
             return inner, True
     return address, False
-
-
-def parse_range(text: str) -> Range:
-    """``address``, ``address/bits`` or ``first-last``. Raises ValueError with a sentence for the operator."""
-    first, dash, last = (one.strip() for one in text.partition("-"))
-    try:
-        if dash:
-            found = Range(ipaddress.ip_address(first), ipaddress.ip_address(last))
-        else:
-            network = ipaddress.ip_network(first)
-            found = Range(network[0], network[-1])
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no address, network or first-last range ({error})") from None
-    if found.first.version != found.last.version or int(found.first) > int(found.last):
-        raise ValueError(f"{text!r} does not run upwards within one family; put the lower address first")
-    return found
-
-
-def parse_ranges(lines: Iterable[str]) -> tuple[Range, ...]:
-    """One range a line. Raises ValueError."""
-    found = tuple(map(parse_range, lines))
-    if len(found) > MAX_RANGES:
-        raise ValueError(f"more than {MAX_RANGES} ranges; join some of them")
-    return found
 
 
 _TABLE = tuple((name, tuple(map(parse_range, ranges))) for name, ranges in _CLASSES)

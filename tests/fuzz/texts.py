@@ -20,7 +20,8 @@ from rtcd.outside.metadata import CLOUDS, MAX_INTERFACES, Client, Refused, Silen
 from rtcd.peers.bound import MAX_HOSTS, Bound
 from rtcd.peers.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, signalled
 from rtcd.peers.nat64 import parse_prefix
-from rtcd.peers.policy import canonical, class_of, parse_range, parse_ranges
+from rtcd.peers.policy import canonical, class_of
+from rtcd.ranges import parse_range, parse_ranges
 from rtcd.stun.attributes import ICMP, family_of
 from rtcd.stun.message import Class, Method, encode
 from rtcd.turn.redirect import parse_alternate

@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 
-from rtcd.clients import proxied
 from rtcd.clients.connections import Limits
-from rtcd.clients.proxied import HEADER_S
+from rtcd.doorway import proxied
+from rtcd.doorway.proxied import HEADER_S
 from rtcd.stun.attributes import XOR_MAPPED_ADDRESS, Address
 from rtcd.stun.message import Class, Method, decode, encode
 from tests.shell.test_turn_service import ServiceTestCase
@@ -82,7 +82,7 @@ class Proxied(ServiceTestCase):
         wire, _ = self.connect()
         self.reactor.advance(HEADER_S)
         self.assertTrue(wire.cut)
-        self.assertEqual((self.refused(), self.factory.waiting), (1, 0))
+        self.assertEqual((self.refused(), self.factory.waiting), (1, set()))
 
     def test_so_many_wait_and_no_more(self) -> None:
         self.patch(proxied, "MAX_WAITING", 2)

@@ -8,7 +8,8 @@ from rtcd.allocations.addresses import External, RelayAddresses
 from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.doorway.directory import Listener
 from rtcd.peers.bound import Bound
-from rtcd.peers.policy import PeerPolicy, parse_ranges
+from rtcd.peers.policy import PeerPolicy
+from rtcd.ranges import parse_ranges
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import CONNECTION_ID, LIFETIME, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS, Address, Family
 from rtcd.stun.message import Class, Message, Method, decode, encode

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.peers import nat64
 from rtcd.peers.nat64 import LENGTHS, embedded, parse_prefix, parse_prefixes
-from rtcd.peers.policy import PeerPolicy, canonical, parse_ranges
+from rtcd.peers.policy import PeerPolicy, canonical
+from rtcd.ranges import parse_ranges
 
 FORMS = {
     "2001:db8::/32": "2001:db8:c000:221::", "2001:db8:100::/40": "2001:db8:1c0:2:21::",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd import ranges
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.peers import policy as peers
-from rtcd.peers.policy import PeerPolicy, canonical, parse_range, parse_ranges
+from rtcd.peers.policy import PeerPolicy, canonical
+from rtcd.ranges import parse_range, parse_ranges
 
 HARD = ["0.0.0.0", "0.1.2.3", "255.255.255.255", "::"]
 LOOPBACK = ["127.0.0.1", "127.255.255.255", "::1"]
@@ -167,6 +169,6 @@ class Ranges(SynchronousTestCase):
             self.assertRaises(ValueError, parse_range, text)
 
     def test_there_may_be_so_many_ranges_and_no_more(self) -> None:
-        self.patch(peers, "MAX_RANGES", 2)
+        self.patch(ranges, "MAX_RANGES", 2)
         self.assertEqual(len(parse_ranges(["8.8.8.8"] * 2)), 2)
         self.assertRaises(ValueError, parse_ranges, ["8.8.8.8"] * 3)

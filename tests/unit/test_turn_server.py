@@ -13,7 +13,8 @@ from rtcd.allocations.allocation import MAX_CHANNELS, MAX_PERMISSIONS, Traffic
 from rtcd.allocations.reservation import MAX_RESERVATIONS, RESERVATION_S
 from rtcd.doorway.directory import Listener
 from rtcd.interfaces import IRelayPlane
-from rtcd.peers.policy import PeerPolicy, parse_ranges
+from rtcd.peers.policy import PeerPolicy
+from rtcd.ranges import parse_ranges
 from rtcd.stun import attributes as a
 from rtcd.stun.attributes import DATA, LIFETIME, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, XOR_PEER_ADDRESS
 from rtcd.stun.integrity import add_fingerprint, sign

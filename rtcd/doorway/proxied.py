@@ -6,7 +6,6 @@ is. The header itself is rtcd.doorway.proxy_header.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +14,9 @@ from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from rtcd.doorway.origin import unmapped
 from rtcd.doorway.proxy_header import parse
 from rtcd.metrics import Counter
-from rtcd.peers.policy import Range
+from rtcd.ranges import Range, within
 
 HEADER_S = 10.0
 """From the connection to the last byte of its header."""
@@ -37,23 +35,25 @@ class ProxyFactory(Factory):
         self.clock = clock
         self.inner = inner
         self.refused = refused
-        self.waiting = 0
+        self.waiting: set[_Gate] = set()
         self._proxies = proxies
 
     def buildProtocol(self, addr: Any) -> Any:
         """None refuses the connection."""
         if not self._is_proxy(addr):
             return self.inner.buildProtocol(addr)
-        if self.waiting >= MAX_WAITING:
+        if len(self.waiting) >= MAX_WAITING:
             self.refused.value += 1
             return None
         return _Gate(self)
 
+    def stopFactory(self) -> None:
+        """The port is closed: who has not said for whom he speaks will not be heard any more."""
+        for gate in list(self.waiting):
+            gate.transport.abortConnection()
+
     def _is_proxy(self, addr: Any) -> bool:
-        if not isinstance(addr, IPv4Address | IPv6Address):
-            return False
-        host = ipaddress.ip_address(unmapped(addr.host).partition("%")[0])
-        return any(host in one for one in self._proxies)
+        return isinstance(addr, IPv4Address | IPv6Address) and within(addr.host, self._proxies)
 
 
 class _Gate(Protocol):
@@ -68,7 +68,7 @@ class _Gate(Protocol):
 
     def connectionMade(self) -> None:
         """The clock runs."""
-        self._proxies.waiting += 1
+        self._proxies.waiting.add(self)
         self._timer = self._proxies.clock.callLater(HEADER_S, self._refuse)
 
     def dataReceived(self, data: bytes) -> None:
@@ -111,6 +111,6 @@ class _Gate(Protocol):
     def _decided(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None:
-            self._proxies.waiting -= 1
+            self._proxies.waiting.discard(self)
             if timer.active():
                 timer.cancel()
