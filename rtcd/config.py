@@ -53,7 +53,7 @@ def option(
     The key is the field's name with dashes; a trailing underscore (for Python's reserved words) is dropped.
     ``default`` is a value of the field's type. ``text`` is what the shipped ini says above the key.
     ``secret`` keeps the value out of logs and adds a second key, ``KEY-file``, whose file's text is the value;
-    ``from_file`` set to False leaves that key out. ``path``: the value names a file, relative to the ini.
+    ``from_file`` set to False leaves that key out. ``path``: the value names a file, or several, relative to the ini.
     """
     if choices:
         text = f"{text} One of: {', '.join(choices)}."
@@ -125,12 +125,18 @@ def section_from(section: str, values: Mapping[str, str], schema: type[T], base:
         except ValueError as error:
             shown = "" if field.metadata.get("secret") else f"{raw.strip()!r} "
             raise ConfigError(section, key, f"{shown}{error}") from None
-        arguments[field.name] = str((base / value).absolute()) if field.metadata.get("path") and value else value
+        arguments[field.name] = _absolute(base, value) if field.metadata.get("path") else value
     try:
         return schema(**arguments)
     except ValueError as error:
         key, _, text = str(error).partition(": ")
         raise ConfigError(section, key if text else "", text or key) from None
+
+
+def _absolute(base: Path, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(str((base / one).absolute()) for one in value)
+    return str((base / value).absolute()) if value else value
 
 
 def show(value: object) -> str:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from rtcd.doorway.origin import unmapped
+from rtcd.tls.names import is_address
 
 DAY_S = 86400
 CA_DAYS = 3650
@@ -35,6 +36,8 @@ BACKDATE_S = DAY_S
 """Certificates are valid from a day ago, for phones whose clock is wrong."""
 MAX_NAMES = 100
 """Names in one certificate; more addresses than these are left out."""
+MAX_PERMITTED = 2 * MAX_NAMES
+"""Names that a CA may sign for; more of those that another one was made for are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ def read_pair(certificate: bytes, key: bytes) -> Pair:
     return pair
 
 
-def make_authority(host_name: str, now: float) -> Pair:
-    """A new CA. It may sign server certificates and nothing else."""
+def make_authority(host_name: str, names: Iterable[str], now: float) -> Pair:
+    """A new CA. It may sign server certificates for these names and nothing else (RFC 5280 §4.2.1.10): whoever steals its
+    key can show nobody a certificate for another site. A permitted host name permits those below it too."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -78,15 +82,35 @@ def make_authority(host_name: str, now: float) -> Pair:
         ]
     )
     public = key.public_key()
+    allowed = list(dict.fromkeys(["localhost", "127.0.0.1", "::1", *map(_without_star, names)]))[:MAX_PERMITTED]
     certificate = (
         _builder(name, name, public, now, CA_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(key_cert_sign=True), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.NameConstraints([_subtree(one) for one in allowed], None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
     return Pair(certificate, key)
+
+
+def permitted(authority: Pair) -> tuple[str, ...]:
+    """The names that a CA may sign for; none if it is not limited, as those of early versions were not."""
+    try:
+        found = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(one.value).partition("/")[0] for one in found.permitted_subtrees or ())
+
+
+def permits(authority: Pair, names: Iterable[str]) -> bool:
+    """Whether a CA may sign for all of these names. One that is not limited may not: it is to be replaced."""
+    allowed = permitted(authority)
+    return all(
+        any(plain == one or (not is_address(one) and plain.endswith(f".{one}")) for one in allowed)
+        for plain in map(_without_star, names))
 
 
 def issue(authority: Pair, names: Iterable[str], now: float) -> Pair:
@@ -117,6 +141,11 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()
     addresses = [str(one) for one in names.get_values_for_type(x509.IPAddress)]
     return tuple(sorted([*names.get_values_for_type(x509.DNSName), *addresses]))
+
+
+def fingerprint(pem: bytes) -> str:
+    """The SHA-256 of a certificate, as openssl writes it, to be compared by eye."""
+    return x509.load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def wanted_names(host_name: str, addresses: Iterable[str], configured: Iterable[str]) -> tuple[str, ...]:
@@ -163,6 +192,16 @@ def _usage(*, key_cert_sign: bool) -> x509.KeyUsage:
     )
 
 
+def _without_star(name: str) -> str:
+    return name.removeprefix("*.")
+
+
+def _subtree(name: str) -> x509.GeneralName:
+    if not is_address(name):
+        return x509.DNSName(name)
+    return x509.IPAddress(ipaddress.ip_network(name))
+
+
 def _general(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
@@ -171,8 +210,5 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _is_name(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return text.isascii() and len(text) <= 253 and all(c.isalnum() or c in ".-_*" for c in text)
-    return True
+    plain = text.isascii() and len(text) <= 253 and all(c.isalnum() or c in ".-_*" for c in text)
+    return plain or is_address(text)

@@ -1,7 +1,8 @@
-"""`Certificates`: the one certificate that all TLS of this daemon shows, and its renewal without a restart.
+"""`Certificates`: the certificates that all TLS of this daemon shows, and their renewal without a restart.
 
-The operator's own files, or a server certificate of the local authority. Files are looked at every few seconds; when
-they change, a new TLS context is built and used for new connections, and open ones go on with the old. What cannot
+They come from the operator's files, from an authority by ACME, or from the local one, as ``[tls] mode`` says; by ACME there
+is the local one besides, until the first is issued and for the names that it is not for. Files are looked at every few
+seconds. When anything changes, new TLS contexts are built for new connections, and open ones go on with the old. What cannot
 be loaded is refused: at the start the daemon says so and ends, later the certificate in service stays.
 """
 
@@ -9,9 +10,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from OpenSSL import SSL
 from twisted.application.service import Service
@@ -21,23 +21,25 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from rtcd.config import ConfigError
+from rtcd.config import ConfigError, changes
 from rtcd.machine import own_addresses
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
-from rtcd.tls.authority import DAY_S, fits, issue, make_authority, names_of, read_pair, wanted_names
-from rtcd.tls.chain import Chain, Unreadable, load_chain
+from rtcd.tls import files
+from rtcd.tls.authority import DAY_S, fingerprint, names_of
+from rtcd.tls.chain import Chain, Unreadable, parse_chain
+from rtcd.tls.contexts import Contexts, First
+from rtcd.tls.local import LocalAuthority, MachineNames
+from rtcd.tls.names import covers, is_address
 from rtcd.tls.settings import TlsSettings
+from rtcd.tls.trust import publicly_trusted
 
 POLL_S = 10.0
 """How often the operator's certificate files are looked at."""
 WARN_DAYS = 14
 """An own certificate with fewer days left is warned about every day: whatever renews it has not."""
-
-_AUTHORITY = ("ca.crt", "ca.key")
-_SERVER = ("server.crt", "server.key")
-_VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
-_MTime = tuple[int, int, int]
+ISSUED = ("acme.crt", "acme.key")
+"""Where a certificate that was issued by ACME is kept, in the state directory."""
 
 
 def host_name() -> str:
@@ -45,12 +47,20 @@ def host_name() -> str:
     return socket.gethostname()
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    chains: tuple[Chain, ...]
+    ca_pem: bytes | None
+    contexts: Contexts
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class Certificates(Service):
-    """Makes TLS connections with the certificate that is current.
+    """Makes TLS connections with the certificates that are current.
 
     ``alpn`` is asked at each handshake which protocols are served, in the order of our liking.
-    ``extra_names`` are further names of this daemon. ``machine_names`` tells name and addresses of the machine.
+    ``required`` are the names by which browsers come here: own files have to be for them.
+    ``machine_names`` tells name and addresses of the machine.
     """
 
     name = "certificates"
@@ -64,27 +74,24 @@ class Certificates(Service):
         metrics: Metrics,
         *,
         alpn: Callable[[], list[bytes]],
-        extra_names: Iterable[str] = (),
-        machine_names: Callable[[], tuple[str, list[str]]] = lambda: (host_name(), own_addresses()),
+        required: Iterable[str] = (),
+        machine_names: MachineNames = lambda: (host_name(), own_addresses()),
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._state = state
         self._alpn = alpn
-        self._extra_names = tuple(extra_names)
-        self._machine_names = machine_names
-        self._own_alpn: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
-        """Of connections that are for listeners of their own; Twisted keeps the app data for itself."""
+        self._required = tuple(required)
+        self._local = LocalAuthority(state, machine_names)
+        self._first: First | None = None
         self._loops: list[LoopingCall] = []
-        self._seen: list[_MTime | None] = []
+        self._seen: list[files.State | None] = []
         """The state of the files when they were last read; empty if they could not be, so that the next poll does."""
         self._told = ""
         """Why they could not be."""
-        self.ca_pem: bytes | None = None
-        """The local CA, or None while the operator's own files are used."""
-        self.chain: Chain | None = None
-        """The certificate in service and its intermediates; None before `load`."""
-        self._context: SSL.Context | None = None
+        self._loaded: _Loaded | None = None
+        self._trusted: dict[Chain, bool] = {}
+        """Of those that were read; nobody but those who were told to trusts the local one."""
         metrics.gauge("doorway", "certificate_days_left", "Days until the certificate expires.", self.days_left)
         self._reloads = {
             result: metrics.counter("doorway", "certificate_loads", "Certificate loads after the start.", result=result)
@@ -92,9 +99,29 @@ class Certificates(Service):
         }
 
     @property
+    def chains(self) -> tuple[Chain, ...]:
+        """The certificates in service, the default one first; none before `load`."""
+        return self._loaded.chains if self._loaded is not None else ()
+
+    @property
+    def chain(self) -> Chain | None:
+        """The default one of them."""
+        return self._loaded.chains[0] if self._loaded is not None else None
+
+    @property
+    def ca_pem(self) -> bytes | None:
+        """The local authority, or None if nothing that it has signed is in service."""
+        return self._loaded.ca_pem if self._loaded is not None else None
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Host names and addresses that the certificate in service is for."""
-        return names_of(self.chain.certificates[0]) if self.chain is not None else ()
+        """Host names and addresses that there is a certificate for."""
+        return tuple(sorted({name for chain in self.chains for name in names_of(chain.certificates[0])}))
+
+    @property
+    def issued(self) -> bool:
+        """Whether the certificate is one that an authority is to be asked for, and not a file of the operator's."""
+        return self._settings.mode == "acme" or (self._settings.mode == "auto" and not self._settings.own_files)
 
     @property
     def minimum(self) -> str:
@@ -106,27 +133,38 @@ class Certificates(Service):
         """TLS 1.2 cipher suites in OpenSSL's words."""
         return self._settings.ciphers
 
+    @property
+    def settings(self) -> TlsSettings:
+        """Those in force."""
+        return self._settings
+
     def days_left(self) -> float:
-        """Days until the certificate in service expires; 0 before there is one."""
+        """Days until the default certificate expires; 0 before there is one."""
         return self.chain.days_left(self._reactor.seconds()) if self.chain is not None else 0.0
 
+    def trusted(self, host: str) -> bool:
+        """Whether everybody's browser trusts what we show as this host name; an address is never counted."""
+        return not is_address(host) and any(
+            is_trusted and covers(names_of(chain.certificates[0]), host) for chain, is_trusted in self._trusted.items())
+
     def load(self) -> None:
-        """Load or make the certificate, if that has not been done. Raises `ConfigError`."""
-        if self.chain is None:
-            self.chain, self._context = self._load(self._settings)
+        """Load or make the certificates, if that has not been done. Raises `ConfigError`."""
+        if self._loaded is None:
+            self._put(self._load(self._settings))
+            if self.ca_pem is not None:
+                self._log.info("the local certificate authority has the SHA-256 fingerprint {fingerprint}",
+                               fingerprint=fingerprint(self.ca_pem))
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """Twisted asks for a connection: it gets one with the current certificate."""
-        return self.connection(None)
+        return self.connection(None, protocol)
 
-    def connection(self, alpn: list[bytes] | None) -> SSL.Connection:
-        """One with the current certificate, which selects among these protocols if any are named."""
-        if self._context is None:
+    def connection(self, alpn: list[bytes] | None, protocol: Any = None) -> SSL.Connection:
+        """One with the current certificate, which selects among these protocols if any are named. ``protocol`` will know
+        which address the client has come to."""
+        if self._loaded is None:
             raise RuntimeError("no certificate was loaded")
-        connection = SSL.Connection(self._context, None)
-        if alpn is not None:
-            self._own_alpn[connection] = alpn
-        return connection
+        return self._loaded.contexts.connection(protocol, alpn)
 
     def creator(self, *alpn: str) -> Creator:
         """The same for listeners of their own, which serve these protocols and not those of the HTTPS port."""
@@ -150,7 +188,7 @@ class Certificates(Service):
         return super().stopService()  # type: ignore[no-any-return]  # Twisted has no annotation here
 
     def reload(self) -> bool:
-        """Load the certificate again, for new connections. False if it is refused: then the old one stays."""
+        """Load the certificates again, for new connections. False if they are refused: then the old ones stay."""
         try:
             self._take(self._settings)
         except ConfigError as error:
@@ -169,117 +207,70 @@ class Certificates(Service):
         """Take over changed ``[tls]`` settings; all keys can be. Raises `ConfigError`, and then nothing has changed."""
         self._take(new)
         self._settings = new
-        return ("cert", "key", "key-password", "names", "minimum", "ciphers")
+        return tuple(changes(old, new))
 
     def _take(self, settings: TlsSettings) -> None:
-        if self.chain is None:  # nothing here uses TLS, so there is nothing to replace
+        if self._loaded is None:  # nothing here uses TLS, so there is nothing to replace
             return
-        before = self.chain
-        self.chain, self._context = self._load(settings)
-        if self.chain.certificates != before.certificates:
+        before = [one.certificates for one in self._loaded.chains]
+        self._put(self._load(settings))
+        if [one.certificates for one in self.chains] != before:
             self._reloads["taken"].value += 1
             self._log.info(
                 "new certificate in service for {names}, {days} days left",
                 names=", ".join(self.names), days=int(self.days_left()),
             )
 
-    def _load(self, settings: TlsSettings) -> tuple[Chain, SSL.Context]:
-        self._seen = self._look(settings)  # before reading: what changes meanwhile is seen by the next poll
+    def _put(self, loaded: _Loaded) -> None:
+        self._loaded = loaded
         now = self._reactor.seconds()
-        if settings.cert and settings.key:
-            chain = load_chain(Path(settings.cert), Path(settings.key), settings.key_password, now)
-            for warning in chain.warnings:
-                self._log.warn("[tls] cert: {path}: {reason}", path=settings.cert, reason=warning)
-            context = self._build(chain, settings)
-            self.ca_pem = None
-            return chain, context
-        chain, ca_pem = self._local(settings, now)
-        context = self._build(chain, settings)
-        self.ca_pem = ca_pem
-        return chain, context
+        self._trusted = {chain: publicly_trusted(chain, now) for chain in loaded.chains if chain.origin}
 
-    def _local(self, settings: TlsSettings, now: float) -> tuple[Chain, bytes]:
-        name, addresses = self._machine_names()
-        authority = self._pair(_AUTHORITY)
-        if authority is None or authority.days_left(now) < 1:
-            authority = make_authority(name, now)
-            self._keep(_AUTHORITY, authority.certificate_pem(), authority.key_pem())
-            self._log.info("made a local certificate authority: {path}", path=str(self._state.path(_AUTHORITY[0])))
-        names = wanted_names(name, addresses, [*settings.names, *self._extra_names])
-        server = self._pair(_SERVER)
-        if server is None or not fits(server, authority, names, now):
-            server = issue(authority, names, now)
-            self._keep(_SERVER, server.certificate_pem(), server.key_pem())
-            self._log.info("made a local certificate for {names}", names=", ".join(names))
-        return Chain((server.certificate,), server.key), authority.certificate_pem()
+    def _load(self, settings: TlsSettings) -> _Loaded:
+        self._seen = files.look(settings)  # before reading: what changes meanwhile is seen by the next poll
+        now = self._reactor.seconds()
+        ca_pem = None
+        if settings.own_files:
+            chains = files.load(settings, self._required, now)
+            for chain in chains:
+                for warning in chain.warnings:
+                    self._log.warn("[tls] cert: {path}: {reason}", path=chain.origin, reason=warning)
+        else:
+            local = self._local.load([*settings.names, *self._required], now)
+            chains, ca_pem = [local.chain], local.ca_pem
+            if settings.mode != "local":
+                chains[:0] = self._read_issued(now)
+        main = self._required[0] if self._required else ""
+        chains.sort(key=lambda chain: not covers(names_of(chain.certificates[0]), main))  # stable: else the first
+        if self._first is None or not self._first.serves(settings):
+            self._first = First(settings)
+        return _Loaded(tuple(chains), ca_pem, Contexts(self._first, chains, settings, self._alpn))
 
-    def _pair(self, names: tuple[str, str]) -> Any:
-        held = [self._state.read(name) for name in names]
-        if held[0] is None or held[1] is None:
-            return None
+    def _read_issued(self, now: float) -> list[Chain]:
+        certificate, key = (self._state.read(name) for name in ISSUED)
+        if certificate is None or key is None:
+            return []
+        path = self._state.path(ISSUED[0])
         try:
-            return read_pair(held[0], held[1])
-        except (ValueError, TypeError) as error:
-            self._log.warn("{path} is made again: {reason}", path=str(self._state.path(names[0])), reason=str(error))
-            return None
-
-    def _keep(self, names: tuple[str, str], certificate: bytes, key: bytes) -> None:
-        self._state.write(names[1], key)
-        self._state.write(names[0], certificate)
-
-    def _build(self, chain: Chain, settings: TlsSettings) -> SSL.Context:
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        context.set_min_proto_version(_VERSIONS[settings.minimum])
-        context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
-        context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-        context.set_session_id(b"rtcd")
-        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)  # clients resume by ticket: nothing is kept here
-        try:
-            context.set_cipher_list(settings.ciphers.encode("ascii"))
-        except (SSL.Error, UnicodeEncodeError):
-            raise ConfigError("tls", "ciphers", "OpenSSL knows none of these; leave the key out for the default") from None
-        try:
-            context.use_certificate(chain.certificates[0])
-            for intermediate in chain.certificates[1:]:
-                context.add_extra_chain_cert(intermediate)
-            context.use_privatekey(chain.key)
-        except SSL.Error as error:
-            raise ConfigError("tls", "cert", f"OpenSSL refuses it: {error}") from None
-        context.set_alpn_select_callback(self._select)
-        return context
-
-    def _select(self, connection: SSL.Connection, offered: list[bytes]) -> Any:
-        own = self._own_alpn.get(connection)
-        for served in self._alpn() if own is None else own:
-            if served in offered:
-                return served
-        return SSL.NO_OVERLAPPING_PROTOCOLS
+            return [parse_chain(path, certificate, self._state.path(ISSUED[1]), key, None, now)]
+        except ConfigError as error:
+            self._log.warn("{reason}; it is not used", reason=str(error))
+            return []
 
     def _poll(self) -> None:
-        seen = self._look(self._settings)
+        seen = files.look(self._settings)
         if seen != self._seen:
             self._seen = seen
             self.reload()
 
     def _daily(self) -> None:
-        if not self._settings.cert:
-            self.reload()
-        elif self.days_left() < WARN_DAYS:
+        self._first = None  # the keys of session tickets live for a day
+        self.reload()
+        if self._settings.own_files and self.days_left() < WARN_DAYS:
             self._log.warn(
                 "[tls] cert: {path} expires in {days} days; renew it",
-                path=self._settings.cert, days=int(self.days_left()),
+                path=self.chain.origin if self.chain is not None else "", days=int(self.days_left()),
             )
-
-    @staticmethod
-    def _look(settings: TlsSettings) -> list[_MTime | None]:
-        found: list[_MTime | None] = []
-        for path in (settings.cert, settings.key):
-            try:
-                status = Path(path).stat() if path else None
-            except (OSError, ValueError):
-                status = None
-            found.append(None if status is None else (status.st_mtime_ns, status.st_ino, status.st_size))
-        return found
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -292,4 +283,4 @@ class Creator:
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:
         """See Certificates."""
-        return self._certificates.connection(self._alpn)
+        return self._certificates.connection(self._alpn, protocol)

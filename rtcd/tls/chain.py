@@ -24,7 +24,7 @@ MAX_CERTIFICATES = 10
 """A chain is two or three certificates long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chain:
     """A certificate, then its intermediates in the order in which each signed the one before."""
 
@@ -33,6 +33,8 @@ class Chain:
     """The private key, of one of cryptography's classes."""
     warnings: tuple[str, ...] = ()
     """What works for some clients only."""
+    origin: str = ""
+    """Where it was read from, for messages."""
 
     def days_left(self, now: float) -> float:
         """Days until the first certificate of them expires."""
@@ -45,8 +47,15 @@ class Unreadable(ConfigError):
 
 def load_chain(certificate: Path, key: Path, password: str | None, now: float) -> Chain:
     """Read and check a chain and its key. Raises `ConfigError` naming the key of ``[tls]`` that is to blame."""
-    certificates = _certificates(certificate)
-    private = _key(key, password)
+    return parse_chain(certificate, _read(certificate, "cert"), key, _read(key, "key"), password, now)
+
+
+def parse_chain(
+    certificate: Path, certificate_pem: bytes, key: Path, key_pem: bytes, password: str | None, now: float
+) -> Chain:
+    """The same of what was read already; the paths are for messages."""
+    certificates = _certificates(certificate, certificate_pem)
+    private = _key(key, key_pem, password)
     leaf = certificates[0]
     if private.public_key() != leaf.public_key():
         others = any(private.public_key() == one.public_key() for one in certificates[1:])
@@ -61,12 +70,12 @@ def load_chain(certificate: Path, key: Path, password: str | None, now: float) -
         warnings.append(text)
     if len(certificates) > 1 and last.issuer == last.subject:
         certificates = certificates[:-1]  # the root: every client has it, or does not trust it
-    return Chain(tuple(certificates), private, tuple(warnings))
+    return Chain(tuple(certificates), private, tuple(warnings), str(certificate))
 
 
-def _certificates(path: Path) -> list[x509.Certificate]:
+def _certificates(path: Path, pem: bytes) -> list[x509.Certificate]:
     try:
-        found = x509.load_pem_x509_certificates(_read(path, "cert"))
+        found = x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise ConfigError("tls", "cert", f"{path} holds no PEM certificate; name the file that begins with one") from None
     if len(found) > MAX_CERTIFICATES:
@@ -74,8 +83,7 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     return found
 
 
-def _key(path: Path, password: str | None) -> Any:
-    data = _read(path, "key")
+def _key(path: Path, data: bytes, password: str | None) -> Any:
     try:
         return load_pem_private_key(data, password.encode() if password else None)
     except TypeError:

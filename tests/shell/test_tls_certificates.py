@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,6 +27,16 @@ from rtcd.tls.certificates import POLL_S, Certificates
 from rtcd.tls.settings import TlsSettings
 
 NOW = 1_790_000_000.0
+
+
+def unlimited() -> Pair:
+    """An authority as early versions made them, which may sign for everybody."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rtcd local CA of box")])
+    start = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start + datetime.timedelta(days=3650))
+    return Pair(builder.add_extension(x509.BasicConstraints(True, 0), critical=True).sign(key, hashes.SHA256()), key)
 
 
 def certificates(service: Certificates) -> tuple[Any, ...]:
@@ -70,14 +85,40 @@ class LocalTests(CertificatesTestCase):
         second = self.make(names=("meet.example",))
         self.assertEqual((certificates(second), second.ca_pem), (certificates(first), first.ca_pem))
 
-    def test_another_address_makes_another_certificate_of_the_same_authority(self) -> None:
-        """Within a day, or at a reload; the phones need not be told."""
+    def test_another_address_makes_another_authority_too(self) -> None:
+        """Within a day, or at a reload. The one before may not sign for it; the new one may sign for the old address too, so
+        a machine that goes back and forth needs no third one."""
         found = self.started()
         before, authority = found.names, found.ca_pem
-        self.addresses.append("192.0.2.6")
+        self.addresses[:] = ["192.0.2.6"]
         self.clock.advance(DAY_S)
-        self.assertEqual(set(found.names) - set(before), {"192.0.2.6"})
+        self.assertEqual(set(found.names) ^ set(before), {"192.0.2.5", "192.0.2.6"})
+        second = found.ca_pem
+        self.assertNotEqual(second, authority)
+        self.addresses[:] = ["192.0.2.5"]
+        self.clock.advance(DAY_S)
+        self.assertEqual((found.names, found.ca_pem), (before, second))
+
+    def test_another_address_of_ipv6_is_not_worth_a_new_authority(self) -> None:
+        """Providers and privacy extensions change them every day, and phones would have to be told each time."""
+        found = self.started()
+        authority = found.ca_pem
+        self.addresses.append("2001:db8::6")
+        self.clock.advance(DAY_S)
+        self.assertNotIn("2001:db8::6", found.names)
         self.assertEqual(found.ca_pem, authority)
+        configured = self.make(names=("2001:DB8::6",))
+        self.assertIn("2001:db8::6", configured.names)
+        self.assertNotEqual(configured.ca_pem, authority)
+
+    def test_an_authority_without_limits_is_replaced(self) -> None:
+        """As early versions made them."""
+        pair = unlimited()
+        self.state.write("ca.crt", pair.certificate_pem())
+        self.state.write("ca.key", pair.key_pem())
+        found = self.make()
+        self.assertNotEqual(found.ca_pem, pair.certificate_pem())
+        self.assertEqual(self.make().ca_pem, found.ca_pem)
 
     def test_it_is_renewed_before_it_expires(self) -> None:
         """For as long as the daemon runs."""
@@ -112,9 +153,9 @@ class OwnFilesTests(CertificatesTestCase):
     def setUp(self) -> None:
         """An authority of somebody else's, and a certificate of it in files."""
         super().setUp()
-        self.authority = make_authority("elsewhere", NOW)
+        self.authority = make_authority("elsewhere", ["one.example", "two.example"], NOW)
         self.cert, self.key = self.directory / "fullchain.pem", self.directory / "privkey.pem"
-        self.own = {"cert": str(self.cert), "key": str(self.key)}
+        self.own: dict[str, Any] = {"cert": (str(self.cert),), "key": (str(self.key),)}
         self.put(self.issued("one.example"))
 
     def issued(self, name: str, now: float = NOW) -> Pair:
@@ -151,13 +192,13 @@ class OwnFilesTests(CertificatesTestCase):
 
     def test_files_that_cannot_be_read_are_named(self) -> None:
         """Missing, too long, no certificate, no key."""
-        self.assertIn("No such file", self.refused("cert", cert=str(self.directory / "none")))
-        self.assertIn("No such file", self.refused("key", key=str(self.directory / "none")))
-        self.assertIn("no PEM certificate", self.refused("cert", cert=str(self.key)))
-        self.assertIn("no private key", self.refused("key", key=str(self.cert)))
+        self.assertIn("No such file", self.refused("cert", cert=(str(self.directory / "none"),)))
+        self.assertIn("No such file", self.refused("key", key=(str(self.directory / "none"),)))
+        self.assertIn("no PEM certificate", self.refused("cert", cert=(str(self.key),)))
+        self.assertIn("no private key", self.refused("key", key=(str(self.cert),)))
         os.mkfifo(self.directory / "pipe")
-        self.assertIn("no plain file", self.refused("cert", cert=str(self.directory / "pipe")))
-        self.assertIn("null", self.refused("cert", cert="a\0b"))
+        self.assertIn("no plain file", self.refused("cert", cert=(str(self.directory / "pipe"),)))
+        self.assertIn("null", self.refused("cert", cert=("a\0b",)))
         self.cert.write_bytes(b"x" * 300000)
         self.assertIn("longer than", self.refused("cert"))
 
@@ -180,7 +221,7 @@ class OwnFilesTests(CertificatesTestCase):
 
     def test_a_chain_out_of_order_is_refused(self) -> None:
         """The certificate that does not fit is named."""
-        self.put(self.issued("one.example"), make_authority("other", NOW))
+        self.put(self.issued("one.example"), make_authority("other", [], NOW))
         self.assertIn("CN=rtcd local CA of other", self.refused("cert"))
 
     def test_an_encrypted_key_needs_its_password(self) -> None:
@@ -209,7 +250,7 @@ class OwnFilesTests(CertificatesTestCase):
             (folder / "cert.pem").write_bytes(pair.certificate_pem())
             (folder / "key.pem").write_bytes(pair.key_pem())
         live.symlink_to(self.directory.resolve() / "0")
-        found = self.started(cert=str(live / "cert.pem"), key=str(live / "key.pem"))
+        found = self.started(cert=(str(live / "cert.pem"),), key=(str(live / "key.pem"),))
         self.clock.advance(POLL_S)
         self.assertEqual(found.names, ("one.example",))
         live.unlink()
@@ -246,7 +287,7 @@ class OwnFilesTests(CertificatesTestCase):
     def test_changed_settings_are_taken_as_a_whole_or_not_at_all(self) -> None:
         """A reload of the ini."""
         found = self.make(**self.own)
-        old, new = TlsSettings(cert=self.own["cert"], key=self.own["key"]), TlsSettings(cert="none", key=str(self.key))
+        old, new = TlsSettings(**self.own), TlsSettings(cert=("none",), key=(str(self.key),))
         self.assertRaises(ConfigError, found.reconfigure, old, new)
         self.assertEqual((found.names, found.reload()), (("one.example",), True))
         self.assertIn("cert", found.reconfigure(old, TlsSettings()))

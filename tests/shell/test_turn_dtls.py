@@ -37,7 +37,7 @@ SERVER = ("198.51.100.1", 5349)
 
 def make_chain(name: str = "north") -> Chain:
     """A certificate, with so many others that it takes several datagrams."""
-    authority = make_authority(name, NOW)
+    authority = make_authority(name, [name], NOW)
     server = issue(authority, [name], NOW)
     return Chain((server.certificate, *[authority.certificate] * 4), server.key)
 

@@ -252,7 +252,7 @@ class Bad(RemoteTestCase):
         self.assertNotIn("hush", "".join(str(formatEvent(one)) for one in lines))
 
     async def test_a_certificate_that_nobody_vouches_for_is_a_fault_and_one_of_the_systems_is_good(self) -> None:
-        authority = make_authority("test", reactor.seconds())
+        authority = make_authority("test", ["localhost"], reactor.seconds())
         pair = issue(authority, ["localhost"], reactor.seconds())
         certificate = ssl.PrivateCertificate.loadPEM(pair.certificate_pem() + pair.key_pem())
         port = reactor.listenSSL(0, Site(self.accounts), certificate.options(), interface="127.0.0.1")
