@@ -1,0 +1,78 @@
+"""`Challenges`: what the authority is to find here while an order is open. No sockets, no certificates.
+
+The doorway answers from this table: HTTP-01 (RFC 8555 §8.3) by rtcd.acme.resource, TLS-ALPN-01 (RFC 8737) during the
+handshake. All of it is used on the reactor's thread; the thread of an order asks that one to put its proofs up.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rtcd.acme.names import from_sni
+from rtcd.tls.names import canonical
+
+MAX_CHALLENGES = 128
+"""Entries of each kind. A certificate has at most a hundred names, and one order is open at a time."""
+DIGEST_BYTES = 32
+"""SHA-256."""
+ALPN = "acme-tls/1"
+"""The protocol of a handshake that asks for a proof (RFC 8737 §6.2)."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+
+def is_token(text: str) -> bool:
+    """Whether it looks like a token: base64url, and hence a file name that leads nowhere else (RFC 8555 §8.1)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+class Challenges:
+    """Two tables: texts by token, digests by identifier."""
+
+    __slots__ = ("_alpn", "_http")
+
+    def __init__(self) -> None:
+        self._http: dict[str, str] = {}
+        self._alpn: dict[str, bytes] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a TLS-ALPN-01 proof is up; only then is there a reason to look for who asks for one."""
+        return bool(self._alpn)
+
+    def put_http(self, token: str, text: str) -> None:
+        """Show the key authorization ``text`` under ``token``. Raises `ValueError` for no token, and when it is full."""
+        if not is_token(token):
+            raise ValueError("what the authority calls a token is none")
+        _bound(self._http, token)
+        self._http[token] = text
+
+    def drop_http(self, token: str) -> None:
+        """Show it no more; nothing happens if it was not shown."""
+        self._http.pop(token, None)
+
+    def put_alpn(self, name: str, digest: bytes) -> None:
+        """Prove a host name or an address by the SHA-256 of the key authorization. Raises `ValueError` likewise."""
+        if len(digest) != DIGEST_BYTES:
+            raise ValueError("a digest of SHA-256 has 32 bytes")
+        key = canonical(name)
+        _bound(self._alpn, key)
+        self._alpn[key] = digest
+
+    def clear(self) -> None:
+        """Show nothing more of either kind."""
+        self._http.clear()
+        self._alpn.clear()
+
+    def http(self, token: str) -> str | None:
+        """The key authorization for a token, or None if it is not ours."""
+        return self._http.get(token)
+
+    def alpn(self, name: str) -> bytes | None:
+        """The digest for the server name of a ClientHello, as it was sent; None if there is none for it."""
+        return self._alpn.get(from_sni(name))
+
+
+def _bound(table: dict[str, str] | dict[str, bytes], key: str) -> None:
+    if key not in table and len(table) >= MAX_CHALLENGES:
+        raise ValueError(f"more than {MAX_CHALLENGES} challenges at once")
