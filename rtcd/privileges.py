@@ -15,6 +15,10 @@ from typing import Any
 
 from rtcd.config import ConfigError
 
+PRIVILEGE = ("run it by systemd/rtcd.service, or start it as root with [daemon] user, or run: sysctl -w "
+             "net.ipv4.ip_unprivileged_port_start=80; without any of these choose a port from 1024")
+"""The ways to a port below 1024, for the message that it was refused."""
+
 PIDFILE = "twistd.pid"
 """What twistd takes when nobody says otherwise."""
 

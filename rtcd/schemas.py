@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rtcd.acme.settings import AcmeSettings
 from rtcd.daemon import DaemonSettings
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.settings import CredentialsSettings
@@ -18,6 +19,7 @@ SHARED: dict[str, type[Any]] = {
     "log": LogSettings,
     "doorway": DoorwaySettings,
     "tls": TlsSettings,
+    "acme": AcmeSettings,
     "rooms": RoomsSettings,
     "credentials": CredentialsSettings,
 }

@@ -118,14 +118,14 @@ def build(
     metrics, reloads = Metrics(), Reloads()
     state = StateDirectory(state_directory(settings["daemon"], environment), owner)
     rooms = MemoryRooms(reactor, settings["rooms"], metrics)
-    doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics)
+    doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics, settings["acme"])
     credentials = _credentials(settings["credentials"], state)
     notify = NotifyService(reactor, Notifier(environment))
     context = Context(reactor, doorway, rooms, credentials, metrics, reloads)
     _take_reloads(reloads, rooms, doorway, credentials, state)
     root = Daemon(
         reactor, file, read, settings, rooms, notify, reloads,
-        welcome=(lambda: welcome(doorway.directory, doorway.public_origin)) if greet else None,
+        welcome=(lambda: welcome(doorway.directory, doorway.public.url if doorway.public else None)) if greet else None,
         listeners=doorway.directory.listeners, shut=doorway.shut)
     metrics.gauge("daemon", "draining", "1 while nothing new is taken.", lambda: root.draining)
     children = [_made(found[name], context, settings[name]) for name in chosen]
@@ -184,9 +184,12 @@ def _take_reloads(
         return list(changes(old, new))
 
     def take_tls(old: TlsSettings, new: TlsSettings) -> list[str]:
-        return list(doorway.certificates.reconfigure(old, new))
+        taken = list(doorway.certificates.reconfigure(old, new))
+        doorway.renewal.tls_changed()
+        return taken
 
     reloads("log", take_log)
     reloads("rooms", take_rooms)
     reloads("credentials", take_credentials)
     reloads("tls", take_tls)
+    reloads("acme", doorway.renewal.reconfigure)

@@ -30,7 +30,7 @@ def welcome(directory: Directory, public_origin: str | None, addresses: Iterable
             drawing = io.StringIO()
             segno.make(far[0], error="l", micro=False).terminal(out=drawing, border=2, compact=True)
             lines += [f"{far[0]} for the camera of a phone:", drawing.getvalue()]
-        lines += ["A browser warns of the certificate until it trusts /ca.crt or you configure your own.", ""]
+        lines += ["A browser warns of the certificate until the device trusts it: /install says how.", ""]
     lines += ["These ports must be reachable (firewall, security group, router):", ""]
     lines += [f"    {line}" for line in ports(directory)] + ["", ""]
     return "\n".join(lines)

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.ssl import CertificateOptions
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, connect
 from twisted.web.http_headers import Headers
-from zope.interface import directlyProvides, providedBy
+from zope.interface import directlyProvides, implementer, providedBy
 
+from rtcd.acme.settings import AcmeSettings
 from rtcd.doorway.door import Doorway
 from rtcd.doorway.http import DoorSite
 from rtcd.doorway.settings import DoorwaySettings
@@ -111,18 +113,39 @@ class Collector(Protocol):
         self.lost = reason
 
 
+@implementer(IOpenSSLClientConnectionCreator)
+class Client:
+    """TLS of a client that takes any certificate."""
+
+    def __init__(self, alpn: Sequence[bytes], name: str | None) -> None:
+        self._alpn = list(alpn)
+        self._name = name
+        self.connection: SSL.Connection | None = None
+        """The one that was made."""
+
+    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        """Twisted asks for a connection."""
+        connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
+        if self._alpn:
+            connection.set_alpn_protos(self._alpn)
+        if self._name is not None:
+            connection.set_tlsext_host_name(self._name.encode())
+        self.connection = connection
+        return connection
+
+
 class Dialled:
     """One connection to a server factory, with or without TLS, both ends in this process."""
 
     def __init__(
-        self, clock: Any, server: Any, client: Any, *, tls: bool, alpn: Sequence[bytes] | None, host: str
+        self, clock: Any, server: Any, client: Any, *, tls: bool, alpn: Sequence[bytes] | None, name: str | None, host: str
     ) -> None:
         address = IPv4Address("TCP", host, 40000)
         self.client = client
+        self.tls = Client(alpn or (), name)
         below = client
         if tls:
-            options = CertificateOptions(acceptableProtocols=list(alpn) if alpn else None)
-            below = TLSMemoryBIOProtocol(TLSMemoryBIOFactory(options, True, Factory(), clock), client)
+            below = TLSMemoryBIOProtocol(TLSMemoryBIOFactory(self.tls, True, Factory(), clock), client)
         self.server_transport = FakeTransport(server, True, hostAddress=SERVER, peerAddress=address)
         self.client_transport = FakeTransport(below, False, hostAddress=address, peerAddress=SERVER)
         directlyProvides(self.server_transport, providedBy(self.server_transport), ITCPTransport)
@@ -132,6 +155,12 @@ class Dialled:
     def received(self) -> bytes:
         """All that the `Collector` at the client's end got."""
         return bytes(self.client.received)
+
+    @property
+    def shown(self) -> x509.Certificate | None:
+        """The certificate that the client has seen."""
+        seen = self.tls.connection
+        return seen.get_peer_certificate(as_cryptography=True) if seen is not None else None
 
     @property
     def closed(self) -> bool:
@@ -156,13 +185,14 @@ class Dialled:
 
 def dial(
     clock: Any, factory: Any, *, client: Any = None, tls: bool = False, alpn: Sequence[bytes] | None = None,
-    host: str = "192.0.2.7",
+    name: str | None = None, host: str = "192.0.2.7",
 ) -> Dialled:
-    """Connect to a factory, such as one of ``MemoryReactorClock.tcpServers``. A refusal is a `ConnectionRefusedError`."""
+    """Connect to a factory, such as one of ``MemoryReactorClock.tcpServers``, inside TLS by the server's ``name`` if one is
+    given. A refusal is a `ConnectionRefusedError`."""
     server = factory.buildProtocol(IPv4Address("TCP", host, 40000))
     if server is None:
         raise ConnectionRefusedError(host)
-    return Dialled(clock, server, client or Collector(), tls=tls, alpn=alpn, host=host)
+    return Dialled(clock, server, client or Collector(), tls=tls, alpn=alpn, name=name, host=host)
 
 
 def make_doorway(
@@ -171,10 +201,11 @@ def make_doorway(
     settings: DoorwaySettings | None = None,
     tls: TlsSettings | None = None,
     metrics: Metrics | None = None,
+    acme: AcmeSettings | None = None,
 ) -> Doorway:
     """A doorway on a fake reactor, with its state in the directory ``state`` (``self.mktemp()``)."""
     return Doorway(
-        reactor, settings or DoorwaySettings(), tls or TlsSettings(), StateDirectory(state), metrics or Metrics()
+        reactor, settings or DoorwaySettings(), tls or TlsSettings(), StateDirectory(state), metrics or Metrics(), acme
     )
 
 

@@ -99,9 +99,9 @@ class WebSocket:
         self._dialled: Dialled = dial(server.clock, server.doorway.site)
         server.dialled.append(self._dialled)
         handshake = [f"GET {path} HTTP/1.1", *lines, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]
-        self._head, _, self._rest = self._dialled.send("\r\n".join(handshake).encode()).partition(b"\r\n\r\n")
-        self._seen = len(self._head) + 4
-        self.code = int(self._head.split(b" ")[1])
+        self.head, _, self._rest = self._dialled.send("\r\n".join(handshake).encode()).partition(b"\r\n\r\n")
+        self._seen = len(self.head) + 4
+        self.code = int(self.head.split(b" ")[1])
 
     def send(self, text: str) -> None:
         """Send one text frame."""

@@ -288,10 +288,12 @@ def code_of(answer: Message) -> int:
 class FakeDoorway(Doorway):
     """A doorway for services that a test makes one after another."""
 
-    def add_stream(self, alpn: str, factory: IProtocolFactory, *, opens: bool = True) -> None:
+    def add_stream(
+        self, alpn: str, factory: IProtocolFactory, *, plain: IProtocolFactory | None = None, opens: bool = True
+    ) -> None:
         """The latest one counts."""
         self._streams.pop(alpn, None)
-        super().add_stream(alpn, factory, opens=opens)
+        super().add_stream(alpn, factory, plain=plain, opens=opens)
 
 
 def make_context(reactor: Any, secret: str = SECRET, *, state: str = "no-state") -> Context:

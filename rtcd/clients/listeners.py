@@ -22,6 +22,7 @@ from rtcd.clients.listening import Line, Place, inherited, plan
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.interfaces import IRelayPlane
+from rtcd.privileges import PRIVILEGE
 
 SERVICE = "turn"
 """Our name in the directory."""
@@ -72,6 +73,23 @@ class Listeners:
             raise ConfigError("turn", "listen", "this machine has no address to listen on; name one")
         hosts = dict.fromkeys(one.host for one in self._announced if one.host not in _WILDCARDS)
         return list(hosts) or list(own)
+
+    def open_web(
+        self, plane: IRelayPlane, places: Sequence[Place], own: Sequence[str], directory: Directory
+    ) -> None:
+        """Open UDP at the port of each web listener inside TLS too, if it is not open already. Raises ConfigError."""
+        for port in sorted({one.port for one in directory.listeners("web") if one.transport == "tls"}):
+            opened = {one.host for one in self._announced if one.port == port and one.transport in _BY_UDP}
+            for line in plan(places, own, {"udp": port}):
+                if line.host in opened:
+                    continue
+                try:
+                    self._open(plane, line)
+                except OSError as error:
+                    if line.named or error.errno != errno.EADDRNOTAVAIL:
+                        raise _cannot_listen(line, error, "web-port", ", or set web-port = no") from None
+                else:
+                    self.announce(Listener(SERVICE, "udp", line.host, port))
 
     def open_alternate(self, plane: IRelayPlane, host: str, port: int) -> None:
         """Open the second UDP port of a host, which no client is told to begin at. Raises ConfigError."""
@@ -154,11 +172,11 @@ class Listeners:
         return Listener(SERVICE, transport, name[0], name[1])
 
 
-def _cannot_listen(line: Line, error: OSError, key: str = "") -> ConfigError:
+def _cannot_listen(line: Line, error: OSError, key: str = "", mend: str = "") -> ConfigError:
     what = f"{'udp' if line.transport in _BY_UDP else 'tcp'} port {line.port} on {line.host}"
     key = key or ("tls-port" if line.transport in ("tls", "dtls") else "port")
     if error.errno == errno.EADDRINUSE:
-        return ConfigError("turn", key, f"{what} is in use by another program; stop that one or choose another port")
+        return ConfigError("turn", key, f"{what} is in use by another program; stop that one or choose another port{mend}")
     if error.errno == errno.EACCES:
-        return ConfigError("turn", key, f"{what} may not be opened by this user; start as root or choose a port above 1023")
+        return ConfigError("turn", key, f"{what} may not be opened by this user; {PRIVILEGE}{mend}")
     return ConfigError("turn", "listen", f"{what} cannot be opened ({error.strerror}); name an address of this machine")

@@ -12,13 +12,16 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from rtcd.bucket import network
+from rtcd.bucket import Buckets, network
 from rtcd.doorway.origin import is_loopback
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 
 CLOSE_GRACE_S = 3.0
 """When the daemon stops, a connection that has not ended so many seconds after it was asked to is cut."""
+
+HANDSHAKE_BURST_S = 10
+"""A host may use up at once the handshakes of so many seconds."""
 
 _REFUSED = "Connections refused or dropped before their protocol was known, by reason."
 
@@ -46,11 +49,14 @@ class Connections:
         self._per_address: dict[str, int] = {}
         self._timer: IDelayedCall | None = None
         self._closing: Deferred[None] | None = None
+        self._handshakes = Buckets(settings.handshake_rate, settings.handshake_rate * HANDSHAKE_BURST_S)
         self._opened = metrics.counter("doorway", "connections", "Connections accepted.")
         self._refused = {
             reason: metrics.counter("doorway", "refused_connections", _REFUSED, reason=reason)
-            for reason in ("total", "address", "oldest", "timeout", "garbage")
+            for reason in ("total", "address", "oldest", "timeout", "garbage", "handshakes", "proxy")
         }
+        self.unproxied = self._refused["proxy"]
+        """Counts those of a named proxy that did not say for whom it speaks."""
         metrics.gauge("doorway", "open_connections", "Connections open now.", lambda: len(self._open))
         metrics.gauge("doorway", "undecided_connections", "Those undecided.", lambda: len(self._undecided))
 
@@ -99,6 +105,15 @@ class Connections:
     def garbage(self, transport: Any) -> None:
         """The first bytes are no protocol of ours: cut it."""
         self._refused["garbage"].value += 1
+        self._drop(transport)
+
+    def may_shake(self, host: str) -> bool:
+        """Whether this host may make us do the work of another TLS handshake now. A proxy here speaks for many."""
+        return not host or is_loopback(host) or self._handshakes.allow(network(host), self._clock.seconds())
+
+    def busy(self, transport: Any) -> None:
+        """It may not: cut it."""
+        self._refused["handshakes"].value += 1
         self._drop(transport)
 
     def gone(self, transport: Any) -> None:

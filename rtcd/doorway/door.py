@@ -6,6 +6,7 @@ what happens to a connection, at `http` for what happens to a request.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -15,17 +16,24 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
+from rtcd.acme.settings import AcmeSettings
 from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
-from rtcd.doorway.http import DoorSite
+from rtcd.doorway.forwarded import Header
+from rtcd.doorway.front import Front, host_of
+from rtcd.doorway.http import DoorSite, frame_rule
+from rtcd.doorway.install import Install
 from rtcd.doorway.listeners import open_listeners
-from rtcd.doorway.origin import Authority, client_host, parse_authority, parse_public_url, unmapped
-from rtcd.doorway.redirect import CA_PATH, AuthorityFile, Redirect
+from rtcd.doorway.origin import Authority, Base
+from rtcd.doorway.proxied import ProxyFactory
+from rtcd.doorway.redirect import CA_PATH, INSTALL_PATH, PROFILE_PATH, AuthorityFile, AuthorityProfile, Redirect
+from rtcd.doorway.renewal import Renewal
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.doorway.switch import HTTP_ALPN, OuterFactory, PlainFactory, TlsFactory
+from rtcd.doorway.switch import HTTP_ALPN, InnerSwitch, OuterFactory, PlainFactory, TlsFactory
 from rtcd.doorway.tree import Tree
 from rtcd.metrics import Metrics
+from rtcd.ranges import parse_ranges
 from rtcd.state import StateDirectory
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.settings import TlsSettings
@@ -37,7 +45,7 @@ SERVICE = "web"
 class Doorway(MultiService):
     """The service that owns the web and stream listeners.
 
-    ``directory``: what of the daemon listens where. ``certificates``: the certificate in service; ``site``: the web
+    ``directory``: what of the daemon listens where. ``certificates``: the certificates in service; ``site``: the web
     site. Nothing is opened, read or made before the start.
     """
 
@@ -45,45 +53,50 @@ class Doorway(MultiService):
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, settings: DoorwaySettings, tls: TlsSettings, state: StateDirectory, metrics: Metrics
+        self, reactor: Any, settings: DoorwaySettings, tls: TlsSettings, state: StateDirectory, metrics: Metrics,
+        acme: AcmeSettings | None = None,
     ) -> None:
         super().__init__()
         self._reactor = reactor
         self._settings = settings
-        self._public = parse_public_url(settings.public_url) if settings.public_url else None
+        self._front = Front(settings)
         self._used = False
         self._tls = False
         self._streams: dict[str, IProtocolFactory] = {}
+        self._plain_streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
         self.directory = Directory()
-        self.certificates = Certificates(
-            reactor, tls, state, metrics,
-            alpn=self._alpn, extra_names=[self._public[1].host] if self._public else [],
-        )
+        required = [self.public.authority.host] if self.public is not None else []
+        self.certificates = Certificates(reactor, tls, state, metrics, alpn=self._alpn, required=required)
         self._connections = Connections(reactor, settings, metrics)
-        authority = AuthorityFile(lambda: self.certificates.ca_pem)
-        self._tree = Tree()
-        self._tree.add(CA_PATH, authority)
-        redirects = Tree()
-        redirects.add("/", Redirect(self._https_origin))
-        redirects.add(CA_PATH, authority)
-        self.site = DoorSite(reactor, self._tree, settings, metrics)
-        self.redirect_site = DoorSite(reactor, redirects, settings, metrics)
-        same_port_site = DoorSite(reactor, Redirect(self._same_port_origin), settings, metrics)
-        tls_factory = TlsFactory(reactor, self.certificates, self._connections, self._stream)
-        self._https = OuterFactory(self._connections, tls_factory, same_port_site)
-        self._redirects = PlainFactory(reactor, self._connections, self.redirect_site)
-        self._plain = PlainFactory(reactor, self._connections, self.site)
+        self.renewal = Renewal(
+            reactor, acme or AcmeSettings(), state, metrics, self.certificates, self._connections, required,
+            lambda: [one for one in self.directory.listeners(SERVICE) if one.transport in ("tls", "tcp")])
+        self._tree, redirects = Tree(), Tree()
+        for tree in (self._tree, redirects):
+            tree.add(CA_PATH, AuthorityFile(lambda: self.certificates.ca_pem))
+            tree.add(PROFILE_PATH, AuthorityProfile(lambda: self.certificates.ca_pem))
+            tree.add(INSTALL_PATH, Install(lambda: self.certificates.ca_pem, lambda request: self._https(request).url))
+            tree.add(*self.renewal.resource)
+        redirects.add("/", Redirect(self._https))
+        self.site = self._site(settings, metrics, self._tree)
+        self.redirect_site = self._site(settings, metrics, redirects)
+        self._factories = self._make_factories(settings, metrics)
 
     @property
-    def public_origin(self) -> str | None:
-        """The configured public origin, or None if there is none."""
-        return self._public[1].origin(self._public[0]) if self._public else None
+    def public(self) -> Base | None:
+        """The configured public URL, or None if there is none."""
+        return self._front.public
 
     @property
     def needed(self) -> bool:
         """Whether any service has something behind it, or TLS of its own; a relay for UDP alone has neither."""
         return self._used or self._tls
+
+    @property
+    def frame_rule(self) -> str:
+        """For a content security policy: who may show us in a frame."""
+        return frame_rule(self._settings.frame_ancestors)
 
     def add_child(self, path: str, resource: IResource) -> None:
         """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's."""
@@ -102,31 +115,46 @@ class Doorway(MultiService):
         self._tls = True
         return self.certificates
 
-    def add_stream(self, alpn: str, factory: IProtocolFactory, *, opens: bool = True) -> None:
+    def add_stream(
+        self, alpn: str, factory: IProtocolFactory, *, plain: IProtocolFactory | None = None, opens: bool = True
+    ) -> None:
         """Give connections that negotiate this ALPN name inside TLS to ``factory``.
 
-        The one named ``stun.turn`` also gets those that begin with a STUN message without having said ALPN.
+        The one named ``stun.turn`` also gets those that begin with a STUN message without having said ALPN, and its
+        ``plain`` those that do so without TLS.
         ``opens``: whether it is a reason to open the web listeners, or takes part only where they are open anyway.
         """
         if alpn in self._streams or alpn == HTTP_ALPN:
             raise ValueError(f"{alpn} is served already")
         self._streams[alpn] = factory
+        if plain is not None:
+            self._plain_streams[alpn] = plain
         self._used = self._used or opens
 
-    def origin(self, request: IRequest) -> str:
-        """The origin that the browser sees, such as ``https://192.0.2.1:8443``."""
-        scheme, authority = self._seen(request)
-        return authority.origin(scheme)
+    def base(self, request: IRequest) -> Base:
+        """Where the site begins for the browser: scheme, host and port, and a path prefix if there is one."""
+        return self._front.base(request)
 
-    def public_host(self, request: IRequest) -> str:
-        """The host of `origin`, ready for a URL: an IPv6 address is in brackets."""
-        return self._seen(request)[1].bracketed
+    def client_host(self, request: IRequest) -> str:
+        """The host that a request comes from; behind a trusted proxy, the one that the proxy names."""
+        return self._front.client_host(request)
 
-    def client_host(self, request: Any) -> str:
-        """The host that a request comes from; behind a proxy on this machine, the one that the proxy names."""
-        peer = getattr(request.getClientAddress(), "host", "")
-        forwarded = request.requestHeaders.getRawHeaders("x-forwarded-for")
-        return client_host(peer, request.isSecure(), ", ".join(forwarded or ()))
+    def client_of(self, peer: str, secure: bool, header: Header) -> str:
+        """The same for what is no request; see `Front`."""
+        return self._front.client_of(peer, secure, header)
+
+    def stream_ports(self, request: IRequest, alpn: str) -> dict[str, int]:
+        """At which port of ours the client of this request finds a stream protocol, by ``tls`` and by ``tcp``.
+
+        The port as the client sees it where it has come to our TLS itself; that of our listener where it has not.
+        Empty where we have no such listener, or the protocol is nobody's.
+        """
+        port = next((one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"), None)
+        if port is None:
+            return {}
+        if self._front.direct(request):
+            port = self.base(request).port
+        return {kind: port for kind, streams in (("tls", self._streams), ("tcp", self._plain_streams)) if alpn in streams}
 
     def reload(self) -> bool:
         """Read the certificate again (SIGHUP), for new connections; False if the old one had to stay."""
@@ -137,9 +165,10 @@ class Doorway(MultiService):
         super().privilegedStartService()
         if self._ports:
             return
-        only_tls = self._tls and not self._used
+        only_tls = self._tls and not self._used and not self.renewal.demanded
         if not (only_tls or self._settings.https or self._settings.plain):
             raise ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
+        self._check_prefix()
         if self._tls or self._settings.https:
             self.certificates.load()
             if self.certificates.parent is None:
@@ -148,12 +177,14 @@ class Doorway(MultiService):
             return
         self._connections.reopen()
         try:
-            self._open("https", self._settings.https, self._https, "tls")
-            self._open("http", self._settings.http, self._redirects, "tcp")
-            self._open("plain", self._settings.plain, self._plain, "tcp")
+            for key, endpoints, transport in (("https", self._settings.https, "tls"), ("http", self._settings.http, "tcp"),
+                                              ("plain", self._settings.plain, "tcp")):
+                self._open(key, endpoints, self._factories[key], transport)
         except BaseException:
             self._close_ports()
             raise
+        if self._settings.https and self.renewal.parent is None:
+            self.renewal.setServiceParent(self)
 
     def startService(self) -> None:
         """Start; opens the listeners if nobody has."""
@@ -177,7 +208,31 @@ class Doorway(MultiService):
         await self._connections.close_all()
         await maybeDeferred(super().stopService)
 
-    def _open(self, key: str, endpoints: tuple[str, ...], factory: IProtocolFactory, transport: str) -> None:
+    def _site(self, settings: DoorwaySettings, metrics: Metrics, root: IResource) -> DoorSite:
+        return DoorSite(self._reactor, root, settings, metrics, inside=self._front.inside,
+                        transport_security=self._transport_security)
+
+    def _make_factories(self, settings: DoorwaySettings, metrics: Metrics) -> dict[str, IProtocolFactory]:
+        table = self._connections
+        tls = TlsFactory(self._reactor, self.certificates, table, lambda: InnerSwitch(table, self._stream))
+        same_port = self._site(settings, metrics, Redirect(self._same_port))
+        found: dict[str, IProtocolFactory] = {
+            "https": OuterFactory(table, tls, same_port, self._plain_streams.get, self.renewal),
+            "http": PlainFactory(self._reactor, table, self.redirect_site),
+            "plain": PlainFactory(self._reactor, table, self.site),
+        }
+        proxies = parse_ranges(settings.proxy_from)
+        if not proxies:
+            return found
+        return {key: ProxyFactory(self._reactor, proxies, one, table.unproxied) for key, one in found.items()}
+
+    def _check_prefix(self) -> None:
+        prefix = self.public.prefix if self.public is not None else ""
+        if prefix and self._tree.knows(prefix):
+            raise ConfigError("doorway", "public-url", f"{prefix} begins like a path of our own, so that nobody could tell "
+                              "whether the proxy has taken it off; choose another path")
+
+    def _open(self, key: str, endpoints: Sequence[str], factory: IProtocolFactory, transport: str) -> None:
         for text in endpoints:
             for port in open_listeners(self._reactor, key, text, factory):
                 here: Any = port.getHost()
@@ -197,28 +252,25 @@ class Doorway(MultiService):
     def _stream(self, alpn: str) -> IProtocolFactory | None:
         return self.site if alpn == HTTP_ALPN else self._streams.get(alpn)
 
-    def _seen(self, request: IRequest) -> tuple[str, Authority]:
-        if self._public is not None:
-            return self._public
-        return ("https" if request.isSecure() else "http"), _asked(request)
+    def _transport_security(self, request: IRequest) -> bytes:
+        """Only for the site that has the name's own HTTPS port: it speaks for every port of that name."""
+        seconds = self.certificates.settings.hsts
+        if not seconds or not self._front.direct(request):
+            return b""
+        base = self.base(request)
+        ours = base.scheme == "https" and base.port == 443 and self.certificates.trusted(base.authority.host)
+        return b"max-age=%d" % seconds if ours else b""
 
-    def _https_origin(self, request: IRequest) -> str:
-        if self.public_origin is not None:
-            return self.public_origin
+    def _https(self, request: IRequest) -> Base:
+        """Where the site is by HTTPS for who has come without."""
+        base = self.base(request)
+        if base.scheme == "https":
+            return base
         opened = [one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"]
-        return Authority(_asked(request).host, opened[0] if opened else None).origin("https")
+        return Base("https", Authority(base.authority.host, opened[0] if opened else None))
 
-    def _same_port_origin(self, request: IRequest) -> str:
-        if self.public_origin is not None:
-            return self.public_origin
-        asked = _asked(request)
-        return Authority(asked.host, asked.port or getattr(request.getHost(), "port", None)).origin("https")
-
-
-def _asked(request: Any) -> Authority:
-    """What the browser says that it asked, if it says so properly; otherwise the address it came to."""
-    try:
-        return parse_authority((request.getHeader(b"host") or b"").decode("ascii"))
-    except ValueError:
-        here = request.getHost()
-        return Authority(unmapped(getattr(here, "host", "localhost")), getattr(here, "port", None))
+    def _same_port(self, request: IRequest) -> Base:
+        if self.public is not None:
+            return self.public
+        asked = host_of(request)
+        return Base("https", Authority(asked.host, asked.port or getattr(request.getHost(), "port", None)))

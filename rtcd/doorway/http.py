@@ -6,11 +6,13 @@ No access log: requests are counted. Bodies are never parsed as forms. Every ans
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.basic import LineReceiver
 from twisted.web import http, server
+from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
 from rtcd.doorway.settings import DoorwaySettings
@@ -25,13 +27,29 @@ MAX_HEADER_BYTES = 16384
 REFUSED = b'{"result":"ERROR","error":"The request is larger than this server takes."}'
 """Body of an answer to a request that was not read to its end, for clients that read the body whatever the status."""
 
-SECURITY_HEADERS = {
-    b"X-Content-Type-Options": b"nosniff",
-    b"Referrer-Policy": b"no-referrer",
-    b"X-Frame-Options": b"SAMEORIGIN",
-    b"Cross-Origin-Opener-Policy": b"same-origin",
-}
-"""On every answer; a resource may set others, or other values of these."""
+PERMISSIONS = b"camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+"""What scripts of a page may ask the browser for (Permissions-Policy)."""
+
+
+def security_headers(frame_ancestors: Sequence[str]) -> dict[bytes, bytes]:
+    """On every answer; a resource may set others, or other values of these. ``frame_ancestors``: who may show us framed."""
+    policy = f"default-src 'none'; {frame_rule(frame_ancestors)}; base-uri 'none'; form-action 'none'"
+    found = {
+        b"Content-Security-Policy": policy.encode(),
+        b"Permissions-Policy": PERMISSIONS,
+        b"X-Content-Type-Options": b"nosniff",
+        b"Referrer-Policy": b"no-referrer",
+        b"Cross-Origin-Opener-Policy": b"same-origin",
+    }
+    if not frame_ancestors:
+        found[b"X-Frame-Options"] = b"DENY"  # for browsers that do not read the policy; it knows no list
+    return found
+
+
+def frame_rule(frame_ancestors: Sequence[str]) -> str:
+    """The part of a content security policy that says who may show us in a frame."""
+    return " ".join(("frame-ancestors", *(("'self'", *frame_ancestors) if frame_ancestors else ("'none'",))))
+
 
 _SLASHES = re.compile(rb"/{2,}")
 
@@ -69,9 +87,14 @@ class DoorRequest(server.Request):
         super().requestReceived(command, _SLASHES.sub(b"/", route) + mark + query, version)
 
     def process(self) -> None:
-        """Find the resource and let it answer."""
-        for name, value in SECURITY_HEADERS.items():
+        """Find the resource and let it answer. The path prefix of the public URL is none of the resources' business."""
+        site = self.channel.site
+        for name, value in site.headers.items():
             self.responseHeaders.setRawHeaders(name, [value])
+        transport_security = site.transport_security(self)
+        if transport_security:
+            self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [transport_security])
+        self.path = site.inside(self.path)
         super().process()
 
     def setHeader(self, name: Any, value: Any) -> None:
@@ -103,15 +126,19 @@ class DoorChannel(http.HTTPChannel):
             self.resetTimeout()
         LineReceiver.dataReceived(self, data)
 
-    def refuse(self, code: int, reason: bytes) -> None:
+    def refuse(self, code: int, reason: bytes, body: bytes = REFUSED) -> None:
         """Answer with an error, read nothing more and close."""
         self._deaf = True
         self.site.count(code)
         lines = [b"HTTP/1.1 %d %s" % (code, reason), b"Server: rtcd", b"Connection: close"]
-        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(REFUSED)]
-        lines += [b"%s: %s" % header for header in SECURITY_HEADERS.items()]
-        self.transport.write(b"\r\n".join([*lines, b"", REFUSED]))
+        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
+        lines += [b"%s: %s" % header for header in self.site.headers.items()]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.loseConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """What Twisted makes nothing of; its own answer has no headers at all."""
+        self.refuse(400, b"Bad Request", b"")
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line longer than a header may be."""
@@ -123,15 +150,26 @@ class DoorChannel(http.HTTPChannel):
 
 
 class DoorSite(server.Site):
-    """A web site whose requests are counted and bounded, on the given clock."""
+    """A web site whose requests are counted and bounded, on the given clock.
+
+    ``inside`` takes the path prefix of the public URL off a path; ``transport_security`` tells the value of
+    Strict-Transport-Security for a request, or nothing.
+    """
 
     protocol = DoorChannel  # type: ignore[assignment]  # Twisted's own default is a function
     requestFactory = DoorRequest
     noisy = False
 
-    def __init__(self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics) -> None:
+    def __init__(
+        self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics, *,
+        inside: Callable[[bytes], bytes] = lambda path: path,
+        transport_security: Callable[[IRequest], bytes] = lambda _: b"",
+    ) -> None:
         super().__init__(root, parsePOSTFormSubmission=False, timeout=settings.idle_timeout, reactor=clock)
         self.max_body_bytes = settings.max_body_bytes
+        self.headers = security_headers(settings.frame_ancestors)
+        self.inside = inside
+        self.transport_security = transport_security
         self._answers: dict[int, Counter] = {
             code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
             for code in range(1, 6)

@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from rtcd.config import ConfigError
+from rtcd.privileges import PRIVILEGE
 
 _BARE = re.compile(r"tcp:(?:port=)?([0-9]{1,5})", re.ASCII)
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
@@ -84,7 +85,6 @@ def _explain(key: str, text: str, fault: CannotListenError) -> ConfigError:
     if number == errno.EADDRINUSE:
         return ConfigError("doorway", key, f"{what} is in use by another program; free it or choose another")
     if number == errno.EACCES:
-        mend = "start as root, give CAP_NET_BIND_SERVICE, or choose a port from 1024"
-        return ConfigError("doorway", key, f"{what} may not be opened by this user; {mend}")
+        return ConfigError("doorway", key, f"{what} may not be opened by this user; {PRIVILEGE}")
     reason = getattr(fault.socketError, "strerror", None) or fault.socketError
     return ConfigError("doorway", key, f"{what} cannot be opened ({reason}); choose another address or port")

@@ -1,7 +1,7 @@
-"""Which origin a browser sees: strict reading of ``Host`` headers and of ``public-url``. No sockets here.
+"""Where a browser sees this site: strict reading of ``Host`` headers and of ``public-url``. No sockets here.
 
-An origin ends up in links, redirects and ICE URLs, so nothing may pass that is not a host name, an IPv4 address or
-a bracketed IPv6 address, with a port or without.
+A base ends up in links, redirects and ICE URLs, so nothing may pass that is not a host name, an IPv4 address or
+a bracketed IPv6 address, with a port or without, and perhaps a path of plain segments.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from dataclasses import dataclass
 MAX_HOST_CHARS = 253
 """A host name is never longer (RFC 1035 §2.3.4)."""
 
+MAX_PREFIX_CHARS = 256
+"""A longer path prefix is refused."""
+
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
 _NUMERIC = re.compile(r"[0-9.]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
-_URL = re.compile(r"(https?)://([^/?#@\\\s]+)/?", re.ASCII)
+_URL = re.compile(r"(https?)://([^/?#@\\\s]+)(/[^?#\s]*)?", re.ASCII)
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", re.ASCII)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -42,6 +46,38 @@ class Authority:
         return f"{scheme}://{self.bracketed}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where the site begins for a browser."""
+
+    scheme: str
+    """``https`` or ``http``."""
+    authority: Authority
+    prefix: str = ""
+    """The path below which everything is, as ``/calls``; empty for the root."""
+
+    @property
+    def origin(self) -> str:
+        """``https://host:port``."""
+        return self.authority.origin(self.scheme)
+
+    @property
+    def url(self) -> str:
+        """Origin and prefix, without a slash at the end."""
+        return self.origin + self.prefix
+
+    @property
+    def port(self) -> int:
+        """The port, whether the URL has to name it or not."""
+        return self.authority.port or _DEFAULT_PORTS[self.scheme]
+
+    def inside(self, path: str) -> str:
+        """What of a path is below the prefix, as it is if none of it is: a proxy may have taken the prefix off."""
+        if self.prefix and (path == self.prefix or path.startswith(f"{self.prefix}/")):
+            return path[len(self.prefix) :] or "/"
+        return path
+
+
 def parse_authority(text: str) -> Authority:
     """Read ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``. Raises `ValueError`."""
     match = _AUTHORITY.fullmatch(text)
@@ -54,12 +90,23 @@ def parse_authority(text: str) -> Authority:
     return Authority(_host(host), port)
 
 
-def parse_public_url(text: str) -> tuple[str, Authority]:
-    """Read ``https://host`` or ``https://host:port`` into scheme and authority. Raises `ValueError`."""
+def parse_prefix(text: str) -> str:
+    """A path below which the site is, as ``/calls``; a slash at its end is taken off, so that the root is empty.
+
+    Raises `ValueError`.
+    """
+    prefix = text.rstrip("/")
+    if len(prefix) > MAX_PREFIX_CHARS or not _PREFIX.fullmatch(prefix):
+        raise ValueError("is no path of letters, digits, dots, dashes and underscores")
+    return prefix
+
+
+def parse_public_url(text: str) -> Base:
+    """Read ``https://host``, with a port and a path or without. Raises `ValueError`."""
     match = _URL.fullmatch(text)
     if match is None:
-        raise ValueError("must look like https://meet.example.org or https://192.0.2.1:8443, without a path")
-    return match[1], parse_authority(match[2])
+        raise ValueError("must look like https://meet.example.org or https://192.0.2.1:8443/calls")
+    return Base(match[1], parse_authority(match[2]), parse_prefix(match[3] or ""))
 
 
 def unmapped(host: str) -> str:
@@ -80,20 +127,6 @@ def _host(text: str) -> str:
     if len(text) > MAX_HOST_CHARS or not _NAME.fullmatch(text):
         raise ValueError("is no host name")
     return text.lower()
-
-
-def client_host(peer: str, secure: bool, forwarded: str) -> str:
-    """Whom limits by address are to count: ``peer``, or whom a proxy on this machine has named.
-
-    ``peer`` is where the connection comes from, empty for a unix socket; ``forwarded`` what ``X-Forwarded-For`` says.
-    Only a connection without TLS from this machine itself can be a proxy's, and only its last entry is the proxy's own.
-    """
-    if secure or not (peer == "" or ipaddress.ip_address(unmapped(peer)).is_loopback):
-        return peer
-    try:
-        return str(ipaddress.ip_address(forwarded.rpartition(",")[2].strip().strip("[]")))
-    except ValueError:
-        return peer
 
 
 def is_loopback(host: str) -> bool:

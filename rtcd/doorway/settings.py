@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from rtcd.config import option
 from rtcd.doorway.origin import parse_public_url
+from rtcd.ranges import parse_ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,23 @@ class DoorwaySettings:
     plain: tuple[str, ...] = option(
         (),
         "Endpoints that serve the site without TLS, for a proxy on this machine. Bind them to loopback, as in"
-        " tcp:8081:interface=127.0.0.1, and set public-url.",
+        " tcp:8081:interface=127.0.0.1.",
     )
     public_url: str | None = option(
-        None, "How browsers reach this daemon, as in https://meet.example.org. Empty: what the browser asked for."
+        None, "How browsers reach this daemon, as in https://meet.example.org or, behind a proxy, "
+        "https://example.org:8443/calls. Empty: what the browser, or the proxy, says that it asked for."
+    )
+    trusted_proxies: tuple[str, ...] = option(
+        ("127.0.0.0/8", "::1"), "HTTP proxies in front that are believed in X-Forwarded-For, -Host, -Proto, -Port and "
+        "-Prefix, or in Forwarded: an address, network/bits or first-last, one a line. One on this machine is believed "
+        "without TLS only. Empty: nobody is."
+    )
+    proxy_from: tuple[str, ...] = option(
+        (), "TCP proxies in front, written likewise: their connections have to begin with a PROXY header (version 1 or 2), "
+        "which is believed from nobody else."
+    )
+    frame_ancestors: tuple[str, ...] = option(
+        (), "Origins of sites that may show this one in a frame, as https://cloud.example.org, one a line."
     )
     max_body_bytes: int = option(262144, "A longer HTTP request body is answered 413.", minimum=1024, maximum=2**30)
     idle_timeout: float = option(
@@ -31,6 +46,10 @@ class DoorwaySettings:
     )
     handshake_timeout: float = option(
         10.0, "Seconds for the TLS handshake and the first bytes that tell the protocol.", minimum=1, maximum=300
+    )
+    handshake_rate: float = option(
+        50.0, "TLS handshakes a second of one IPv4 address or IPv6 /56 (ten times as many at once); one more is refused; 0: "
+        "no limit.", minimum=0
     )
     max_connections: int = option(16384, "Open connections at once; one more is refused.", minimum=1)
     max_connections_per_address: int = option(
@@ -44,8 +63,15 @@ class DoorwaySettings:
     )
 
     def __post_init__(self) -> None:
-        if self.public_url is not None:
+        for key, check in (
+            ("public-url", lambda: self.public_url is None or parse_public_url(self.public_url)),
+            ("trusted-proxies", lambda: parse_ranges(self.trusted_proxies)),
+            ("proxy-from", lambda: parse_ranges(self.proxy_from)),
+        ):
             try:
-                parse_public_url(self.public_url)
+                check()
             except ValueError as error:
-                raise ValueError(f"public-url: {error}") from None
+                raise ValueError(f"{key}: {error}") from None
+        for one in self.frame_ancestors:
+            if not re.fullmatch(r"https://(\*\.)?[A-Za-z0-9.-]+(:[0-9]{1,5})?", one):
+                raise ValueError(f"frame-ancestors: {one!r} is no origin; write it like https://cloud.example.org")

@@ -1,7 +1,8 @@
 """Port sharing: look at a connection's first bytes, hand its transport to the right protocol, and step out.
 
-On an HTTPS port: TLS, or plain HTTP, which is only redirected. Inside TLS: what ALPN names; without ALPN (TURN
-clients send none) the first decrypted bytes decide. What was handed over is never looked at again.
+On an HTTPS port: TLS, plain HTTP, which is only redirected, or plain STUN. Inside TLS: what ALPN names; without ALPN
+(TURN clients send none) the first decrypted bytes decide. What was handed over is never looked at again. Only while a
+certificate authority asks for a proof is a ClientHello looked into: who offers ``acme-tls/1`` gets that proof alone.
 
 Below each protocol stays one layer for the life of the connection, TLS or `PlainLayer`: a `ProtocolWrapper` in both
 cases, which is what Autobahn's WebSocketResource needs to take a connection over, and our `Connections` to count it.
@@ -10,7 +11,7 @@ cases, which is what Autobahn's WebSocketResource needs to take a connection ove
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
@@ -23,7 +24,8 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ITCPTransport,
 )
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
@@ -31,6 +33,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtcd.doorway.connections import Connections
+from rtcd.doorway.hello import Hello, read_hello
 from rtcd.doorway.sniff import Verdict, sniff
 
 HTTP_ALPN = "http/1.1"
@@ -38,11 +41,25 @@ STUN_ALPN = "stun.turn"
 STUN_ALPNS = (STUN_ALPN, "stun.nat-discovery")
 """RFC 7443 §3. Whatever a client of STUN and TURN calls it, it gets the same."""
 
+ACME_ALPN = "acme-tls/1"
+"""RFC 8737 §3."""
+
 LINGER_S = 30.0
 """A connection that we close has so many seconds to take its last bytes and to say goodbye."""
 
 Choose = Callable[[str], IProtocolFactory | None]
 """The factory behind an ALPN name, or None."""
+
+
+class Proofs(Protocol):
+    """What a certificate authority is shown inside TLS (RFC 8737)."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether one may come to see it."""
+
+    def prove(self, server_name: str) -> IProtocolFactory | None:
+        """TLS that shows the proof for this name and does nothing else, or None if there is none."""
 
 
 class _Layer(ProtocolWrapper):
@@ -103,19 +120,21 @@ class TlsLayer(_Layer, BufferingTLSTransport):
 
 
 class TlsFactory(TLSMemoryBIOFactory):
-    """Makes TLS layers over protocols that still have to be chosen."""
+    """Makes TLS layers; what is inside still has to be chosen, or is a `Proof`."""
 
     protocol = TlsLayer
+    noisy = False
 
     def __init__(
-        self, clock: IReactorTime, creator: IOpenSSLServerConnectionCreator, connections: Connections, choose: Choose
+        self, clock: IReactorTime, creator: IOpenSSLServerConnectionCreator, connections: Connections,
+        inside: Callable[[], StreamProtocol],
     ) -> None:
-        super().__init__(creator, False, Factory.forProtocol(lambda: InnerSwitch(connections, choose)), clock)
+        super().__init__(creator, False, Factory.forProtocol(inside), clock)
         self.clock = clock
         self.connections = connections
 
 
-class _Switch(Protocol):
+class _Switch(StreamProtocol):
     """Collects first bytes until they tell the protocol; `decide` then hands over."""
 
     _log = Logger()
@@ -125,12 +144,16 @@ class _Switch(Protocol):
         self._head = b""
 
     def dataReceived(self, data: bytes) -> None:
-        """First bytes: never more than `MAX_SNIFF_BYTES` of them are waited for."""
+        """First bytes: never more than `MAX_SNIFF_BYTES` of them are waited for, unless a ClientHello is looked into."""
         self._head += data
         verdict = sniff(self._head)
         if verdict is not Verdict.UNDECIDED:
             data, self._head = self._head, b""
             self.decide(verdict, data)
+
+    def wait_for_more(self, data: bytes) -> None:
+        """Not enough to decide: `decide` is called again with this and what has come by then."""
+        self._head = data
 
     def decide(self, verdict: Verdict, data: bytes) -> None:
         """Hand over to the protocol that ``verdict`` names, or close."""
@@ -162,12 +185,12 @@ class OuterSwitch(_Switch):
 
     def decide(self, verdict: Verdict, data: bytes) -> None:
         """TLS stays undecided (what is inside?) and on the clock; HTTP is redirected; all else is cut."""
-        address = self.transport.getPeer()
         if verdict is Verdict.TLS:
-            self.hand_over(self.factory.tls.buildProtocol(address), data)
+            self._tls(data)
         elif verdict is Verdict.HTTP:
-            self.connections.decided(self.transport)
-            self.hand_over(PlainLayer(self.factory.plain, self.factory.plain.wrappedFactory.buildProtocol(address)), data)
+            self._plain(self.factory.redirect, data)
+        elif verdict is Verdict.STUN:
+            self._plain(self.factory.choose_plain(STUN_ALPN), data)
         else:
             self.connections.garbage(self.transport)
 
@@ -175,15 +198,56 @@ class OuterSwitch(_Switch):
         """Closed before it said what it was."""
         self.connections.gone(self.transport)
 
+    def _tls(self, data: bytes) -> None:
+        inside: IProtocolFactory | None = self.factory.tls
+        if self.factory.proofs.waiting:
+            try:
+                hello = read_hello(data)
+            except ValueError:
+                hello = _NO_HELLO
+            if hello is None:
+                self.wait_for_more(data)  # as far as MAX_HELLO_BYTES
+                return
+            if hello.protocols == (ACME_ALPN.encode(),):
+                inside = self.factory.proofs.prove(hello.server_name)
+        address = self.transport.getPeer()
+        protocol = inside.buildProtocol(address) if inside is not None else None
+        if protocol is None:
+            self.connections.garbage(self.transport)
+        elif self.connections.may_shake(_host(address)):
+            self.hand_over(protocol, data)
+        else:
+            self.connections.busy(self.transport)
+
+    def _plain(self, inside: IProtocolFactory | None, data: bytes) -> None:
+        address = self.transport.getPeer()
+        protocol = inside.buildProtocol(address) if inside is not None else None
+        if protocol is None:
+            self.connections.garbage(self.transport)
+            return
+        self.connections.decided(self.transport)
+        self.hand_over(PlainLayer(self.factory.plain, protocol), data)
+
+
+_NO_HELLO = Hello("", ())
+
 
 class OuterFactory(Factory):
-    """The factory of an HTTPS port: ``redirect`` is the site that answers plain HTTP there."""
+    """The factory of an HTTPS port.
+
+    ``redirect`` is the site that answers plain HTTP there, ``choose_plain`` tells who gets other protocols without TLS.
+    """
 
     noisy = False
 
-    def __init__(self, connections: Connections, tls: TlsFactory, redirect: IProtocolFactory) -> None:
+    def __init__(
+        self, connections: Connections, tls: TlsFactory, redirect: IProtocolFactory, choose_plain: Choose, proofs: Proofs
+    ) -> None:
         self.connections = connections
         self.tls = tls
+        self.redirect = redirect
+        self.choose_plain = choose_plain
+        self.proofs = proofs
         self.plain = PlainFactory(tls.clock, connections, redirect)
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -229,6 +293,17 @@ class InnerSwitch(_Switch):
             return
         self.connections.decided(lowest)
         self.hand_over(protocol, data)
+
+
+@implementer(IHandshakeListener)
+class Proof(StreamProtocol):
+    """Inside TLS for a certificate authority: the handshake has shown all, so it ends the connection."""
+
+    transport: Any
+
+    def handshakeCompleted(self) -> None:
+        """The authority has seen the certificate."""
+        self.transport.loseConnection()
 
 
 def _no_delay(transport: Any) -> None:

@@ -40,6 +40,11 @@ class Tree(Resource):
         self._added[key] = resource
         self._longest = max(self._longest, len(key))
 
+    def knows(self, path: str) -> bool:
+        """Whether a registered path begins with the same segment as this one."""
+        first = next((part.encode() for part in path.split("/") if part), b"")
+        return any(key[0] == first for key in self._added)
+
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """Twisted asks for the child of the first segment; this takes as many segments as are registered."""
         asked: Any = request

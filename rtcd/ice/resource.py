@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,6 +23,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.bucket import Buckets, network
 from rtcd.context import Context
+from rtcd.doorway.switch import STUN_ALPN
 from rtcd.ice.settings import Settings
 from rtcd.rooms.room import MAX_NAME_CHARS, StoreUnavailable, is_seated
 
@@ -50,22 +52,16 @@ class IceServers:
         if self.settings.servers:
             turn = [one for one in self.settings.servers if one.startswith("turn")]
             return turn, [one for one in self.settings.servers if one.startswith("stun")]
-        host = self.settings.host or self.context.doorway.public_host(request)
-        found: dict[tuple[str, int], None] = {}
-        stun: list[str] = []
-        relaying = False
-        for one in self.context.doorway.directory.listeners("turn"):
-            if one.transport == "dtls":  # no browser speaks it; one refuses the whole list for a URL that it does not know
-                continue
-            if one.last_port is None:
-                found[one.transport, one.port] = None
-                url = f"stun:{host}:{one.port}"
-                if one.transport == "udp" and one.stun and url not in stun:
-                    stun.append(url)
-            elif one.transport == "udp":
-                relaying = True
-        turn = [_turn_url(host, transport, port) for transport, port in sorted(found, key=_preference)]
-        return (turn if relaying else []), stun
+        door = self.context.doorway
+        host = self.settings.host or door.base(request).authority.bracketed
+        listeners = list(door.directory.listeners("turn"))
+        shared = door.stream_ports(request, STUN_ALPN)
+        places = order([(one.transport, one.port) for one in listeners if one.last_port is None],
+                       {one.port for one in door.directory.listeners("web") if one.transport == "tls"}, shared)
+        relaying = any(one.transport == "udp" and one.last_port is not None for one in listeners)
+        turn = [_turn_url(host, transport, port) for transport, port in places]
+        stun = [one.port for one in listeners if one.transport == "udp" and one.last_port is None and one.stun]
+        return (turn if relaying else []), [f"stun:{host}:{port}" for port in stun[:1]]
 
     async def grant(self, request: Request) -> tuple[int, dict[str, Any]]:
         """Status and facts of an answer: ``turn``, ``stun``, ``credential``; or why not."""
@@ -202,8 +198,19 @@ def _turn_url(host: str, transport: str, port: int) -> str:
     return f"turn:{host}:{port}?transport={transport}"
 
 
-def _preference(listener: tuple[str, int]) -> int:
-    return ("udp", "tcp", "tls").index(listener[0])
+def order(
+    listeners: Sequence[tuple[str, int]], web: Container[int], shared: Mapping[str, int]
+) -> list[tuple[str, int]]:
+    """Transports and ports in the order in which a client should try them; DTLS is left out, as no browser speaks it.
+
+    UDP goes first: at the port of TURN, then at the ``web`` port, which a firewall may let through alone. Of TCP and TLS
+    there is one each, since every URL is one more relay for each call: the ``shared`` one if there is any, since the
+    page came from that port, and the client knows it by that number.
+    """
+    udp = [(kind, shared.get("tls", port) if port in web else port) for kind, port in listeners if kind == "udp"]
+    streams = [(kind, [port for one, port in listeners if one == kind]) for kind in ("tcp", "tls")]
+    found = [*udp, *((kind, shared.get(kind, own[0] if own else 0)) for kind, own in streams if own or kind in shared)]
+    return list(dict.fromkeys(found))
 
 
 def _json(request: Request, code: int, answer: dict[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ class SignalingService(Service):
     def __init__(self, context: Context, settings: Settings) -> None:
         self._context = context
         self._started_at = context.reactor.seconds()
-        self.factory = SignalingFactory(context.reactor, context.rooms, settings, context.metrics)
+        self.factory = SignalingFactory(context.reactor, context.rooms, settings, context.metrics, context.doorway)
         errors = Errors()
         status = StatusResource(self.factory, errors, lambda: self._started_at)
         prefix = settings.post_path.rstrip("/")

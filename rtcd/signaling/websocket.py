@@ -20,7 +20,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from rtcd.bucket import Buckets, network
-from rtcd.doorway.origin import client_host
+from rtcd.doorway.door import Doorway
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms.room import StoreFull, StoreUnavailable
@@ -68,10 +68,15 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             raise ConnectionDeny(503, "The daemon is ending")
         peer = getattr(self.transport.getPeer(), "host", "")
         secure = ISSLTransport.providedBy(self.transport)
-        self._address = network(client_host(peer, secure, request.headers.get("x-forwarded-for", "")))
+        self._address = network(self.factory.client_of(peer, secure, lambda name: request.headers.get(name, "")))
         if request.origin in (None, "", "null"):
             self.factory.refused.value += 1
             raise ConnectionDeny(403, "Origin is missing")
+
+    def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
+        """Refuse a handshake, with the headers that all our answers have; Autobahn's own has none."""
+        ours = [(name.decode(), value.decode()) for name, value in self.factory.error_headers]
+        super().sendHttpErrorResponse(code, reason, [*ours, *(responseHeaders or ())])
 
     def onOpen(self) -> None:
         """The handshake is done: from here on frames come."""
@@ -272,9 +277,12 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
     protocol = SignalingProtocol
     noisy = False
 
-    def __init__(self, reactor: Any, rooms: IRoomStore, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, reactor: Any, rooms: IRoomStore, settings: Settings, metrics: Metrics, door: Doorway) -> None:
         super().__init__(reactor=reactor)
         self.rooms: Any = rooms
+        self.client_of = door.client_of
+        self.error_headers = [*door.site.headers.items(), (b"Server", b"rtcd"), (b"Content-Length", b"0"),
+                              (b"Connection", b"close")]
         self.sockets: set[SignalingProtocol] = set()
         self.total = 0
         self.closing = False

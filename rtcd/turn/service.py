@@ -25,22 +25,23 @@ from rtcd.auth.remote import RemoteUsers
 from rtcd.auth.userfile import Users
 from rtcd.bucket import Buckets
 from rtcd.clients.listeners import SERVICE, Listeners
-from rtcd.clients.proxied import ProxyFactory
 from rtcd.clients.records import RECORD_TYPES
 from rtcd.clients.sessions import Sessions
 from rtcd.clients.stream import StreamFactory, TlsStreamFactory
 from rtcd.clients.streams import REFUSED, Streams
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
+from rtcd.doorway.proxied import ProxyFactory
 from rtcd.doorway.switch import STUN_ALPNS
 from rtcd.machine import own_addresses
 from rtcd.outside.external import Findings, parse_server
 from rtcd.outside.outside import Asking, Lookups, Outside
 from rtcd.peers.bound import Bound, client_gone
 from rtcd.peers.nat64 import parse_prefixes
-from rtcd.peers.policy import PeerPolicy, parse_ranges
+from rtcd.peers.policy import PeerPolicy
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
+from rtcd.ranges import parse_ranges
 from rtcd.rooms.room import Came, News, Said
 from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.turn.discovery import Discovery
@@ -108,7 +109,9 @@ class TurnService(Service):
             factories = {one: ProxyFactory(context.reactor, proxies, factory, refused) for one, factory in factories.items()}
         self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
         for alpn in STUN_ALPNS:
-            context.doorway.add_stream(alpn, StreamFactory(self._streams, "tls"), opens=False)
+            context.doorway.add_stream(
+                alpn, StreamFactory(self._streams, "tls"), opens=False,
+                plain=StreamFactory(self._streams, "tcp") if settings.tcp else None)
         self._alarm = Alarm(self._reactor, self._deadline, self._expire)
         context.on_reload("turn", self.reload)
 
@@ -127,6 +130,8 @@ class TurnService(Service):
         self._listeners.stun = settings.stun and not settings.stun_auth
         try:
             listened = self._listeners.open(plane, settings.places(), own_hosts, settings.ports())
+            if settings.udp and settings.web_port:
+                self._listeners.open_web(plane, settings.places(), own_hosts, self._context.doorway.directory)
             addresses = self._relay_addresses(listened)
             self._own_hosts = list(dict.fromkeys([*own_hosts, *listened, *addresses.hosts]))
             self._server = server = self._make_server(plane, addresses)

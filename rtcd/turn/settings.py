@@ -17,7 +17,7 @@ from rtcd.config import option
 from rtcd.outside.external import Plan, parse_plan, parse_server
 from rtcd.peers.bound import MODES
 from rtcd.peers.nat64 import parse_prefixes
-from rtcd.peers.policy import parse_ranges
+from rtcd.ranges import parse_ranges
 from rtcd.stun.attributes import MAX_TEXT_CHARACTERS, Family
 from rtcd.turn.redirect import Alternates, parse_alternates
 from rtcd.turn.request import Rules
@@ -40,6 +40,9 @@ class Settings:
         " systemd:name=NAME takes inherited sockets.")
     udp: bool = option(True, "Listen on UDP.")
     tcp: bool = option(True, "Listen on TCP, for clients whose network lets no UDP out.")
+    web_port: bool = option(
+        True, "Listen on UDP at the port number of [doorway] https as well, which takes TCP and TLS clients in any case: "
+        "one port is enough then for everything but the relays.")
     tls: bool = option(
         True, "Listen on TLS at tls-port, with the certificate of [tls]. The HTTPS port of [doorway], where there is one,"
         " takes such clients in any case.")

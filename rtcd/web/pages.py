@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from rtcd.doorway.redirect import moved
 from rtcd.rooms import room as rooms
 from rtcd.rooms.room import Outcome, StoreUnavailable
 from rtcd.web.parameters import Site, arguments, page, parameters, room_link
@@ -73,10 +74,8 @@ class Page(Resource):
 
     def _moved(self, request: Request) -> bytes | None:
         host = (request.getHeader(b"host") or b"").decode("latin-1").partition(":")[0].lower()
-        target = self.rooms.context.doorway.public_origin
-        if host in self.rooms.settings.redirect_hosts and target:
-            return target.encode() + bytes(request.uri)
-        return None
+        target = self.rooms.context.doorway.public
+        return moved(request, target) if host in self.rooms.settings.redirect_hosts and target else None
 
     def _sorry(self, request: Request, code: int, error: str, text: str) -> bytes:
         """The page, which says in the reader's language what is wrong; plain text for what is no browser's request."""
@@ -88,13 +87,12 @@ class Page(Resource):
     def _html_for(self, request: Request, room: str | None, *, full: bool, error: str = "") -> bytes:
         site, agent = self.rooms.site(request), request.getHeader("user-agent") or ""
         facts = page(parameters(arguments(request.args), site, agent, room)) | {
-            "base": "", "full": full, "error": error}
+            "base": site.prefix, "full": full, "error": error}
         block = f'<script type="application/json" id="parameters">{json.dumps(facts).translate(_SAFE)}</script>'
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"content-security-policy", _policy(site).encode())
-        request.setHeader(b"permissions-policy", b"camera=(self), microphone=(self), display-capture=(self)")
-        return self._html.replace(PARAMETERS, block).replace(BASE, "").encode()
+        request.setHeader(b"content-security-policy", _policy(site, self.rooms.context.doorway.frame_rule).encode())
+        return self._html.replace(PARAMETERS, block).replace(BASE, site.prefix).encode()
 
     def _finish(self, request: Request, body: bytes) -> None:
         if not request._disconnected:
@@ -123,7 +121,7 @@ class QrCode(Resource):
         name = args.pop("room", "")
         if not NAME.fullmatch(name):
             return _plain(request, 404, "No such room name.")
-        link = room_link(self.rooms.site(request).origin, name, args)
+        link = room_link(self.rooms.site(request).base, name, args)
         if len(link) > MAX_QR_CHARS:
             return _plain(request, 404, "The link is too long for a QR code.")
         if not self.rooms.allow(request):
@@ -143,14 +141,15 @@ def qr_code(link: str) -> bytes:
     return drawing.getvalue()
 
 
-def _policy(site: Site) -> str:
+def _policy(site: Site, frame_rule: str) -> str:
     signaling = "/".join(site.wss_url.split("/")[:3])
     ice = "/".join(site.ice_url.split("/")[:3])
-    elsewhere = [one for one in (signaling, ice) if one and one != site.origin]
+    origin = site.base.removesuffix(site.prefix)
+    elsewhere = [one for one in (signaling, ice) if one and one != origin]
     elsewhere += ["/".join(one.split("/")[:3]) for one in site.allowed_ice]
     return "; ".join((
         "default-src 'self'", " ".join(("connect-src 'self'", *elsewhere)), "img-src 'self' data: blob:",
-        "media-src 'self' blob: mediastream:", "style-src 'self'", "script-src 'self'", "frame-ancestors 'none'",
+        "media-src 'self' blob: mediastream:", "style-src 'self'", "script-src 'self'", frame_rule,
         "base-uri 'none'", "form-action 'self'", "object-src 'none'",
     ))
 

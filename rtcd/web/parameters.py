@@ -23,8 +23,8 @@ MAX_ARGUMENT_CHARS = 2048
 class Site:
     """Where this daemon answers, as the asking client sees it, and what links may ask for."""
 
-    origin: str
-    """``https://host:port`` without a trailing slash."""
+    base: str
+    """``https://host:port``, and the path prefix if there is one, without a trailing slash."""
     wss_url: str
     wss_post_url: str
     ice_url: str
@@ -34,6 +34,8 @@ class Site:
     allowed_ice: tuple[str, ...] = ()
     own_ice: bool = True
     """Whether `ice_url` is this daemon's, which may be told who asks: another one need not know our clients."""
+    prefix: str = ""
+    """The path below which the site is; empty for the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def parameters(
     }
     if room is not None:
         found["room_id"] = room
-        found["room_link"] = room_link(site.origin, room, args)
+        found["room_link"] = room_link(site.base, room, args)
     if seat is not None:
         found["client_id"] = seat.client_id
         found["is_initiator"] = _text(seat.is_initiator)
@@ -120,9 +122,9 @@ def page(found: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def room_link(origin: str, room: str, args: Mapping[str, str]) -> str:
+def room_link(base: str, room: str, args: Mapping[str, str]) -> str:
     """The link to a room, with every argument that came."""
-    return f"{origin}/r/{quote(room)}" + (f"?{urlencode(args)}" if args else "")
+    return f"{base}/r/{quote(room)}" + (f"?{urlencode(args)}" if args else "")
 
 
 def track(text: str) -> bool | dict[str, Any]:

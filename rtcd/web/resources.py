@@ -65,17 +65,18 @@ class Rooms:
     def site(self, request: Request) -> Site:
         """Where we are for the client of this request."""
         door, settings = self.context.doorway, self.settings
-        origin = door.origin(request)
+        base = door.base(request)
         wss, post, ice = (door.directory.path(name) for name in ("wss", "wss-post", "iceconfig"))
         return Site(
-            origin,
-            "ws" + origin.removeprefix("http") + (wss or ""),
-            origin + (post or ""),
-            settings.ice_server_url or (origin + ice if ice else ""),
+            base.url,
+            "ws" + base.url.removeprefix("http") + (wss or ""),
+            base.url + (post or ""),
+            settings.ice_server_url or (base.url + ice if ice else ""),
             settings.header_message,
             settings.bypass_join_confirmation,
             settings.allowed_ice,
             own_ice=not settings.ice_server_url,
+            prefix=base.prefix,
         )
 
 

@@ -47,7 +47,7 @@ class WebService(Service):
         super().startService()
 
     def _check(self, settings: Settings) -> None:
-        if settings.redirect_hosts and self._context.doorway.public_origin is None:
+        if settings.redirect_hosts and self._context.doorway.public is None:
             raise ConfigError("web", "redirect-hosts", "there is nowhere to redirect to; set [doorway] public-url")
 
     def _reload(self, old: Settings, new: Settings) -> list[str]:

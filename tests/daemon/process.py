@@ -73,15 +73,16 @@ class Running:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """The first line of output, past or to come, in which ``pattern`` is found."""
+    def wait_for(self, pattern: str, times: int = 1) -> re.Match[str]:
+        """The first line of output, past or to come, in which ``pattern`` is found; or the one when it was found so often."""
         seen = 0
         with self._more:
             while True:
                 for line in self.lines[seen:]:
                     seen += 1
                     found = re.search(pattern, line)
-                    if found:
+                    times -= found is not None
+                    if found and not times:
                         return found
                 if self._ended() or not self._more.wait(DEADLINE_S):
                     raise AssertionError(f"no line has {pattern!r}:\n" + "\n".join(self.lines) + self.errors())

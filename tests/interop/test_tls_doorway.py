@@ -44,7 +44,7 @@ class Site(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """Say where we are."""
-        return str(self._door.origin(request)).encode()
+        return str(self._door.base(request).url).encode()
 
     def render_POST(self, request: Any) -> bytes:
         """Say how much came."""

@@ -114,6 +114,33 @@ class AddressTests(DoorwayTestCase):
         self.assertEqual(self.count("refused_connections_total", reason="address"), 1)
 
 
+class HandshakeTests(DoorwayTestCase):
+    """How much work a stranger may make us do."""
+
+    settings = DoorwaySettings(plain=("tcp:8081:interface=127.0.0.1",), handshake_rate=0.3)
+
+    def shaken(self, host: str) -> bool:
+        """Whether this host gets a handshake now."""
+        return self.dial(tls=True, alpn=[b"http/1.1"], host=host).shown is not None
+
+    def test_one_address_gets_so_many_handshakes(self) -> None:
+        """One more is refused before anything is computed, until some time has passed; others are not concerned."""
+        self.assertEqual([self.shaken("192.0.2.7") for _ in range(4)], [True, True, True, False])
+        self.assertTrue(self.shaken("192.0.2.8"))
+        self.assertEqual(self.count("refused_connections_total", reason="handshakes"), 1)
+        self.reactor.advance(4)
+        self.assertTrue(self.shaken("192.0.2.7"))
+
+    def test_loopback_is_not_counted(self) -> None:
+        """What stands there speaks for many."""
+        self.assertTrue(all(self.shaken("127.0.0.1") for _ in range(9)))
+
+    def test_what_is_no_tls_is_not_counted(self) -> None:
+        """A redirect costs nothing."""
+        for _ in range(9):
+            self.assertIn(b"301", self.dial().send(GET))
+
+
 class StopTests(DoorwayTestCase):
     """The end: listeners, then connections, then the Deferred."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import plistlib
 from typing import Any
 from unittest import mock
 
-from twisted.internet.address import IPv6Address
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
@@ -15,9 +18,12 @@ from twisted.web.resource import Resource
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
+from rtcd.doorway.proxied import HEADER_S
+from rtcd.doorway.proxy_header import SIGNATURE
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.tls.settings import TlsSettings
 from tests import fakes
-from tests.fakes import FakeAnswer, make_doorway, make_request
+from tests.fakes import FakeAnswer, dial, make_doorway, make_request
 
 
 class Where(Resource):
@@ -31,7 +37,25 @@ class Where(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """Answer."""
-        return f"{self._door.origin(request)} {self._door.public_host(request)}".encode()
+        base = self._door.base(request)
+        return f"{base.url} {base.authority.bracketed}".encode()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+class Client(Resource):
+    """Answers with the host that the client seems to have."""
+
+    isLeaf = True
+
+    def __init__(self, door: Any) -> None:
+        super().__init__()
+        self._door = door
+
+    def render_GET(self, request: Any) -> bytes:
+        """Answer."""
+        return str(self._door.client_host(request)).encode()
 
 
 class DoorwayTests(SynchronousTestCase):
@@ -153,8 +177,116 @@ class DoorwayTests(SynchronousTestCase):
         """Whatever the browser says."""
         found = self.where("other.example", public_url="https://meet.example:444")
         self.assertEqual(found, "https://meet.example:444 meet.example")
-        self.assertEqual(self.door(public_url="https://meet.example/").public_origin, "https://meet.example")
-        self.assertIsNone(self.door().public_origin)
+        self.assertEqual(self.door(public_url="https://meet.example/").public.url, "https://meet.example")
+        self.assertIsNone(self.door().public)
+
+    def test_a_trusted_proxy_says_how_the_browser_sees_us(self) -> None:
+        """On any port, under any path; by default one on this machine, and that without TLS."""
+        told = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "meet.example:8443",
+                "X-Forwarded-Prefix": "/calls"}
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+        ours = "http://192.0.2.1:8443 192.0.2.1"
+        for client, secure, settings, seen in (
+            (local, False, {}, "https://meet.example:8443/calls meet.example"),
+            (fakes.CLIENT, False, {}, ours),
+            (local, False, {"trusted_proxies": ()}, ours),
+            (local, True, {}, ours.replace("http:", "https:")),
+            (fakes.CLIENT, True, {"trusted_proxies": ("192.0.2.0/24",)}, "https://meet.example:8443/calls meet.example"),
+            (local, False, {"public_url": "https://other.example/x"}, "https://other.example/x other.example"),
+        ):
+            door = self.door(**settings)
+            door.add_child("/", Where(door))
+            answer = make_request(door, "GET", "/", headers=told, client=client, secure=secure)
+            self.assertEqual(answer.body.decode(), seen)
+
+    def test_the_path_prefix_is_taken_off_if_the_proxy_has_not(self) -> None:
+        """Services know nothing of it; neither does who asks without it."""
+        door = self.door(public_url="https://meet.example/calls")
+        door.add_child("/a", Where(door))
+        for path, code in (("/calls/a", 200), ("/a", 200), ("//calls//a", 200), ("/calls/b", 404), ("/callsa", 404)):
+            self.assertEqual(make_request(door, "GET", path).code, code, path)
+        for path, to in (("/calls/a?q=1", "/calls/a?q=1"), ("/a?u=/calls/", "/calls/a?u=/calls/"), ("/", "/calls/"),
+                         ("/calls", "/calls/"), ("*", "/calls/")):
+            answer = make_request(door.redirect_site, "GET", path, secure=False)
+            self.assertEqual(answer.header("Location") or "https://meet.example/calls/", f"https://meet.example{to}", path)
+
+    def test_a_prefix_like_one_of_our_own_paths_is_refused(self) -> None:
+        """Whether it was taken off could not be told."""
+        for prefix in ("/a", "/a/b", "/install"):
+            door = self.door(public_url=f"https://meet.example{prefix}")
+            door.add_child("/a", Where(door))
+            fault = self.assertRaises(ConfigError, door.privilegedStartService)
+            self.assertTrue(str(fault).startswith(f"[doorway] public-url: {prefix} begins like a path of our own"))
+            self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_the_page_that_explains_the_local_authority_is_served_by_http_and_https(self) -> None:
+        """A phone that does not trust us yet has to get there somehow."""
+        door = self.door()
+        door.privilegedStartService()
+        for site, secure in ((door, True), (door.redirect_site, False)):
+            answer = make_request(site, "GET", "/install", secure=secure)
+            self.assertEqual((answer.code, answer.header("Content-Type")), (200, "text/html; charset=utf-8"))
+            self.assertIn(b"https://192.0.2.1:8443/", answer.body)
+
+    def test_a_site_may_be_allowed_to_show_us_framed(self) -> None:
+        """Nobody may by default; the older header knows no list, so it goes."""
+        answer = make_request(self.door(), "GET", "/x")
+        self.assertIn("frame-ancestors 'none'", answer.header("Content-Security-Policy") or "")
+        self.assertEqual(answer.header("X-Frame-Options"), "DENY")
+        answer = make_request(self.door(frame_ancestors=("https://cloud.example",)), "GET", "/x")
+        self.assertIn("frame-ancestors 'self' https://cloud.example;", answer.header("Content-Security-Policy") or "")
+        self.assertIsNone(answer.header("X-Frame-Options"))
+
+    def test_browsers_are_told_to_come_by_https_only_where_that_is_safe(self) -> None:
+        """A certificate that everybody trusts, at the HTTPS port of the name: it holds for every port of that name."""
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+
+        def told(url: str, *, trusted: bool = True, seconds: int = 1000, **asked: Any) -> str | None:
+            door = make_doorway(self.reactor, self.mktemp(), DoorwaySettings(public_url=url), TlsSettings(hsts=seconds))
+            self.patch(door.certificates, "trusted", lambda host: trusted and host == "meet.example")
+            return make_request(door, "GET", "/x", **asked).header("Strict-Transport-Security")
+
+        self.assertEqual(told("https://meet.example"), "max-age=1000")
+        self.assertIsNone(told("https://meet.example", trusted=False))
+        self.assertIsNone(told("https://meet.example", seconds=0))
+        self.assertIsNone(told("https://meet.example:8443"))
+        self.assertIsNone(told("https://other.example"))
+        self.assertIsNone(told("https://meet.example", secure=False))
+        self.assertIsNone(told("https://meet.example", client=local, secure=False, headers={"X-Forwarded-Proto": "https"}))
+
+    def test_a_proxy_in_front_of_the_port_is_named(self) -> None:
+        """Its connections begin with a PROXY header, and are their clients' then; those of others are served as they are."""
+        door = self.door(proxy_from=("198.51.100.9",), plain=("tcp:8081",))
+        door.add_child("/", Client(door))
+        door.privilegedStartService()
+        https, _, plain = (server[1] for server in self.reactor.tcpServers)
+        for host, header, client in (
+            ("198.51.100.9", b"PROXY TCP4 203.0.113.5 192.0.2.1 4711 443\r\n", b"203.0.113.5"),
+            ("198.51.100.9", SIGNATURE + bytes.fromhex("2111000c cb007106 c0000201 123401bb"), b"203.0.113.6"),
+            ("198.51.100.9", b"PROXY UNKNOWN\r\n", b"198.51.100.9"),
+            ("198.51.100.8", b"", b"198.51.100.8"),
+        ):
+            answer = dial(self.reactor, plain, host=host).send(header + GET)
+            self.assertEqual(answer.rpartition(b"\r\n\r\n")[2], client)
+            self.assertIn(b" 301 ", dial(self.reactor, https, host=host).send(header + GET))
+
+    def test_a_named_proxy_without_a_header_is_refused(self) -> None:
+        """Or with one that does not come, or when the port is closed first; nobody else's header is read."""
+        door = self.door(proxy_from=("198.51.100.9",), http=())
+        door.privilegedStartService()
+        factory = self.reactor.tcpServers[0][1]
+        factory.doStart()
+        for host, data in (("198.51.100.9", GET), ("198.51.100.8", b"PROXY TCP4 203.0.113.5 192.0.2.1 4711 443\r\n")):
+            link = dial(self.reactor, factory, host=host)
+            self.assertNotIn(b"203.0.113.5", link.send(data))
+            self.assertTrue(link.closed or b" 400 " in link.received, host)
+        waiting, late = (dial(self.reactor, factory, host="198.51.100.9") for _ in range(2))
+        late.send(b"PROXY ")
+        self.reactor.advance(HEADER_S)
+        self.assertTrue(waiting.server_transport.disconnecting and late.server_transport.disconnecting)
+        last = dial(self.reactor, factory, host="198.51.100.9")
+        factory.doStop()
+        self.assertTrue(last.server_transport.disconnecting)
 
     def test_a_bad_host_header_is_replaced_by_the_address(self) -> None:
         """Nothing unchecked gets into a link."""
@@ -210,9 +342,24 @@ class DoorwayTests(SynchronousTestCase):
     def test_there_is_no_local_authority_with_an_own_certificate(self) -> None:
         """404, in words."""
         door = self.door()
-        answer = make_request(door, "GET", "/ca.crt")
-        self.assertEqual(answer.code, 404)
-        self.assertIn(b"There is no local CA", answer.body)
+        for path in ("/ca.crt", "/ca.mobileconfig"):
+            answer = make_request(door, "GET", path)
+            self.assertEqual(answer.code, 404)
+            self.assertIn(b"There is no local CA", answer.body)
+
+    def test_apples_devices_get_it_as_a_profile(self) -> None:
+        """With the same certificate in it, and the same identifiers each time."""
+        door = self.door()
+        door.privilegedStartService()
+        first, again = (make_request(door, "GET", "/ca.mobileconfig") for _ in range(2))
+        self.assertEqual((first.code, first.header("Content-Type")), (200, "application/x-apple-aspen-config"))
+        self.assertEqual(first.body, again.body)
+        found = plistlib.loads(first.body)
+        (root,) = found["PayloadContent"]
+        self.assertEqual((found["PayloadType"], root["PayloadType"]), ("Configuration", "com.apple.security.root"))
+        pem = x509.load_der_x509_certificate(root["PayloadContent"]).public_bytes(Encoding.PEM)
+        self.assertEqual(pem, door.certificates.ca_pem)
+        self.assertNotEqual(found["PayloadUUID"], root["PayloadUUID"])
 
     def test_the_certificate_is_for_the_public_host_too(self) -> None:
         """And for every name of the machine."""

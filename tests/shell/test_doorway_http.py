@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from rtcd.doorway.http import MAX_HEADERS, SECURITY_HEADERS, DoorSite
+from rtcd.doorway.http import MAX_HEADERS, DoorSite, security_headers
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.tree import Tree
 from rtcd.metrics import Metrics
@@ -111,13 +111,16 @@ class HttpTests(SynchronousTestCase):
         self.assertEqual((self.root.asked[0].path, self.root.asked[0].args), (b"/join/room", {b"u": [b"//x"]}))
 
     def test_every_answer_has_the_security_headers(self) -> None:
-        """Found, not found, refused."""
+        """Found, not found, refused, and what is no HTTP."""
         for answer in (
             make_request(self.site, "GET", "/"),
             make_request(Tree(), "GET", "/nothing"),
             make_request(self.site, "POST", "/", b"x" * 1001),
+            make_request(self.site, "GET", "/", headers={"X": "y" * 17000}),
+            make_request(self.site, "GET", "/", headers={"Content-Length": "nonsense"}),
+            make_request(self.site, "GET", "/", headers={"no colon\r\nX": ""}),
         ):
-            for name, value in SECURITY_HEADERS.items():
+            for name, value in security_headers(()).items():
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
             self.assertEqual(answer.header("Server"), "rtcd")
 

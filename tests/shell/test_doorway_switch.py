@@ -22,7 +22,9 @@ from zope.interface.verify import verifyClass
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.switch import LINGER_S, InnerSwitch
 from rtcd.metrics import Metrics
+from rtcd.tls.authority import names_of
 from tests.fakes import Dialled, dial, make_doorway
+from tests.unit.test_doorway_hello import hello_of
 
 STUN = bytes.fromhex("000100002112a442") + b"transaction!"
 GET = b"GET /x HTTP/1.1\r\nHost: a.example:8443\r\n\r\n"
@@ -49,6 +51,14 @@ class EchoStream(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Echo."""
         self.transport.write(data)  # type: ignore[union-attr]  # it is connected
+
+
+class PlainStream(EchoStream):
+    """The same without TLS."""
+
+    def connectionMade(self) -> None:
+        """Greet."""
+        self.transport.write(b"plain:")  # type: ignore[union-attr]  # it is connected
 
 
 class EchoSocket(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn has no annotations
@@ -94,7 +104,7 @@ class DoorwayTestCase(SynchronousTestCase):
         sockets = WebSocketServerFactory(reactor=self.reactor)
         sockets.protocol = EchoSocket
         self.door.add_child("/ws", WebSocketResource(sockets))
-        self.door.add_stream("stun.turn", Factory.forProtocol(EchoStream))
+        self.door.add_stream("stun.turn", Factory.forProtocol(EchoStream), plain=Factory.forProtocol(PlainStream))
         self.door.startService()
 
     def dial(self, port: int = HTTPS, **kinds: Any) -> Dialled:
@@ -148,9 +158,21 @@ class SwitchTests(DoorwayTestCase):
     def test_stun_without_a_turn_stream_is_cut(self) -> None:
         """There is nobody to serve it."""
         self.door._streams.clear()
-        link = self.dial(tls=True)
-        self.assertEqual(link.send(STUN), b"")
-        self.assertTrue(link.closed)
+        self.door._plain_streams.clear()
+        for tls in (True, False):
+            link = self.dial(tls=tls)
+            self.assertEqual(link.send(STUN), b"")
+            self.assertTrue(link.closed)
+
+    def test_stun_without_tls_goes_to_the_plain_stream(self) -> None:
+        """RFC 8656 §3.1 by TCP, at the port of HTTPS; it is off the clock then, and closed as any other connection."""
+        link = self.dial()
+        for place in range(len(STUN)):
+            link.send(STUN[place : place + 1])
+        self.assertEqual(link.received, b"plain:" + STUN)
+        self.assertEqual((self.count("open_connections"), self.count("undecided_connections")), (1, 0))
+        link.hang_up()
+        self.assertEqual(self.count("open_connections"), 0)
 
     def test_plain_http_on_the_https_port_is_redirected_to_the_same_port(self) -> None:
         """It never serves content there, not even the CA."""
@@ -161,7 +183,8 @@ class SwitchTests(DoorwayTestCase):
 
     def test_other_first_bytes_are_cut(self) -> None:
         """Outside and inside TLS, counted."""
-        for tls, data in ((False, b"SSH-2.0-x\r\n"), (False, STUN), (True, b"\xff"), (True, b"\x16\x03\x01\x00\x05\x01")):
+        for tls, data in ((False, b"SSH-2.0-x\r\n"), (False, b"\0\1\0\1"), (True, b"\xff"),
+                          (True, b"\x16\x03\x01\x00\x05\x01")):
             link = self.dial(tls=tls)
             self.assertEqual(link.send(data), b"")
             self.assertTrue(link.closed)
@@ -195,6 +218,68 @@ class SwitchTests(DoorwayTestCase):
         self.assertFalse(link.server_transport.disconnecting)
         self.reactor.advance(LINGER_S)
         self.assertTrue(link.server_transport.disconnecting)
+
+
+class ProofTests(DoorwayTestCase):
+    """While a certificate authority asks for a proof inside TLS (RFC 8737)."""
+
+    def setUp(self) -> None:
+        """It asks for one name."""
+        super().setUp()
+        self.door.renewal.challenges.put_alpn("meet.example", b"d" * 32)
+
+    def shown(self, alpn: list[bytes] | None, name: str) -> tuple[Dialled, tuple[str, ...]]:
+        """The names in the certificate that a client sees."""
+        link = self.dial(tls=True, alpn=alpn, name=name)
+        return link, names_of(link.shown) if link.shown is not None else ()
+
+    def test_the_authority_is_shown_the_proof_and_nothing_else(self) -> None:
+        """The handshake says all; then the connection is closed, whatever is sent."""
+        link, names = self.shown([b"acme-tls/1"], "meet.example")
+        self.assertEqual(names, ("meet.example",))
+        self.assertTrue(link.closed)
+        self.assertEqual((link.send(GET), self.count("open_connections")), (b"", 0))
+
+    def test_everybody_else_is_served_as_always(self) -> None:
+        """With the same name, or with the protocol among others."""
+        for alpn in ([b"http/1.1"], None, [b"acme-tls/1", b"http/1.1"]):
+            link, names = self.shown(alpn, "meet.example")
+            self.assertIn("localhost", names)
+            self.assertIn(b"site /x", link.send(GET))
+        self.assertEqual(self.dial().send(STUN), b"plain:" + STUN)
+
+    def test_who_asks_for_another_name_is_cut(self) -> None:
+        """Nobody has asked for that one."""
+        link = self.dial(tls=True, alpn=[b"acme-tls/1"], name="other.example")
+        self.assertTrue(link.closed)
+        self.assertEqual(self.count("refused_connections_total", reason="garbage"), 1)
+
+    def test_when_it_is_over_nothing_is_shown(self) -> None:
+        """The protocol is not spoken then."""
+        self.door.renewal.challenges.clear()
+        link, _ = self.shown([b"acme-tls/1"], "meet.example")
+        self.assertIsNone(link.client.transport.negotiatedProtocol)
+
+    def test_a_hello_that_comes_in_pieces_is_waited_for(self) -> None:
+        """As far as one record; the clock runs."""
+        hello = hello_of("meet.example", ["acme-tls/1"])
+        link = self.dial()
+        for place in range(len(hello)):
+            self.assertEqual(link.received, b"")
+            link.send(hello[place : place + 1])
+        self.assertEqual(link.received[:1], b"\x16")
+        half = self.dial()
+        half.send(hello[:100])
+        self.assertEqual(self.count("undecided_connections"), 2)
+        self.reactor.advance(self.settings.handshake_timeout)
+        self.assertTrue(half.server_transport.disconnecting)
+
+    def test_what_cannot_be_looked_into_is_left_to_tls(self) -> None:
+        """It knows better what to make of it."""
+        link = self.dial()
+        link.send(b"\x16\x03\x01\x00\x04\x01\x00\x00\x05")
+        self.assertFalse(link.closed)
+        self.assertEqual(self.count("undecided_connections"), 1)
 
 
 class WebSocketTests(DoorwayTestCase):

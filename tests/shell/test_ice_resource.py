@@ -6,11 +6,14 @@ import json
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.credentials import Credentials
+from rtcd.ice.resource import order
 from rtcd.ice.service import IceService
 from rtcd.ice.settings import CredentialsSettings, Settings
 from tests.fakes_calls import Server
@@ -34,6 +37,41 @@ class IceConfigTests(SynchronousTestCase):
              "turns:calls.example:5349?transport=tcp"],
             ["stun:calls.example:3478"]])
         self.assertEqual(self.urls(server, Host="[2001:db8::1]:8443")[1], ["stun:[2001:db8::1]:3478"])
+
+    def shared(self, server: Server) -> None:
+        """TURN is served at the HTTPS port 8443 too, by UDP, TCP and TLS."""
+        for service, transport, port in (
+                ("web", "tls", 8443), ("turn", "udp", 8443), ("turn", "tcp", 3478), ("turn", "tls", 5349)):
+            server.doorway.directory.opened(Listener(service, transport, "127.0.0.1", port))
+        server.doorway.add_stream("stun.turn", Factory(), plain=Factory(), opens=False)
+
+    def test_the_shared_port_is_known_as_the_client_knows_it(self) -> None:
+        """UDP at both ports, TCP and TLS at the shared one alone: each URL is one more relay for every call. Something may
+        lead from 443 to our 8443."""
+        server = Server(self)
+        self.shared(server)
+        for host, port in (("calls.example:8443", 8443), ("calls.example", 443)):
+            self.assertEqual(self.urls(server, Host=host), [
+                ["turn:calls.example:3478?transport=udp", f"turn:calls.example:{port}?transport=udp",
+                 f"turn:calls.example:{port}?transport=tcp", f"turns:calls.example:{port}?transport=tcp"],
+                ["stun:calls.example:3478"]])
+
+    def test_the_port_of_a_proxy_in_front_is_not_ours(self) -> None:
+        """It speaks HTTP; TURN clients go to our own port, whatever the page's is."""
+        server = Server(self, doorway=DoorwaySettings(trusted_proxies=("192.0.2.7",)))
+        self.shared(server)
+        found = self.urls(server, Host="127.0.0.1:8081", **{
+            "X-Forwarded-For": "198.51.100.7", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"})
+        self.assertEqual(found[0][1:], ["turn:calls.example:8443?transport=udp", "turn:calls.example:8443?transport=tcp",
+                                        "turns:calls.example:8443?transport=tcp"])
+
+    def test_what_is_not_shared_is_named_at_its_own_port(self) -> None:
+        """Without plain TCP, or without UDP at the shared port."""
+        self.assertEqual(order([("udp", 3478), ("tcp", 3478), ("tls", 5349)], {8443}, {"tls": 443}),
+                         [("udp", 3478), ("tcp", 3478), ("tls", 443)])
+        self.assertEqual(order([], {8443}, {"tls": 443, "tcp": 443}), [("tcp", 443), ("tls", 443)])
+        self.assertEqual(order([("dtls", 5349), ("tls", 5349), ("udp", 1), ("udp", 1)], {8443}, {}),
+                         [("udp", 1), ("tls", 5349)])
 
     def test_a_server_that_does_not_relay_is_named_for_stun_alone(self) -> None:
         """And no entry has an empty list, of which the iOS app dies."""

@@ -63,13 +63,23 @@ class HandshakeTests(Case):
         self.assertEqual(self.server.metrics.counter("signaling", "refused", "").value, 2)
         self.undisturbed()
 
+    def test_a_refused_handshake_has_the_headers_of_every_answer(self) -> None:
+        """Autobahn writes it by itself, without any."""
+        lines = ["Host: 192.0.2.1:8443", "Connection: Upgrade", "Upgrade: websocket"]
+        for more in (["Sec-WebSocket-Version: 99", "Origin: x"], ["Sec-WebSocket-Version: 13"]):
+            refused = WebSocket(self.server, [*lines, *more])
+            head = refused.head.split(b"\r\n")
+            for header in self.server.doorway.site.headers.items():
+                self.assertEqual(head.count(b"%s: %s" % header), 1)
+            self.assertEqual([one for one in head if one.lower().startswith(b"server:")], [b"Server: rtcd"])
+
     def test_a_plain_get_is_answered_400(self) -> None:
         """It is no page."""
         self.assertEqual(self.server.request("GET", "/ws").code, 400)
 
     def test_no_extension_is_agreed_on(self) -> None:
         """Deflate costs more than it saves here."""
-        self.assertNotIn(b"Sec-WebSocket-Extensions", self.stranger()._head)
+        self.assertNotIn(b"Sec-WebSocket-Extensions", self.stranger().head)
 
 
 class FrameTests(Case):

@@ -14,6 +14,7 @@ from rtcd.doorway.directory import Directory
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.rooms.room import StoreUnavailable
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.web.pages import qr_code
 from rtcd.web.service import WebService
 from rtcd.web.settings import Settings
 from tests.fakes_calls import Page, Server
@@ -315,6 +316,31 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(params["room_link"], "https://calls.example/r/room1")
         self.assertEqual(params["ice_server_url"],
                          f"https://calls.example/v1alpha/iceconfig?room=room1&client={params['client_id']}")
+
+    def test_a_path_prefix_is_in_every_link(self) -> None:
+        """Whether the proxy takes it off or not, and whether it is configured or told."""
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+        told = {"Host": "calls.example:8443", "X-Forwarded-For": "192.0.2.9", "X-Forwarded-Proto": "https",
+                "X-Forwarded-Prefix": "/calls"}
+        for settings, headers, paths in (
+            (DoorwaySettings(public_url="https://calls.example:8443/calls/"), {}, ("/calls", "")),
+            (DoorwaySettings(), told, ("",)),
+        ):
+            server = Server(self, doorway=settings)
+            for path in paths:
+                ask: Any = {"headers": headers, "client": local, "secure": False}
+                params = json.loads(server.request("POST", f"{path}/join/room{path[1:]}", **ask).body)["params"]
+                base = "calls.example:8443/calls"
+                self.assertEqual((params["wss_url"], params["wss_post_url"]), (f"wss://{base}/ws", f"https://{base}/sig"))
+                self.assertEqual(params["room_link"], f"https://{base}/r/room{path[1:]}")
+                self.assertTrue(params["ice_server_url"].startswith(f"https://{base}/v1alpha/iceconfig?"))
+                page = server.request("GET", f"{path}/r/room1", **ask)
+                self.assertIn(b'href="/calls/static/app.css"', page.body)
+                self.assertIn(b'"base": "/calls"', page.body)
+                self.assertIn("connect-src 'self' wss://calls.example:8443;", page.header("content-security-policy") or "")
+                self.assertEqual(server.request("GET", f"{path}/static/app.css", **ask).code, 200)
+                code = server.request("GET", f"{path}/qr.svg?room=room1", **ask)
+                self.assertEqual(code.body, qr_code(f"https://{base}/r/room1"))
 
 
 class AnalyticsTests(SynchronousTestCase):

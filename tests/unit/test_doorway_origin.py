@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError, section_from
-from rtcd.doorway.origin import Authority, parse_authority, parse_public_url, unmapped
+from rtcd.doorway.origin import Authority, Base, parse_authority, parse_public_url, unmapped
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.tls.settings import TlsSettings
 
@@ -69,12 +69,26 @@ class SettingsTests(SynchronousTestCase):
 
     def test_the_public_url_is_an_origin(self) -> None:
         """A slash at the end is forgiven."""
-        self.assertEqual(parse_public_url("https://a.example/"), ("https", Authority("a.example", None)))
-        self.assertEqual(parse_public_url("http://[::1]:80"), ("http", Authority("::1", 80)))
+        self.assertEqual(parse_public_url("https://a.example/"), Base("https", Authority("a.example", None)))
+        self.assertEqual(parse_public_url("http://[::1]:80"), Base("http", Authority("::1", 80)))
+        found = parse_public_url("https://a.example:8443/calls/of.us/")
+        self.assertEqual((found.prefix, found.url, found.port), ("/calls/of.us", "https://a.example:8443/calls/of.us", 8443))
+        self.assertEqual(parse_public_url("https://a").port, 443)
 
-    def test_a_public_url_with_more_than_an_origin_is_refused_by_name(self) -> None:
+    def test_what_is_below_the_prefix_is_found_with_it_and_without(self) -> None:
+        """A proxy takes it off, or does not; another path that only begins with the same letters is another path."""
+        base = parse_public_url("https://a.example/calls")
+        for path, inside in (("/calls/r/x", "/r/x"), ("/r/x", "/r/x"), ("/calls", "/"), ("/calls/", "/"),
+                             ("/callsx/r", "/callsx/r"), ("/", "/")):
+            self.assertEqual(base.inside(path), inside)
+        self.assertEqual(parse_public_url("https://a").inside("/calls/r"), "/calls/r")
+
+    def test_a_public_url_with_more_than_a_base_is_refused_by_name(self) -> None:
         """The message names section and key."""
-        for text in ("a.example", "ftp://a", "https://a/b", "https://u@a", "https://a?b", "https://a:0", "https://"):
+        for text in (
+            "a.example", "ftp://a", "https://a/b?c", "https://a/../b", "https://a//b", "https://a/b c", "https://u@a",
+            "https://a/<x>", "https://a/%2e", "https://a/" + "b" * 300, "https://a/.b", "https://a?b", "https://a:0", "https://",
+        ):
             fault = self.assertRaises(ConfigError, section_from, "doorway", {"public-url": text}, DoorwaySettings)
             self.assertTrue(str(fault).startswith("[doorway] public-url: "), str(fault))
 

@@ -18,16 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELL = {
     "": {"alarm", "context", "daemon", "drain", "interfaces", "log", "machine", "plugin", "privileges", "sample", "schemas",
          "state", "systemd", "tap", "welcome"},
+    "acme": {"attempt", "client", "issuer", "kept", "order", "reach", "resource", "settings"},
     "cli": {"__main__", "editing", "ini", "key", "main", "password", "user"},
-    "doorway": {"connections", "door", "http", "listeners", "redirect", "settings", "switch", "tree"},
+    "doorway": {"connections", "door", "front", "http", "install", "listeners", "proxied", "redirect", "renewal", "settings",
+                "switch", "tree"},
     "ice": {"resource", "service", "settings"},
     "rooms": {"memory", "settings"},
     "signaling": {"resource", "service", "settings", "websocket"},
     "plane": {"drops", "errors", "fields", "listener", "pipe", "poller", "ports", "relay", "routes", "sockets", "tcp"},
     "stun": set(),
-    "tls": {"authority", "certificates", "chain", "settings"},
+    "tls": {"authority", "certificates", "chain", "contexts", "files", "local", "proof", "settings", "trust"},
     "auth": {"remote", "userfile"},
-    "clients": {"dtls", "listeners", "proxied", "sessions", "stream", "streams"},
+    "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
     "outside": {"metadata", "outside", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
@@ -35,12 +37,14 @@ SHELL = {
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
 
 CORE = {
-    "": {"bucket", "config", "metrics"},
-    "doorway": {"directory", "origin", "proxy_header", "sniff"},
+    "": {"bucket", "config", "metrics", "ranges"},
+    "acme": {"challenges", "names", "request", "schedule"},
+    "doorway": {"directory", "forwarded", "hello", "install_texts", "origin", "proxy_header", "sniff"},
     "ice": {"credentials"},
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "framing", "integrity", "message"},
+    "tls": {"names"},
     "allocations": {"addresses", "allocation", "bandwidth", "icmp", "meter", "reservation"},
     "auth": {"authenticator", "lookup", "nonce", "users"},
     "clients": {"connections", "listening", "records"},
@@ -72,6 +76,7 @@ LIBRARY = {"signaling.messages": {"msgspec"}, "auth.lookup": {"msgspec"}}
 """Cores that are allowed a library of rules."""
 
 CORE_FRIENDS = {
+    "acme": {"tls"},
     "allocations": {"stun"},
     "auth": {"stun", "allocations"},
     "clients": {"stun", "allocations"},
@@ -82,13 +87,17 @@ CORE_FRIENDS = {
 }
 """Which other cores, besides those of its own package, a core may import."""
 
-SHARED = {"", "auth", "clients", "doorway", "outside", "plane", "rooms", "tls"}
+SHARED = {"", "acme", "auth", "clients", "doorway", "outside", "plane", "rooms", "tls"}
 """Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
 of the Context; the plane is what the TURN service moves packets with."""
 
 ONLY = {
     "autobahn": {"signaling.websocket", "signaling.resource"},
-    "OpenSSL": {"tls.certificates", "clients.dtls"},
+    "OpenSSL": {"acme.reach", "tls.certificates", "tls.contexts", "clients.dtls"},
+    "acme": {"acme.client", "acme.order"},
+    "josepy": {"acme.client"},
+    "requests": {"acme.client"},
+    "certifi": {"tls.trust"},
     "txredisapi": {"rooms.redis"},
 }
 """Libraries that stay in their room."""

@@ -1,0 +1,66 @@
+"""`Front`: what a request sees of us, and who it is that asks; both as a proxy in front tells them, if one is trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.iweb import IRequest
+
+from rtcd.doorway.forwarded import Asked, Header, read
+from rtcd.doorway.origin import Authority, Base, is_loopback, parse_authority, parse_public_url, unmapped
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.ranges import parse_ranges
+
+
+class Front:
+    """Answers from the settings and a request's headers; keeps nothing."""
+
+    def __init__(self, settings: DoorwaySettings) -> None:
+        self.public: Base | None = parse_public_url(settings.public_url) if settings.public_url else None
+        self._trusted = parse_ranges(settings.trusted_proxies)
+
+    def base(self, request: IRequest) -> Base:
+        """Where the site begins for who asks: as configured, else as the proxy says, else as the browser does."""
+        if self.public is not None:
+            return self.public
+        told = self._asked(request)
+        scheme = told.scheme or ("https" if request.isSecure() else "http")
+        return Base(scheme, told.authority or host_of(request), told.prefix or "")
+
+    def direct(self, request: IRequest) -> bool:
+        """Whether a client has come to our own TLS, and not to a proxy's."""
+        told = self._asked(request)
+        return request.isSecure() and told == Asked(told.client) and told.client == _peer(request)
+
+    def client_host(self, request: IRequest) -> str:
+        """The host that a request comes from."""
+        return self._asked(request).client
+
+    def client_of(self, peer: str, secure: bool, header: Header) -> str:
+        """The same for what has the headers of a request and is none. ``peer``: where the connection comes from."""
+        return self._read(peer, secure, header).client
+
+    def inside(self, path: bytes) -> bytes:
+        """A path without the public prefix, which a proxy may have taken off or not."""
+        return path if self.public is None else self.public.inside(path.decode("latin-1")).encode("latin-1")
+
+    def _asked(self, request: Any) -> Asked:
+        headers = request.requestHeaders
+        return self._read(_peer(request), request.isSecure(), lambda name: ", ".join(headers.getRawHeaders(name, ())))
+
+    def _read(self, peer: str, secure: bool, header: Header) -> Asked:
+        """What comes from this machine inside our TLS has passed a proxy for TCP at most, which writes no headers."""
+        return read(peer, header, () if secure and is_loopback(peer) else self._trusted)
+
+
+def host_of(request: Any) -> Authority:
+    """What the browser says that it asked, if it says so properly; otherwise the address it came to."""
+    try:
+        return parse_authority((request.getHeader(b"host") or b"").decode("ascii"))
+    except ValueError:
+        here = request.getHost()
+        return Authority(unmapped(getattr(here, "host", "localhost")), getattr(here, "port", None))
+
+
+def _peer(request: Any) -> str:
+    return str(getattr(request.getClientAddress(), "host", "") or "")
