@@ -98,6 +98,8 @@ class Contexts:
         for served in self._alpn() if own is None else own:
             if served in offered:
                 return served
+        if own is None and offered == [ALPN]:
+            return ALPN  # who offers nothing else is served nothing else (RFC 8737 §4): the doorway closes it
         return SSL.NO_OVERLAPPING_PROTOCOLS
 
 

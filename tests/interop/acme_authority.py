@@ -70,8 +70,8 @@ class Dns:
 
 
 class Pebble:
-    """An authority on loopback; ``directory`` is its URL, ``management`` that of what it tells of itself, and ``trust`` the file to
-    trust both by. `end` it."""
+    """An authority on loopback; ``directory`` is its URL, ``management`` that of what it tells of itself, and ``trust`` the
+    file to trust both by. `end` it."""
 
     def __init__(
         self, folder: Path, *, http_port: int, tls_port: int, validity_s: int = 0, eab: Mapping[str, str] | None = None,

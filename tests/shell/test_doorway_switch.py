@@ -255,10 +255,12 @@ class ProofTests(DoorwayTestCase):
         self.assertEqual(self.count("refused_connections_total", reason="garbage"), 1)
 
     def test_when_it_is_over_nothing_is_shown(self) -> None:
-        """The protocol is not spoken then."""
+        """Nothing else is spoken in that protocol's name (RFC 8737 §4)."""
         self.door.renewal.challenges.clear()
         link, _ = self.shown([b"acme-tls/1"], "meet.example")
-        self.assertIsNone(link.client.transport.negotiatedProtocol)
+        self.assertTrue(link.closed)
+        self.assertEqual(link.send(GET), b"")
+        self.assertEqual(self.count("refused_connections_total", reason="garbage"), 1)
 
     def test_a_hello_that_comes_in_pieces_is_waited_for(self) -> None:
         """As far as one record; the clock runs."""
