@@ -11,7 +11,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := setup.cfg pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
 # Debian package, and the program of it that is looked for
 PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
-	systemd:systemd-analyze nodejs:node fail2ban:fail2ban-regex libnss3-tools:certutil
+	systemd:systemd-analyze nodejs:node fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
+	nginx-light:nginx haproxy:haproxy caddy:caddy sslscan:sslscan
 
 .PHONY: run test lint ini programs clean
 .DELETE_ON_ERROR:
