@@ -20,9 +20,9 @@ from zope.interface import directlyProvides, implementer, providedBy
 
 from rtcd.acme.settings import AcmeSettings
 from rtcd.doorway.door import Doorway
-from rtcd.doorway.http import DoorSite
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
+from rtcd.site.http import DoorSite
 from rtcd.state import StateDirectory
 from rtcd.tls.settings import TlsSettings
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-from rtcd.acme.names import from_sni
 from rtcd.tls.names import canonical
 
 MAX_CHALLENGES = 128
@@ -18,6 +17,8 @@ DIGEST_BYTES = 32
 ALPN = "acme-tls/1"
 """The protocol of a handshake that asks for a proof (RFC 8737 §6.2)."""
 
+_REVERSE_4 = re.compile(r"((?:[0-9]{1,3}\.){4})in-addr\.arpa", re.ASCII)
+_REVERSE_6 = re.compile(r"((?:[0-9a-f]\.){32})ip6\.arpa", re.ASCII)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
@@ -71,6 +72,19 @@ class Challenges:
     def alpn(self, name: str) -> bytes | None:
         """The digest for the server name of a ClientHello, as it was sent; None if there is none for it."""
         return self._alpn.get(from_sni(name))
+
+
+def from_sni(name: str) -> str:
+    """The identifier that a server name in a ClientHello means: an address is sent as its reverse name (RFC 8738 §6)."""
+    plain = canonical(name)
+    four = _REVERSE_4.fullmatch(plain)
+    if four is not None:
+        return canonical(".".join(reversed(four[1].rstrip(".").split("."))))
+    six = _REVERSE_6.fullmatch(plain)
+    if six is not None:
+        digits = "".join(reversed(six[1].split(".")))
+        return canonical(":".join(digits[place:place + 4] for place in range(0, 32, 4)))
+    return plain
 
 
 def _bound(table: dict[str, str] | dict[str, bytes], key: str) -> None:

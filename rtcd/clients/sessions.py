@@ -18,7 +18,7 @@ from rtcd.bucket import network
 from rtcd.clients.connections import HANDSHAKE_S, Limits, Wait, Waits
 from rtcd.clients.dtls import Contexts, Session
 from rtcd.clients.records import HANDSHAKE, Cookies, Hello, hello_verify_request, is_encrypted, parse_hello
-from rtcd.doorway.origin import is_loopback
+from rtcd.front.origin import is_loopback
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 from rtcd.tls.certificates import Certificates

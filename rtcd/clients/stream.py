@@ -23,7 +23,7 @@ from zope.interface import alsoProvides, implementer
 
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.clients.streams import Streams
-from rtcd.doorway.origin import unmapped
+from rtcd.front.origin import unmapped
 from rtcd.interfaces import IClientPath
 from rtcd.stun.attributes import Address
 from rtcd.stun.framing import Framer

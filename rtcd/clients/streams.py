@@ -18,7 +18,7 @@ from rtcd.alarm import Alarm
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.bucket import network
 from rtcd.clients.connections import Limits, Wait, Waits
-from rtcd.doorway.origin import is_loopback, unmapped
+from rtcd.front.origin import is_loopback, unmapped
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
 

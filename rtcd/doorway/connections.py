@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from rtcd.bucket import Buckets, network
-from rtcd.doorway.origin import is_loopback
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.front.origin import is_loopback
 from rtcd.metrics import Metrics
 
 CLOSE_GRACE_S = 3.0

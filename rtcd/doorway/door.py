@@ -20,20 +20,20 @@ from rtcd.acme.settings import AcmeSettings
 from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
-from rtcd.doorway.forwarded import Header
-from rtcd.doorway.front import Front, host_of
-from rtcd.doorway.http import DoorSite, frame_rule
-from rtcd.doorway.install import Install
 from rtcd.doorway.listeners import open_listeners
-from rtcd.doorway.origin import Authority, Base
-from rtcd.doorway.proxied import ProxyFactory
-from rtcd.doorway.redirect import CA_PATH, INSTALL_PATH, PROFILE_PATH, AuthorityFile, AuthorityProfile, Redirect
 from rtcd.doorway.renewal import Renewal
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.switch import HTTP_ALPN, InnerSwitch, OuterFactory, PlainFactory, TlsFactory
-from rtcd.doorway.tree import Tree
+from rtcd.front.forwarded import Header
+from rtcd.front.front import Front, host_of
+from rtcd.front.origin import Authority, Base
+from rtcd.front.proxied import ProxyFactory
 from rtcd.metrics import Metrics
 from rtcd.ranges import parse_ranges
+from rtcd.site.http import DoorSite, frame_rule
+from rtcd.site.install import Install
+from rtcd.site.redirect import CA_PATH, INSTALL_PATH, PROFILE_PATH, AuthorityFile, AuthorityProfile, Redirect
+from rtcd.site.tree import Tree
 from rtcd.state import StateDirectory
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.settings import TlsSettings

@@ -14,10 +14,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
-from rtcd.acme.challenges import Challenges
+from rtcd.acme.challenges import Challenges, from_sni
 from rtcd.acme.issuer import Issuer
-from rtcd.acme.names import from_sni, public_name
-from rtcd.acme.reach import HTTP_PORT, HTTPS_PORT, Reach
 from rtcd.acme.resource import CHALLENGE_PATH, ChallengeResource
 from rtcd.acme.settings import CHALLENGES, AcmeSettings
 from rtcd.config import changes
@@ -27,6 +25,8 @@ from rtcd.doorway.switch import Proof, TlsFactory
 from rtcd.machine import maker, own_addresses
 from rtcd.metrics import Metrics
 from rtcd.outside.metadata import Metadata
+from rtcd.outside.names import public_name
+from rtcd.outside.reach import HTTP_PORT, HTTPS_PORT, Reach
 from rtcd.state import StateDirectory
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.contexts import ProofCreator

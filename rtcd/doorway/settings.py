@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from rtcd.config import option
-from rtcd.doorway.origin import parse_public_url
+from rtcd.front.origin import parse_public_url
 from rtcd.ranges import parse_ranges
 
 

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from rtcd.doorway.origin import unmapped
+from rtcd.front.origin import unmapped
 from rtcd.tls.names import is_address
 
 DAY_S = 86400

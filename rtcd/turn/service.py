@@ -31,8 +31,8 @@ from rtcd.clients.stream import StreamFactory, TlsStreamFactory
 from rtcd.clients.streams import REFUSED, Streams
 from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
-from rtcd.doorway.proxied import ProxyFactory
 from rtcd.doorway.switch import STUN_ALPNS
+from rtcd.front.proxied import ProxyFactory
 from rtcd.machine import own_addresses
 from rtcd.outside.external import Findings, parse_server
 from rtcd.outside.outside import Asking, Lookups, Outside

@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from rtcd.doorway.redirect import moved
 from rtcd.rooms import room as rooms
 from rtcd.rooms.room import Outcome, StoreUnavailable
+from rtcd.site.redirect import moved
 from rtcd.web.parameters import Site, arguments, page, parameters, room_link
 from rtcd.web.resources import NAME, Rooms
 

@@ -74,7 +74,7 @@ class Running:
         self._reader.start()
 
     def wait_for(self, pattern: str, times: int = 1) -> re.Match[str]:
-        """The first line of output, past or to come, in which ``pattern`` is found; or the one when it was found so often."""
+        """The first line of output, past or to come, in which ``pattern`` is found, or is found for the nth time."""
         seen = 0
         with self._more:
             while True:

@@ -17,8 +17,7 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from rtcd.acme.challenges import ALPN, Challenges
-from rtcd.acme.names import from_sni
+from rtcd.acme.challenges import ALPN, Challenges, from_sni
 from rtcd.acme.resource import CHALLENGE_PATH
 from rtcd.tls.authority import issue, make_authority
 from rtcd.tls.proof import prove

@@ -16,14 +16,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.doorway.install import Install
-from rtcd.doorway.install_texts import ORDER
-from rtcd.doorway.redirect import CA_PATH, INSTALL_PATH, AuthorityFile
-from rtcd.doorway.tree import Tree
+from rtcd.site.install import Install
+from rtcd.site.install_texts import ORDER
+from rtcd.site.redirect import CA_PATH, INSTALL_PATH, AuthorityFile
+from rtcd.site.tree import Tree
 from tests.fakes import make_request
 from tests.interop import require_program
 from tests.interop.test_page import ARGUMENTS
-from tests.shell.test_doorway_install import AGENTS, make_ca
+from tests.shell.test_site_install import AGENTS, make_ca
 
 DEADLINE_S = 30.0
 """How long anything in a browser may take; only a broken page needs it."""

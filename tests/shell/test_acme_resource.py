@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.acme.challenges import Challenges
 from rtcd.acme.resource import CHALLENGE_PATH, MAX_FILE_BYTES, ChallengeResource
-from rtcd.doorway.tree import Tree
+from rtcd.site.tree import Tree
 from tests.fakes import FakeAnswer, make_request
 
 

@@ -18,9 +18,9 @@ from twisted.web.resource import Resource
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
-from rtcd.doorway.proxied import HEADER_S
-from rtcd.doorway.proxy_header import SIGNATURE
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.front.proxied import HEADER_S
+from rtcd.front.proxy_header import SIGNATURE
 from rtcd.tls.settings import TlsSettings
 from tests import fakes
 from tests.fakes import FakeAnswer, dial, make_doorway, make_request

@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet.address import IPv4Address, UNIXAddress
 
 from rtcd.clients.connections import Limits
-from rtcd.doorway import proxied
-from rtcd.doorway.proxied import HEADER_S
+from rtcd.front import proxied
+from rtcd.front.proxied import HEADER_S
 from rtcd.stun.attributes import XOR_MAPPED_ADDRESS, Address
 from rtcd.stun.message import Class, Method, decode, encode
 from tests.shell.test_turn_service import ServiceTestCase

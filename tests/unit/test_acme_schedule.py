@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.acme.names import PRIVATE_KINDS, from_sni, public_name
+from rtcd.acme.challenges import from_sni
 from rtcd.acme.schedule import (
     EXPIRED_LONGEST_S,
     FIRST_S,
@@ -19,6 +19,7 @@ from rtcd.acme.schedule import (
     back_off,
     is_for,
 )
+from rtcd.outside.names import PRIVATE_KINDS, public_name
 
 DAY = 86400.0
 NOW = 1_790_000_000.0

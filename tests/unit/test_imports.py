@@ -18,10 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELL = {
     "": {"alarm", "context", "daemon", "drain", "interfaces", "log", "machine", "plugin", "privileges", "sample", "schemas",
          "state", "systemd", "tap", "welcome"},
-    "acme": {"attempt", "client", "issuer", "kept", "order", "reach", "resource", "settings"},
+    "acme": {"attempt", "client", "issuer", "kept", "order", "resource", "settings"},
     "cli": {"__main__", "editing", "ini", "key", "main", "password", "user"},
-    "doorway": {"connections", "door", "front", "http", "install", "listeners", "proxied", "redirect", "renewal", "settings",
-                "switch", "tree"},
+    "doorway": {"connections", "door", "listeners", "renewal", "settings", "switch"},
+    "front": {"front", "proxied"},
+    "site": {"http", "install", "redirect", "tree"},
     "ice": {"resource", "service", "settings"},
     "rooms": {"memory", "settings"},
     "signaling": {"resource", "service", "settings", "websocket"},
@@ -30,7 +31,7 @@ SHELL = {
     "tls": {"authority", "certificates", "chain", "contexts", "files", "local", "proof", "settings", "trust"},
     "auth": {"remote", "userfile"},
     "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
-    "outside": {"metadata", "outside", "reflexive"},
+    "outside": {"metadata", "outside", "reach", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
@@ -38,8 +39,10 @@ SHELL = {
 
 CORE = {
     "": {"bucket", "config", "metrics", "ranges"},
-    "acme": {"challenges", "names", "request", "schedule"},
-    "doorway": {"directory", "forwarded", "hello", "install_texts", "origin", "proxy_header", "sniff"},
+    "acme": {"challenges", "request", "schedule"},
+    "doorway": {"directory", "hello", "sniff"},
+    "front": {"forwarded", "origin", "proxy_header"},
+    "site": {"install_texts"},
     "ice": {"credentials"},
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
@@ -48,7 +51,7 @@ CORE = {
     "allocations": {"addresses", "allocation", "bandwidth", "icmp", "meter", "reservation"},
     "auth": {"authenticator", "lookup", "nonce", "users"},
     "clients": {"connections", "listening", "records"},
-    "outside": {"external"},
+    "outside": {"external", "names"},
     "peers": {"bound", "candidates", "nat64", "policy"},
     "turn": {
         "allocate",
@@ -81,19 +84,19 @@ CORE_FRIENDS = {
     "auth": {"stun", "allocations"},
     "clients": {"stun", "allocations"},
     "peers": {"stun", "allocations"},
-    "outside": {"stun", "allocations", "peers"},
+    "outside": {"stun", "allocations", "peers", "tls"},
     "turn": {"stun", "allocations", "auth", "clients", "peers", "outside"},
     "signaling": {"rooms"},
 }
 """Which other cores, besides those of its own package, a core may import."""
 
-SHARED = {"", "acme", "auth", "clients", "doorway", "outside", "plane", "rooms", "tls"}
+SHARED = {"", "acme", "auth", "clients", "doorway", "front", "outside", "plane", "rooms", "site", "tls"}
 """Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
 of the Context; the plane is what the TURN service moves packets with."""
 
 ONLY = {
     "autobahn": {"signaling.websocket", "signaling.resource"},
-    "OpenSSL": {"acme.reach", "tls.certificates", "tls.contexts", "clients.dtls"},
+    "OpenSSL": {"outside.reach", "tls.certificates", "tls.contexts", "clients.dtls"},
     "acme": {"acme.client", "acme.order"},
     "josepy": {"acme.client"},
     "requests": {"acme.client"},

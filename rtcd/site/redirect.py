@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from rtcd.doorway.origin import Base
+from rtcd.front.origin import Base
 
 CA_PATH = "/ca.crt"
 PROFILE_PATH = "/ca.mobileconfig"

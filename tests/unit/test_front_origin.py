@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError, section_from
-from rtcd.doorway.origin import Authority, Base, parse_authority, parse_public_url, unmapped
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.front.origin import Authority, Base, parse_authority, parse_public_url, unmapped
 from rtcd.tls.settings import TlsSettings
 
 GOOD = {

@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.web.iweb import IRequest
 
-from rtcd.doorway.forwarded import Asked, Header, read
-from rtcd.doorway.origin import Authority, Base, is_loopback, parse_authority, parse_public_url, unmapped
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.front.forwarded import Asked, Header, read
+from rtcd.front.origin import Authority, Base, is_loopback, parse_authority, parse_public_url, unmapped
 from rtcd.ranges import parse_ranges
 
 

@@ -1,7 +1,7 @@
 """`Reach`: which of the names that this daemon might have lead to it from the internet, so that asking for them makes sense.
 
 For ``[tls] mode = auto``, where nobody has said which names are ours: an authority counts attempts that fail. What looks
-like a public name is rtcd.acme.names'.
+like a public name is rtcd.outside.names'.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from rtcd.acme.challenges import Challenges
-from rtcd.acme.names import public_name
 from rtcd.acme.resource import CHALLENGE_PATH
 from rtcd.machine import own_addresses
+from rtcd.outside.names import public_name
 from rtcd.outside.outside import Lookups
 from rtcd.tls.names import canonical, is_address
 

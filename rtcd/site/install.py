@@ -22,8 +22,8 @@ from cryptography.x509.oid import NameOID
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from rtcd.doorway.install_texts import LANGUAGES, ORDER, Language
-from rtcd.doorway.redirect import INSTALL_PATH
+from rtcd.site.install_texts import LANGUAGES, ORDER, Language
+from rtcd.site.redirect import INSTALL_PATH
 from rtcd.tls.authority import fingerprint
 
 FILE = "rtcd-ca.crt"

@@ -17,9 +17,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from rtcd.acme.challenges import Challenges
-from rtcd.acme.names import public_name
-from rtcd.acme.reach import MAX_NAMES, MAX_PROBES, PROBE_S, Reach
 from rtcd.acme.resource import ChallengeResource
+from rtcd.outside.names import public_name
+from rtcd.outside.reach import MAX_NAMES, MAX_PROBES, PROBE_S, Reach
 from rtcd.tls.authority import issue, make_authority
 
 OWN = "8.8.4.4"

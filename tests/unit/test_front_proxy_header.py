@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.doorway.proxy_header import MAX_V1_BYTES, MAX_V2_BYTES, SIGNATURE, Header, parse
+from rtcd.front.proxy_header import MAX_V1_BYTES, MAX_V2_BYTES, SIGNATURE, Header, parse
 
 V4 = socket.inet_aton("192.0.2.7") + socket.inet_aton("198.51.100.1") + struct.pack("!HH", 40000, 3478)
 V6 = socket.inet_pton(socket.AF_INET6, "2001:db8::7") + bytes(16) + struct.pack("!HH", 40000, 3478)

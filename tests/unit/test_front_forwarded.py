@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.doorway.forwarded import MAX_HOPS, Asked, read
-from rtcd.doorway.origin import Authority
+from rtcd.front.forwarded import MAX_HOPS, Asked, read
+from rtcd.front.origin import Authority
 from rtcd.ranges import parse_ranges
 
 TRUSTED = parse_ranges(["127.0.0.0/8", "::1", "10.0.0.0/24"])

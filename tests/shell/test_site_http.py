@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from rtcd.doorway.http import MAX_HEADERS, DoorSite, security_headers
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.doorway.tree import Tree
 from rtcd.metrics import Metrics
+from rtcd.site.http import MAX_HEADERS, DoorSite, security_headers
+from rtcd.site.tree import Tree
 from tests.fakes import CLIENT, MemoryTransport, make_request
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: a\r\n"

@@ -1,7 +1,7 @@
 """Connections that a proxy in front has taken: its header is read, and then they are their clients' (`ProxyFactory`).
 
 Only named proxies are believed, and of those every connection has to begin with a header; everybody else's is taken as it
-is. The header itself is rtcd.doorway.proxy_header.
+is. The header itself is rtcd.front.proxy_header.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactor
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from rtcd.doorway.proxy_header import parse
+from rtcd.front.proxy_header import parse
 from rtcd.metrics import Counter
 from rtcd.ranges import Range, within
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rtcd.doorway.origin import Authority, parse_authority, parse_prefix, unmapped
+from rtcd.front.origin import Authority, parse_authority, parse_prefix, unmapped
 from rtcd.ranges import Range, within
 
 MAX_HOPS = 32

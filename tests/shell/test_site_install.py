@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.doorway import install
-from rtcd.doorway.install import Install, accepted_language, permitted_names, qr_code, visitor_systems
-from rtcd.doorway.install_texts import LANGUAGES, ORDER
-from rtcd.doorway.tree import Tree
+from rtcd.site import install
+from rtcd.site.install import Install, accepted_language, permitted_names, qr_code, visitor_systems
+from rtcd.site.install_texts import LANGUAGES, ORDER
+from rtcd.site.tree import Tree
 from tests.fakes import FakeAnswer, make_request
 
 BASE = "https://192.0.2.1:8443"
