@@ -40,6 +40,10 @@ class MemoryTransport(StringTransport):
         """Remember it."""
         self.no_delay = bool(enabled)
 
+    def finish(self) -> None:
+        """As the layers of the doorway do."""
+        self.loseConnection()
+
 
 class FakeAnswer:
     """What an HTTP request was answered, read from the wire: as far as it has come when it is asked for."""

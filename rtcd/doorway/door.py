@@ -209,7 +209,7 @@ class Doorway(MultiService):
         await maybeDeferred(super().stopService)
 
     def _site(self, settings: DoorwaySettings, metrics: Metrics, root: IResource) -> DoorSite:
-        return DoorSite(self._reactor, root, settings, metrics, inside=self._front.inside,
+        return DoorSite(self._reactor, root, settings, metrics, inside=self._inside,
                         transport_security=self._transport_security)
 
     def _make_factories(self, settings: DoorwaySettings, metrics: Metrics) -> dict[str, IProtocolFactory]:
@@ -225,6 +225,13 @@ class Doorway(MultiService):
         if not proxies:
             return found
         return {key: ProxyFactory(self._reactor, proxies, one, table.unproxied) for key, one in found.items()}
+
+    def _inside(self, request: Any) -> bytes:
+        """The path that is meant. A prefix that is told, and begins like a path of ours, is taken to be off already."""
+        base, path = self.base(request), bytes(request.path)
+        if not base.prefix or (self.public is None and self._tree.knows(base.prefix)):
+            return path
+        return base.inside(path.decode("latin-1")).encode("latin-1")
 
     def _check_prefix(self) -> None:
         prefix = self.public.prefix if self.public is not None else ""

@@ -98,6 +98,14 @@ class PlainLayer(_Layer):
         _no_delay(transport)
         super().makeConnection(transport)
 
+    def finish(self) -> None:
+        """Close, but let the peer finish what it is sending: bytes that nobody reads make the system cut what was said."""
+        if self._linger is None and ITCPTransport.providedBy(self.transport):
+            self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
+            self.transport.loseWriteConnection()
+        else:
+            self.loseConnection()
+
 
 class PlainFactory(WrappingFactory[PlainLayer]):
     """Connections that speak one protocol only, without TLS: the redirects, and the site behind a proxy."""
@@ -117,6 +125,10 @@ class PlainFactory(WrappingFactory[PlainLayer]):
 
 class TlsLayer(_Layer, BufferingTLSTransport):
     """The layer of a connection inside TLS."""
+
+    def finish(self) -> None:
+        """Close: TLS waits for the peer's goodbye by itself."""
+        self.loseConnection()
 
 
 class TlsFactory(TLSMemoryBIOFactory):

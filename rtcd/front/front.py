@@ -40,10 +40,6 @@ class Front:
         """The same for what has the headers of a request and is none. ``peer``: where the connection comes from."""
         return self._read(peer, secure, header).client
 
-    def inside(self, path: bytes) -> bytes:
-        """A path without the public prefix, which a proxy may have taken off or not."""
-        return path if self.public is None else self.public.inside(path.decode("latin-1")).encode("latin-1")
-
     def _asked(self, request: Any) -> Asked:
         headers = request.requestHeaders
         return self._read(_peer(request), request.isSecure(), lambda name: ", ".join(headers.getRawHeaders(name, ())))

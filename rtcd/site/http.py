@@ -94,7 +94,7 @@ class DoorRequest(server.Request):
         transport_security = site.transport_security(self)
         if transport_security:
             self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [transport_security])
-        self.path = site.inside(self.path)
+        self.path = site.inside(self)
         super().process()
 
     def setHeader(self, name: Any, value: Any) -> None:
@@ -131,10 +131,11 @@ class DoorChannel(http.HTTPChannel):
         self._deaf = True
         self.site.count(code)
         lines = [b"HTTP/1.1 %d %s" % (code, reason), b"Server: rtcd", b"Connection: close"]
-        lines += [b"Content-Type: application/json", b"Content-Length: %d" % len(body)]
+        lines += [b"Content-Length: %d" % len(body), *([b"Content-Type: application/json"] if body else [])]
         lines += [b"%s: %s" % header for header in self.site.headers.items()]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self.loseConnection()
+        self.transport.unregisterProducer()
+        self.transport.finish()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """What Twisted makes nothing of; its own answer has no headers at all."""
@@ -152,7 +153,7 @@ class DoorChannel(http.HTTPChannel):
 class DoorSite(server.Site):
     """A web site whose requests are counted and bounded, on the given clock.
 
-    ``inside`` takes the path prefix of the public URL off a path; ``transport_security`` tells the value of
+    ``inside`` tells the path of a request without the prefix of the public URL; ``transport_security`` tells the value of
     Strict-Transport-Security for a request, or nothing.
     """
 
@@ -162,7 +163,7 @@ class DoorSite(server.Site):
 
     def __init__(
         self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics, *,
-        inside: Callable[[bytes], bytes] = lambda path: path,
+        inside: Callable[[DoorRequest], bytes] = lambda request: bytes(request.path),
         transport_security: Callable[[IRequest], bytes] = lambda _: b"",
     ) -> None:
         super().__init__(root, parsePOSTFormSubmission=False, timeout=settings.idle_timeout, reactor=clock)

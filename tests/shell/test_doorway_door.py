@@ -199,6 +199,15 @@ class DoorwayTests(SynchronousTestCase):
             answer = make_request(door, "GET", "/", headers=told, client=client, secure=secure)
             self.assertEqual(answer.body.decode(), seen)
 
+    def test_a_prefix_that_is_told_is_taken_off_unless_it_is_like_one_of_our_own_paths(self) -> None:
+        """Most proxies that tell it have done so already."""
+        door, local = self.door(), IPv4Address("TCP", "127.0.0.1", 1)
+        door.add_child("/a/b", Where(door))
+        for prefix, path, code in (("/calls", "/calls/a/b", 200), ("/calls", "/a/b", 200), ("/a", "/a/b", 200),
+                                   ("/a", "/a/a/b", 404)):
+            answer = make_request(door, "GET", path, headers={"X-Forwarded-Prefix": prefix}, client=local, secure=False)
+            self.assertEqual(answer.code, code, (prefix, path))
+
     def test_the_path_prefix_is_taken_off_if_the_proxy_has_not(self) -> None:
         """Services know nothing of it; neither does who asks without it."""
         door = self.door(public_url="https://meet.example/calls")

@@ -220,6 +220,23 @@ class SwitchTests(DoorwayTestCase):
         self.assertTrue(link.server_transport.disconnecting)
 
 
+class RefusalTests(DoorwayTestCase):
+    """An answer to what is not read to its end."""
+
+    def test_who_is_still_sending_can_read_the_refusal(self) -> None:
+        """Only our half is closed, or the system would cut the answer; he does not get more time than others."""
+        for port in (HTTPS, PLAIN):
+            link = self.dial(port)
+            halves: list[bool] = []
+            link.server_transport.loseWriteConnection = lambda done=halves: done.append(True)
+            head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
+            self.assertIn(b" 413 ", link.send(head + bytes(999)))
+            self.assertEqual((halves, link.server_transport.disconnecting), ([True], False))
+            link.send(bytes(9999))
+            self.reactor.advance(LINGER_S)
+            self.assertTrue(link.server_transport.disconnecting)
+
+
 class ProofTests(DoorwayTestCase):
     """While a certificate authority asks for a proof inside TLS (RFC 8737)."""
 

@@ -324,7 +324,7 @@ class PageTests(SynchronousTestCase):
                 "X-Forwarded-Prefix": "/calls"}
         for settings, headers, paths in (
             (DoorwaySettings(public_url="https://calls.example:8443/calls/"), {}, ("/calls", "")),
-            (DoorwaySettings(), told, ("",)),
+            (DoorwaySettings(), told, ("/calls", "")),
         ):
             server = Server(self, doorway=settings)
             for path in paths:
