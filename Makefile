@@ -9,10 +9,11 @@ BIN := $(VENV)/bin
 CONFIG := etc/rtcd.ini
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := setup.cfg pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
-# Debian package, and the program of it that is looked for
+# Debian package, and the program or file of it that is looked for
 PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
 	systemd:systemd-analyze nodejs:node fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
-	nginx-light:nginx haproxy:haproxy caddy:caddy sslscan:sslscan
+	nginx-light:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy \
+	sslscan:sslscan
 
 .PHONY: run test lint ini programs clean
 .DELETE_ON_ERROR:
@@ -74,7 +75,9 @@ $(VENV)/.lint: $(VENV)/.run setup.cfg
 # Debian starts what some of these packages bring, so they are installed where all tests have to run and nowhere else.
 programs:
 	@missing=; \
-	for one in $(PROGRAMS); do command -v $${one#*:} >/dev/null || missing="$$missing $${one%:*}"; done; \
+	for one in $(PROGRAMS); do \
+		command -v $${one#*:} >/dev/null || [ -e $${one#*:} ] || missing="$$missing $${one%:*}"; \
+	done; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$RTCD_REQUIRE_INTEROP" = 1 ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		export DEBIAN_FRONTEND=noninteractive; \

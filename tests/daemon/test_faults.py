@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from twisted.python.filepath import FilePath
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from rtcd.config import ConfigError
 from rtcd.interfaces import IServicePlugin
 from rtcd.plugin import ServicePlugin, plugins
+from rtcd.tls.authority import issue, make_authority
 from tests.daemon.process import DEADLINE_S, TURN, TWISTD, WEB, DaemonTestCase, environment
 
 CASES = (
@@ -83,6 +85,24 @@ class FaultTests(DaemonTestCase):
             line = daemon.errors()
             self.assertTrue(line.startswith(f"rtcd.ini: {key}: ") and str(port) in line and line.count("\n") == 1, line)
             self.assertFalse((daemon.folder / "pid").exists())
+
+    def test_a_certificate_that_nobody_would_accept_stops_the_start(self) -> None:
+        """One of another key, and one that is not for the name by which browsers come."""
+        folder = Path(self.mktemp()).resolve()
+        folder.mkdir()
+        now = time.time()
+        authority = make_authority("elsewhere", ["a.example", "b.example"], now)
+        for name in ("a", "b"):
+            pair = issue(authority, [f"{name}.example"], now)
+            (folder / f"{name}.crt").write_bytes(pair.certificate_pem())
+            (folder / f"{name}.key").write_bytes(pair.key_pem())
+        for key, url, said in (
+            ("b", "a.example", f"[tls] cert: {folder}/a.crt does not belong to the key {folder}/b.key; name the key that"),
+            ("a", "b.example", "[tls] cert: no certificate is for b.example, only for a.example; get one that is, or "
+                               "correct [doorway] public-url"),
+        ):
+            files = f"[tls]\ncert = {folder}/a.crt\nkey = {folder}/{key}.key\n"
+            self.assertIn(said, self.complaint(WEB.replace("[web]", f"public-url = https://{url}\n{files}[web]")))
 
     def test_a_missing_file_is_named(self) -> None:
         """With what to do about it."""

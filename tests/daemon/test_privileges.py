@@ -158,6 +158,37 @@ class ProcessTests(DaemonTestCase):
         self.assertRegex(daemon.errors(), r"^rtcd\.ini: \[daemon\] user: only root can become another user, and this is "
                          r"\w+; start as root or remove it\n$")
 
+    def refused(self, ini: str) -> str:
+        """What an ordinary user's daemon says in one line when it does not start; its folder is that user's."""
+        need_root()
+        made = tempfile.TemporaryDirectory(prefix="rtcd-")
+        self.addCleanup(made.cleanup)
+        Path(made.name).chmod(0o777)
+        daemon = self.run_daemon_in(Path(made.name), ini, command=(*ORDINARY, *TWISTD, "-n", "--pidfile="))
+        self.assertEqual(daemon.wait(), 1)
+        self.assertEqual(daemon.errors().count("\n"), 1, daemon.errors())
+        return daemon.errors()
+
+    def test_a_port_below_1024_without_the_privilege_names_the_ways_to_get_it(self) -> None:
+        """The unit, root, the system's setting; of HTTPS, and of TURN."""
+        if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 443:
+            raise SkipTest("here everybody may open such ports")
+        for ini, key, what in (
+            (WEB.replace("tcp:0", "tcp:443"), "[doorway] https", "tcp port 443"),
+            (TURN.replace("port = 0", "port = 443", 1), "[turn] port", "udp port 443 on 127.0.0.1"),
+        ):
+            line = self.refused(ini)
+            self.assertTrue(line.startswith(f"rtcd.ini: {key}: {what} may not be opened by this user; "), line)
+            for way in ("systemd/rtcd.service", "[daemon] user", "sysctl -w net.ipv4.ip_unprivileged_port_start="):
+                self.assertIn(way, line)
+
+    def test_a_state_directory_that_cannot_be_written_is_named(self) -> None:
+        """With the mend."""
+        with tempfile.TemporaryDirectory(prefix="rtcd-") as theirs:
+            line = self.refused(f"[daemon]\nstate-directory = {theirs}\n{WEB}")
+        self.assertTrue(line.startswith(f"rtcd.ini: [daemon] state-directory: {theirs}: "), line)
+        self.assertIn("make it a directory that the daemon's user may write", line)
+
     def test_a_pidfile_is_written_and_removed(self) -> None:
         """Its number is the process's."""
         daemon = self.run_daemon(f"[daemon]\npidfile = number\n{WEB}", command=(*TWISTD, "-n")).started()
