@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -228,7 +229,7 @@ class RefusalTests(DoorwayTestCase):
         for port in (HTTPS, PLAIN):
             link = self.dial(port)
             halves: list[bool] = []
-            link.server_transport.loseWriteConnection = lambda done=halves: done.append(True)
+            self.patch(link.server_transport, "loseWriteConnection", functools.partial(halves.append, True))
             head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
             self.assertIn(b" 413 ", link.send(head + bytes(999)))
             self.assertEqual((halves, link.server_transport.disconnecting), ([True], False))
