@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtcd.front.origin import Authority, parse_authority, parse_prefix, unmapped
-from rtcd.ranges import Range, within
 
 MAX_HOPS = 32
 """Entries that are read; what is further to the left is left."""
@@ -35,24 +34,24 @@ class Asked:
     prefix: str | None = None
 
 
-def read(peer: str, header: Header, trusted: Sequence[Range]) -> Asked:
-    """``peer``: where the connection comes from, empty for a unix socket, which is trusted if anybody is.
+def read(peer: str, header: Header, trusts: Callable[[str], bool]) -> Asked:
+    """``peer``: where the connection comes from, empty for a unix socket. ``trusts`` tells which hosts are our proxies.
 
     If a request has both kinds of header and they do not name the same client, one of them has passed the proxy
     untouched: neither is believed then.
     """
-    if not trusted or not _trusts(peer, trusted):
+    if not trusts(peer):
         return Asked(peer)
-    old = _from_x(peer, header, trusted) if header("x-forwarded-for") or header("x-forwarded-host") else None
-    new = _from_forwarded(peer, header("forwarded"), trusted) if header("forwarded") else None
+    old = _from_x(peer, header, trusts) if header("x-forwarded-for") or header("x-forwarded-host") else None
+    new = _from_forwarded(peer, header("forwarded"), trusts) if header("forwarded") else None
     if old is not None and new is not None and old.client != new.client:
         return Asked(peer)
-    return old or new or _from_x(peer, header, trusted)
+    return old or new or _from_x(peer, header, trusts)
 
 
-def _from_x(peer: str, header: Header, trusted: Sequence[Range]) -> Asked:
+def _from_x(peer: str, header: Header, trusts: Callable[[str], bool]) -> Asked:
     hosts = _split(header("x-forwarded-for"))
-    client, place = _walk(peer, hosts, trusted)
+    client, place = _walk(peer, hosts, trusts)
     scheme = _at(_split(header("x-forwarded-proto")), place, len(hosts))
     authority = _authority(_at(_split(header("x-forwarded-host")), place, len(hosts)))
     port = _at(_split(header("x-forwarded-port")), place, len(hosts))
@@ -61,28 +60,24 @@ def _from_x(peer: str, header: Header, trusted: Sequence[Range]) -> Asked:
     return Asked(client, _SCHEMES.get(scheme.lower()), authority, _prefix(header("x-forwarded-prefix")))
 
 
-def _from_forwarded(peer: str, text: str, trusted: Sequence[Range]) -> Asked:
+def _from_forwarded(peer: str, text: str, trusts: Callable[[str], bool]) -> Asked:
     elements = _elements(text)
-    client, place = _walk(peer, [one.get("for", "") for one in elements], trusted)
+    client, place = _walk(peer, [one.get("for", "") for one in elements], trusts)
     if place >= len(elements):
         return Asked(client)
     found = elements[place]
     return Asked(client, _SCHEMES.get(found.get("proto", "").lower()), _authority(found.get("host", "")))
 
 
-def _walk(peer: str, hosts: Sequence[str], trusted: Sequence[Range]) -> tuple[str, int]:
+def _walk(peer: str, hosts: Sequence[str], trusts: Callable[[str], bool]) -> tuple[str, int]:
     """The first from the right who is not trusted, or whom nobody names; and the place of the entry that told us."""
     client, place = peer, len(hosts)
-    while place > 0 and len(hosts) - place < MAX_HOPS and _trusts(client, trusted):
+    while place > 0 and len(hosts) - place < MAX_HOPS and trusts(client):
         named = _host(hosts[place - 1])
         if named is None:
             break
         client, place = named, place - 1
     return client, place
-
-
-def _trusts(host: str, trusted: Sequence[Range]) -> bool:
-    return host == "" or within(host, trusted)
 
 
 def _at(values: Sequence[str], place: int, hosts: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from twisted.web.iweb import IRequest
@@ -9,23 +10,31 @@ from twisted.web.iweb import IRequest
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.front.forwarded import Asked, Header, read
 from rtcd.front.origin import Authority, Base, is_loopback, parse_authority, parse_public_url, unmapped
-from rtcd.ranges import parse_ranges
+from rtcd.ranges import parse_ranges, within
+
+CACHED_HOSTS = 4096
+"""Hosts of which it is remembered whether they are trusted."""
 
 
 class Front:
-    """Answers from the settings and a request's headers; keeps nothing."""
+    """Answers from the settings and a request's headers. What was found out is kept with the request, since it is asked for
+    several times: as ``asked`` and ``base``, which are None at first."""
 
     def __init__(self, settings: DoorwaySettings) -> None:
         self.public: Base | None = parse_public_url(settings.public_url) if settings.public_url else None
-        self._trusted = parse_ranges(settings.trusted_proxies)
+        trusted = parse_ranges(settings.trusted_proxies)
+        self._trusts = functools.lru_cache(CACHED_HOSTS)(lambda host: within(host, trusted) or (not host and bool(trusted)))
 
-    def base(self, request: IRequest) -> Base:
+    def base(self, request: Any) -> Base:
         """Where the site begins for who asks: as configured, else as the proxy says, else as the browser does."""
         if self.public is not None:
             return self.public
-        told = self._asked(request)
-        scheme = told.scheme or ("https" if request.isSecure() else "http")
-        return Base(scheme, told.authority or host_of(request), told.prefix or "")
+        if request.base is None:
+            told = self._asked(request)
+            scheme = told.scheme or ("https" if request.isSecure() else "http")
+            request.base = Base(scheme, told.authority or host_of(request), told.prefix or "")
+        found: Base = request.base
+        return found
 
     def direct(self, request: IRequest) -> bool:
         """Whether a client has come to our own TLS, and not to a proxy's."""
@@ -41,12 +50,18 @@ class Front:
         return self._read(peer, secure, header).client
 
     def _asked(self, request: Any) -> Asked:
-        headers = request.requestHeaders
-        return self._read(_peer(request), request.isSecure(), lambda name: ", ".join(headers.getRawHeaders(name, ())))
+        if request.asked is None:
+            headers = request.requestHeaders
+            request.asked = self._read(
+                _peer(request), request.isSecure(), lambda name: ", ".join(headers.getRawHeaders(name, ())))
+        found: Asked = request.asked
+        return found
 
     def _read(self, peer: str, secure: bool, header: Header) -> Asked:
         """What comes from this machine inside our TLS has passed a proxy for TCP at most, which writes no headers."""
-        return read(peer, header, () if secure and is_loopback(peer) else self._trusted)
+        if not self._trusts(peer) or (secure and is_loopback(peer)):
+            return Asked(peer)
+        return read(peer, header, self._trusts)
 
 
 def host_of(request: Any) -> Authority:

@@ -58,6 +58,9 @@ class DoorRequest(server.Request):
     """A request with a bounded body and a tidy path."""
 
     channel: DoorChannel
+    asked: Any = None
+    base: Any = None
+    """What rtcd.front.front has found out about it."""
     _taken = 0
     refused = False
 

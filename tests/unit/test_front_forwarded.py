@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.front.forwarded import MAX_HOPS, Asked, read
 from rtcd.front.origin import Authority
-from rtcd.ranges import parse_ranges
+from rtcd.ranges import parse_ranges, within
 
 TRUSTED = parse_ranges(["127.0.0.0/8", "::1", "10.0.0.0/24"])
 PROXY = "127.0.0.1"
@@ -19,7 +19,8 @@ NAMES = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarde
 
 def asked(peer: Any = PROXY, trusted: Any = True, **headers: str) -> Asked:
     """What is read of these headers, their names with underscores."""
-    return read(peer, lambda name: headers.get(name.replace("-", "_"), ""), TRUSTED if trusted else ())
+    return read(peer, lambda name: headers.get(name.replace("-", "_"), ""),
+                lambda host: trusted and (not host or within(host, TRUSTED)))
 
 
 class XForwardedTests(SynchronousTestCase):
