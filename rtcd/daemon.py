@@ -154,9 +154,11 @@ class Daemon(MultiService):
                 applied = self._reloads.apply(section, old, new)
             except ConfigError as error:
                 self._log.error("{file}: {reason} (the section stays as it was)", file=self._file, reason=str(error))
+                untouched = False
                 continue
             except Exception:
                 self._log.failure("[{section}] could not be taken over; the other sections were", section=section)
+                untouched = False
                 continue
             for key, what in changed.items():
                 untouched = False

@@ -149,9 +149,13 @@ def fingerprint(pem: bytes) -> str:
 
 
 def wanted_names(host_name: str, addresses: Iterable[str], configured: Iterable[str]) -> tuple[str, ...]:
-    """What a local certificate should be for, sorted: this machine by every name it is known to have."""
+    """What a local certificate should be for, sorted: this machine by every name it is known to have.
+
+    A host name without a dot stands for that name below ``.local``: as it is it might be a top-level domain, and who may
+    sign for ``dev`` may sign for everybody's sites below ``.dev``. It is for the operator to name it all the same.
+    """
     found = {"localhost", "127.0.0.1", "::1"}
-    for name in [*configured, host_name, *addresses]:
+    for name in [*configured, host_name if "." in host_name.strip(".") else f"{host_name}.local", *addresses]:
         plain = unmapped(name.strip().strip("[]")).lower().rstrip(".")
         if plain and _is_name(plain) and len(found) < MAX_NAMES:
             found.add(plain)

@@ -22,14 +22,14 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from rtcd.config import ConfigError, changes
-from rtcd.machine import own_addresses
+from rtcd.machine import own_addresses, primary_address
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 from rtcd.tls import files
 from rtcd.tls.authority import DAY_S, fingerprint, names_of
 from rtcd.tls.chain import Chain, Unreadable, parse_chain
 from rtcd.tls.contexts import Contexts, First
-from rtcd.tls.local import LocalAuthority, MachineNames
+from rtcd.tls.local import LocalAuthority, Machine, MachineNames
 from rtcd.tls.names import covers, is_address
 from rtcd.tls.settings import TlsSettings
 from rtcd.tls.trust import publicly_trusted
@@ -38,13 +38,8 @@ POLL_S = 10.0
 """How often the operator's certificate files are looked at."""
 WARN_DAYS = 14
 """An own certificate with fewer days left is warned about every day: whatever renews it has not."""
-ISSUED = ("acme.crt", "acme.key")
-"""Where a certificate that was issued by ACME is kept, in the state directory."""
-
-
-def host_name() -> str:
-    """This machine's own name."""
-    return socket.gethostname()
+ISSUED = "acme.pem"
+"""Where a certificate that was issued by ACME is kept in the state directory, with its chain and then its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +54,8 @@ class Certificates(Service):
     """Makes TLS connections with the certificates that are current.
 
     ``alpn`` is asked at each handshake which protocols are served, in the order of our liking.
-    ``required`` are the names by which browsers come here: own files have to be for them.
-    ``machine_names`` tells name and addresses of the machine.
+    ``hosts`` are the names by which browsers come here, those that own files have to be for are ``required``.
+    ``machine_names`` tells how the machine can be known.
     """
 
     name = "certificates"
@@ -74,13 +69,15 @@ class Certificates(Service):
         metrics: Metrics,
         *,
         alpn: Callable[[], list[bytes]],
+        hosts: Iterable[str] = (),
         required: Iterable[str] = (),
-        machine_names: MachineNames = lambda: (host_name(), own_addresses()),
+        machine_names: MachineNames = lambda: Machine(socket.gethostname(), own_addresses(), primary_address()),
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._state = state
         self._alpn = alpn
+        self._hosts = tuple(hosts)
         self._required = tuple(required)
         self._local = LocalAuthority(state, machine_names)
         self._first: First | None = None
@@ -142,10 +139,17 @@ class Certificates(Service):
         """Days until the default certificate expires; 0 before there is one."""
         return self.chain.days_left(self._reactor.seconds()) if self.chain is not None else 0.0
 
+    def shown(self, host: str) -> Chain | None:
+        """The certificate that who comes to this host sees; None before `load`."""
+        if self._loaded is None:
+            return None
+        name, address = ("", host) if is_address(host) else (host, "")
+        return self._loaded.chains[self._loaded.contexts.choice.pick(name, address)]
+
     def trusted(self, host: str) -> bool:
-        """Whether everybody's browser trusts what we show as this host name; an address is never counted."""
-        return not is_address(host) and any(
-            is_trusted and covers(names_of(chain.certificates[0]), host) for chain, is_trusted in self._trusted.items())
+        """Whether everybody's browser trusts what we show as this host."""
+        chain = self.shown(host)
+        return chain is not None and self._trusted.get(chain, False) and covers(names_of(chain.certificates[0]), host)
 
     def load(self) -> None:
         """Load or make the certificates, if that has not been done. Raises `ConfigError`."""
@@ -184,7 +188,8 @@ class Certificates(Service):
         """Stop watching."""
         loops, self._loops = self._loops, []
         for loop in loops:
-            loop.stop()
+            if loop.running:  # one that has failed has ended
+                loop.stop()
         return super().stopService()  # type: ignore[no-any-return]  # Twisted has no annotation here
 
     def reload(self) -> bool:
@@ -203,6 +208,16 @@ class Certificates(Service):
         self._told = ""
         return True
 
+    def take_issued(self) -> bool:
+        """Take a certificate into service that was put into the state directory; False if it cannot be, and says so."""
+        try:
+            self._read_issued(self._reactor.seconds())
+        except ConfigError as error:
+            self._reloads["refused"].value += 1
+            self._log.warn("{reason}; the certificate in service stays", reason=str(error))
+            return False
+        return self.reload()
+
     def reconfigure(self, old: TlsSettings, new: TlsSettings) -> tuple[str, ...]:
         """Take over changed ``[tls]`` settings; all keys can be. Raises `ConfigError`, and then nothing has changed."""
         self._take(new)
@@ -214,11 +229,14 @@ class Certificates(Service):
             return
         before = [one.certificates for one in self._loaded.chains]
         self._put(self._load(settings))
-        if [one.certificates for one in self.chains] != before:
+        now = self._reactor.seconds()
+        fresh = [one for one in self.chains if one.certificates not in before]
+        if fresh or len(before) != len(self.chains):
             self._reloads["taken"].value += 1
+        for chain in fresh:
             self._log.info(
                 "new certificate in service for {names}, {days} days left",
-                names=", ".join(self.names), days=int(self.days_left()),
+                names=", ".join(names_of(chain.certificates[0])), days=round(chain.days_left(now), 1),
             )
 
     def _put(self, loaded: _Loaded) -> None:
@@ -231,31 +249,36 @@ class Certificates(Service):
         now = self._reactor.seconds()
         ca_pem = None
         if settings.own_files:
-            chains = files.load(settings, self._required, now)
+            chains = files.load(settings, self._required, self.chains, now)
             for chain in chains:
                 for warning in chain.warnings:
                     self._log.warn("[tls] cert: {path}: {reason}", path=chain.origin, reason=warning)
+            self._warn_of_strangers(chains, now)
         else:
-            local = self._local.load([*settings.names, *self._required], now)
+            local = self._local.load([*self._hosts, *settings.names], now)
             chains, ca_pem = [local.chain], local.ca_pem
             if settings.mode != "local":
-                chains[:0] = self._read_issued(now)
-        main = self._required[0] if self._required else ""
+                try:
+                    chains[:0] = self._read_issued(now)
+                except ConfigError as error:
+                    self._log.warn("{reason}; it is not used", reason=str(error))
+        main = self._hosts[0] if self._hosts else ""
         chains.sort(key=lambda chain: not covers(names_of(chain.certificates[0]), main))  # stable: else the first
         if self._first is None or not self._first.serves(settings):
             self._first = First(settings)
         return _Loaded(tuple(chains), ca_pem, Contexts(self._first, chains, settings, self._alpn))
 
+    def _warn_of_strangers(self, chains: list[Chain], now: float) -> None:
+        """Once for each certificate, whatever is loaded again."""
+        known = [one.certificates for one in self.chains]
+        for chain in chains:
+            if chain.certificates not in known and not chain.warnings and not publicly_trusted(chain, now):
+                self._log.warn("[tls] cert: {path}: is signed by itself, or by an authority that browsers do not know: "
+                               "devices have to be told to trust it, and the phone apps refuse it", path=chain.origin)
+
     def _read_issued(self, now: float) -> list[Chain]:
-        certificate, key = (self._state.read(name) for name in ISSUED)
-        if certificate is None or key is None:
-            return []
-        path = self._state.path(ISSUED[0])
-        try:
-            return [parse_chain(path, certificate, self._state.path(ISSUED[1]), key, None, now)]
-        except ConfigError as error:
-            self._log.warn("{reason}; it is not used", reason=str(error))
-            return []
+        pem, path = self._state.read(ISSUED), self._state.path(ISSUED)
+        return [] if pem is None else [parse_chain(path, pem, path, pem, None, now)]
 
     def _poll(self) -> None:
         seen = files.look(self._settings)

@@ -45,9 +45,15 @@ class Unreadable(ConfigError):
     """A file cannot be read; perhaps it can the next time, with no change of it."""
 
 
-def load_chain(certificate: Path, key: Path, password: str | None, now: float) -> Chain:
-    """Read and check a chain and its key. Raises `ConfigError` naming the key of ``[tls]`` that is to blame."""
-    return parse_chain(certificate, _read(certificate, "cert"), key, _read(key, "key"), password, now)
+def load_chain(certificate: Path, key: Path, password: str | None, now: float, *, several: bool = False) -> Chain:
+    """Read and check a chain and its key. Raises `ConfigError` naming the key of ``[tls]`` that is to blame.
+
+    ``several``: the password need not be for this key, if that is not encrypted.
+    """
+    pem = _read(key, "key")
+    if several and b"ENCRYPTED" not in pem:
+        password = None
+    return parse_chain(certificate, _read(certificate, "cert"), key, pem, password, now)
 
 
 def parse_chain(

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from rtcd.config import ConfigError
 from rtcd.tls.authority import names_of
 from rtcd.tls.chain import Chain
-from rtcd.tls.names import pick
+from rtcd.tls.names import Choice
 from rtcd.tls.proof import ALPN
 
 _VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
@@ -57,7 +57,7 @@ class Contexts:
         """``alpn`` tells at each handshake which protocols are served, in the order of our liking. Raises `ConfigError`."""
         self._first = first.context
         self._alpn = alpn
-        self._names = [names_of(chain.certificates[0]) for chain in chains]
+        self.choice = Choice([names_of(chain.certificates[0]) for chain in chains])
         self._own_alpn: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
         """Of connections that are for listeners of their own; Twisted keeps the app data for itself."""
         self._protocols: WeakKeyDictionary[SSL.Connection, ReferenceType[Any]] = WeakKeyDictionary()
@@ -84,7 +84,7 @@ class Contexts:
     def _named(self, connection: SSL.Connection) -> None:
         """OpenSSL asks in every handshake, whether the client has named a server or not."""
         name = (connection.get_servername() or b"").decode("ascii", "replace")
-        place = pick(self._names, name, "" if name else self._local_host(connection))
+        place = self.choice.pick(name, "" if name else self._local_host(connection)) if len(self._contexts) > 1 else 0
         if place:
             connection.set_context(self._contexts[place])
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -15,8 +16,16 @@ from rtcd.tls.names import canonical, is_address
 _AUTHORITY = ("ca.crt", "ca.key")
 _SERVER = ("server.crt", "server.key")
 
-MachineNames = Callable[[], tuple[str, list[str]]]
-"""This machine's name and addresses."""
+class Machine(NamedTuple):
+    """How this machine can be known."""
+
+    name: str
+    addresses: Sequence[str]
+    primary: str = ""
+    """The IPv4 address by which it goes out, if it does."""
+
+
+MachineNames = Callable[[], Machine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +50,16 @@ class LocalAuthority:
         """A certificate for this machine by all its names and for those configured. Raises `ConfigError`.
 
         An authority may sign only for the names that it was made for, so a new name needs a new authority, and devices
-        have to trust that one again. An address of IPv6 that the machine has got since is not worth that: nobody types it.
+        have to trust that one again. Of the addresses only the one by which the machine goes out is worth that: the others
+        are those of bridges for containers, and of IPv6, which nobody types.
         """
-        host_name, addresses = self._machine_names()
+        machine = self._machine_names()
         configured = [canonical(one) for one in configured]
-        names = wanted_names(host_name, addresses, configured)
-        needed = [one for one in names if one in configured or not (is_address(one) and ":" in one)]
+        names = wanted_names(machine.name, machine.addresses, configured)
+        needed = [one for one in names if one in configured or one == machine.primary or not is_address(one)]
         authority = self._pair(_AUTHORITY)
         if authority is None or authority.days_left(now) < 1 or not permits(authority, needed):
-            authority = self._make(authority, host_name, names, now)
+            authority = self._make(authority, machine.name, names, now)
         names = tuple(one for one in names if permits(authority, [one]))
         server = self._pair(_SERVER)
         if server is None or not fits(server, authority, names, now):

@@ -38,15 +38,23 @@ def uncovered(hosts: Iterable[str], many: Sequence[Sequence[str]]) -> list[str]:
     return [host for host in hosts if not any(covers(names, host) for names in many)]
 
 
-def pick(many: Sequence[Sequence[str]], server_name: str, local_host: str) -> int:
-    """The place of the certificate to show.
+class Choice:
+    """Which of several certificates to show, each given by its names; made once, asked in every handshake."""
 
-    ``server_name`` is what the client asks for (RFC 6066 §3); one that has it as it is goes before a wildcard. Who gives
-    none, as for an address, gets the one for the address that he has come to. The first is for everybody else.
-    """
-    wanted = canonical(server_name) if server_name else canonical(local_host) if local_host else ""
-    if not wanted:
-        return 0
-    exact = (place for place, names in enumerate(many) if wanted in map(canonical, names))
-    wild = (place for place, names in enumerate(many) if covers(names, wanted))
-    return next(exact, next(wild, 0))
+    def __init__(self, many: Sequence[Sequence[str]]) -> None:
+        self._exact: dict[str, int] = {}
+        for place, names in enumerate(many):
+            for name in names:
+                self._exact.setdefault(canonical(name), place)
+
+    def pick(self, server_name: str, local_host: str) -> int:
+        """The place of the certificate.
+
+        ``server_name`` is what the client asks for (RFC 6066 §3); one that has it as it is goes before a wildcard. Who
+        gives none, as for an address, gets the one for the address that he has come to. The first is for everybody else.
+        """
+        if not server_name:
+            return self._exact.get(canonical(local_host), 0)
+        wanted = server_name.lower().rstrip(".")
+        parent = wanted.partition(".")[2]
+        return self._exact.get(wanted, self._exact.get(f"*.{parent}", 0))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from rtcd.config import option
+from rtcd.tls.names import is_address
+
+MAX_OWN_NAMES = 80
+"""Names that an authority certifies at once are a hundred at most; the local certificate is for the machine's as well."""
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
 _NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -23,7 +26,8 @@ class TlsSettings:
         choices=("auto", "files", "acme", "local"))
     cert: tuple[str, ...] = option(
         (), "PEM file: the certificate, then its intermediates. Several, one a line, are told apart by the name that a "
-        "client asks for (SNI); the first is for everybody else. Relative to this file.", path=True)
+        "client asks for (SNI); that of [doorway] public-url, else the first, is for everybody else. Relative to this file.",
+        path=True)
     key: tuple[str, ...] = option((), "PEM file of the certificate's private key; as many lines as cert.", path=True)
     key_password: str | None = option(None, "The private key's passphrase, if it has one.", secret=True)
     live: str | None = option(
@@ -60,15 +64,9 @@ class TlsSettings:
         if self.mode in ("acme", "local") and self.own_files:
             raise ValueError(f"mode: is {self.mode}, which uses no {'cert' if self.cert else 'live'}; set files, or take "
                              "that out")
+        if len(self.names) > MAX_OWN_NAMES:
+            raise ValueError(f"names: has more than {MAX_OWN_NAMES} lines, and a certificate takes no more; leave some out")
         for one in self.names:
-            if not _NAME.fullmatch(one) and not _is_address(one):
+            if not is_address(one) and (not _NAME.fullmatch(one) or re.fullmatch(r"[0-9.]+", one)):
                 raise ValueError(f"names: {one!r} is no host name or address; write it without scheme and port, and a name "
                                  "in other letters as xn--…")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

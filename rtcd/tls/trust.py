@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import ipaddress
+import re
+import warnings
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -14,13 +17,21 @@ from rtcd.tls.authority import names_of
 from rtcd.tls.chain import Chain
 from rtcd.tls.names import is_address
 
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
 
 @functools.cache
 def public_roots() -> tuple[x509.Certificate, ...]:
     """The roots that Mozilla trusts."""
     import certifi  # here, since a daemon with a local authority never needs it
 
-    return tuple(x509.load_pem_x509_certificates(certifi.contents().encode()))
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some are older than the rules; that is not the operator's business
+        for pem in _PEM.findall(certifi.contents().encode()):
+            with contextlib.suppress(ValueError):
+                found.append(x509.load_pem_x509_certificate(pem))
+    return tuple(found)
 
 
 def publicly_trusted(chain: Chain, now: float, roots: Sequence[x509.Certificate] | None = None) -> bool:

@@ -6,14 +6,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.config import ConfigError, section_from
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 from rtcd.tls import files
-from rtcd.tls.authority import Pair, issue, make_authority, names_of
+from rtcd.tls.authority import DAY_S, Pair, issue, make_authority, names_of
 from rtcd.tls.certificates import POLL_S, Certificates
+from rtcd.tls.local import Machine
 from rtcd.tls.settings import TlsSettings
 from tests.shell.test_tls_certificates import NOW, CertificatesTestCase
 
@@ -49,7 +51,7 @@ class FilesTestCase(CertificatesTestCase):
     def needing(self, *hosts: str, **settings: Any) -> Certificates:
         """The service of a site that browsers reach by these hosts, loaded."""
         found = Certificates(self.clock, TlsSettings(**settings), StateDirectory(self.mktemp()), Metrics(),
-                             alpn=list, required=hosts, machine_names=lambda: ("box", []))
+                             alpn=list, hosts=hosts, required=hosts, machine_names=lambda: Machine("box", []))
         found.load()
         return found
 
@@ -131,6 +133,43 @@ class LiveTests(FilesTestCase):
         self.put(self.live / "two", "two.example")
         self.clock.advance(POLL_S)
         self.assertEqual(self.shown(found), ["one.example", "two.example"])
+
+    def test_a_site_that_was_given_up_stops_no_renewal(self) -> None:
+        """Its certificate runs out one day; certbot leaves the folder there. A start goes without it as well."""
+        self.put(self.live / "one", "one.example")
+        folder = self.live / "zz-old"
+        self.put(folder, "two.example")
+        found = self.started(live=str(self.live))
+        old = issue(self.authority, ["two.example"], NOW - 400 * DAY_S)
+        (folder / "fullchain.pem").write_bytes(old.certificate_pem())
+        (folder / "privkey.pem").write_bytes(old.key_pem())
+        renewed = self.put(self.live / "one", "one.example")
+        self.clock.advance(POLL_S)
+        self.assertEqual(self.shown(found), ["one.example", "two.example"], "what it had before is valid still")
+        self.assertEqual(found.chains[0].certificates[0], renewed.certificate)
+        self.assertEqual(self.shown(self.make(live=str(self.live))), ["one.example"])
+
+    def test_links_that_lead_nowhere_are_a_fault_of_that_certificate(self) -> None:
+        """Such as those into an archive that only root may read; the watch goes on."""
+        self.put(self.live / "one", "one.example")
+        (self.live / "two").mkdir()
+        for name in ("fullchain.pem", "privkey.pem"):
+            (self.live / "two" / name).symlink_to(self.directory / "nowhere")
+        found = self.started(live=str(self.live))
+        self.assertEqual(self.shown(found), ["one.example"])
+        shutil.rmtree(self.live / "one")
+        self.clock.advance(POLL_S)
+        self.assertEqual(self.shown(found), ["one.example"])
+        self.assertRaises(ConfigError, self.make, live=str(self.live))
+
+    def test_a_password_is_for_the_key_that_needs_it(self) -> None:
+        """certbot's keys have none."""
+        self.put(self.live / "one", "one.example")
+        pair = self.put(self.directory / "two", "two.example")
+        locked = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sesame"))
+        (self.directory / "two" / "privkey.pem").write_bytes(locked)
+        found = self.make(**self.named("two"), live=str(self.live), key_password="sesame")
+        self.assertEqual(self.shown(found), ["two.example", "one.example"])
 
     def test_a_directory_without_any_is_refused(self) -> None:
         """Empty, missing, or not one."""

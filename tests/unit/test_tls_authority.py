@@ -90,8 +90,11 @@ class AuthorityTests(SynchronousTestCase):
     def test_the_wanted_names_are_tidy_and_bounded(self) -> None:
         """Brackets, scopes and case go; what is no name is left out."""
         found = wanted_names("Box", ["fe80::1%eth0", "::ffff:192.0.2.1"], ["[2001:DB8::1]", "a b", "", "x.example."])
-        wanted = {"::1", "127.0.0.1", "192.0.2.1", "2001:db8::1", "box", "fe80::1", "localhost", "x.example"}
+        wanted = {"::1", "127.0.0.1", "192.0.2.1", "2001:db8::1", "box.local", "fe80::1", "localhost", "x.example"}
         self.assertEqual(set(found), wanted)
+        self.assertIn("box.lan", wanted_names("box.lan", [], []))
+        self.assertIn("dev", wanted_names("box", [], ["dev"]))
+        self.assertNotIn("dev", wanted_names("dev", [], []))
         self.assertEqual(len(wanted_names("box", [f"10.0.{n}.1" for n in range(200)], [])), MAX_NAMES)
 
 
