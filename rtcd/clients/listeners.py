@@ -21,6 +21,7 @@ from rtcd.allocations.allocation import Transport
 from rtcd.clients.listening import Line, Place, inherited, plan
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
+from rtcd.front.origin import unmapped
 from rtcd.interfaces import IRelayPlane
 from rtcd.privileges import PRIVILEGE
 
@@ -77,11 +78,13 @@ class Listeners:
     def open_web(
         self, plane: IRelayPlane, places: Sequence[Place], own: Sequence[str], directory: Directory
     ) -> None:
-        """Open UDP at the port of each web listener inside TLS too, if it is not open already. Raises ConfigError."""
-        for port in sorted({one.port for one in directory.listeners("web") if one.transport == "tls"}):
+        """Open UDP at the port of each web listener inside TLS too, where that listens. Raises ConfigError."""
+        web = [one for one in directory.listeners("web") if one.transport == "tls" and one.port]
+        for port in sorted({one.port for one in web}):
             opened = {one.host for one in self._announced if one.port == port and one.transport in _BY_UDP}
+            hosts = {unmapped(one.host) for one in web if one.port == port}
             for line in plan(places, own, {"udp": port}):
-                if line.host in opened:
+                if line.host in opened or not hosts & {line.host, *_WILDCARDS, ""}:
                     continue
                 try:
                     self._open(plane, line)

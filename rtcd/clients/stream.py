@@ -7,6 +7,7 @@ them is rtcd.clients.streams. Sources: RFC 8656 §3.1, §5, §12.5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from twisted.internet.interfaces import (
@@ -247,11 +248,19 @@ class TlsStreamFactory(TLSMemoryBIOFactory):
     protocol = TLSMemoryBIOProtocol
     noisy = False
 
-    def __init__(self, streams: Streams, creator: IOpenSSLServerConnectionCreator) -> None:
+    def __init__(
+        self, streams: Streams, creator: IOpenSSLServerConnectionCreator, may_shake: Callable[[str], bool]
+    ) -> None:
+        """``may_shake`` tells whether a host may make us do another handshake."""
         super().__init__(creator, False, StreamFactory(streams, "tls", handshake=True), streams.clock)
+        self._streams = streams
+        self._may_shake = may_shake
 
     def buildProtocol(self, addr: Any) -> Any:
         """None refuses the connection."""
+        if not self._may_shake(getattr(addr, "host", "")):
+            self._streams.busy()
+            return None
         inside = self.wrappedFactory.buildProtocol(addr)
         return None if inside is None else self.protocol(self, inside)
 

@@ -65,9 +65,14 @@ class Streams:
         self._opened = metrics.counter("turn", "connections", "Stream connections accepted.")
         self._refused = {
             reason: metrics.counter("turn", "refused_connections", REFUSED, reason=reason)
-            for reason in ("total", "address", "oldest", "handshake", "no-allocation", "slow-frame", "garbage", "unread")
+            for reason in ("total", "address", "oldest", "handshake", "handshakes", "no-allocation", "slow-frame", "garbage",
+                           "unread")
         }
         metrics.gauge("turn", "connections_open", "Stream connections open now.", lambda: len(self._open))
+
+    def busy(self) -> None:
+        """One was refused that would have cost a TLS handshake too many."""
+        self._refused["handshakes"].value += 1
 
     def use(self, limits: Limits) -> None:
         """Go by these limits from now on (a reload); connections that are open stay."""

@@ -55,7 +55,7 @@ class IceServers:
         door = self.context.doorway
         host = self.settings.host or door.base(request).authority.bracketed
         listeners = list(door.directory.listeners("turn"))
-        shared = door.stream_ports(request, STUN_ALPN)
+        shared = door.stream_ports(request, STUN_ALPN, elsewhere=self.settings.host is not None)
         places = order([(one.transport, one.port) for one in listeners if one.last_port is None],
                        {one.port for one in door.directory.listeners("web") if one.transport == "tls"}, shared)
         relaying = any(one.transport == "udp" and one.last_port is not None for one in listeners)
@@ -207,10 +207,10 @@ def order(
     there is one each, since every URL is one more relay for each call: the ``shared`` one if there is any, since the
     page came from that port, and the client knows it by that number.
     """
-    udp = [(kind, shared.get("tls", port) if port in web else port) for kind, port in listeners if kind == "udp"]
+    udp = [(kind, shared.get(kind, 0) if port in web else port) for kind, port in listeners if kind == "udp"]
     streams = [(kind, [port for one, port in listeners if one == kind]) for kind in ("tcp", "tls")]
     found = [*udp, *((kind, shared.get(kind, own[0] if own else 0)) for kind, own in streams if own or kind in shared)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(place for place in found if place[1]))
 
 
 def _json(request: Request, code: int, answer: dict[str, Any]) -> bytes:

@@ -102,7 +102,8 @@ class TurnService(Service):
         self._events.allocation_changed = self._allocation_changed
         factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
         if settings.tls:
-            factories["tls"] = TlsStreamFactory(self._streams, context.doorway.tls(*STUN_ALPNS))
+            factories["tls"] = TlsStreamFactory(
+                self._streams, context.doorway.tls(*STUN_ALPNS), context.doorway.may_shake)
         proxies = parse_ranges(settings.proxy_from)
         if proxies:
             refused = context.metrics.counter("turn", "refused_connections", REFUSED, reason="proxy")

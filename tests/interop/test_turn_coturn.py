@@ -174,7 +174,7 @@ class TurnAtTheWebPort(CoturnTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        port: Any = reactor.listenTCP(0, self.context.doorway._https, interface=self.host)
+        port: Any = reactor.listenTCP(0, self.context.doorway._factories["https"], interface=self.host)
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
 

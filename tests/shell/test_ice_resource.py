@@ -38,11 +38,11 @@ class IceConfigTests(SynchronousTestCase):
             ["stun:calls.example:3478"]])
         self.assertEqual(self.urls(server, Host="[2001:db8::1]:8443")[1], ["stun:[2001:db8::1]:3478"])
 
-    def shared(self, server: Server) -> None:
+    def shared(self, server: Server, host: str = "127.0.0.1") -> None:
         """TURN is served at the HTTPS port 8443 too, by UDP, TCP and TLS."""
         for service, transport, port in (
                 ("web", "tls", 8443), ("turn", "udp", 8443), ("turn", "tcp", 3478), ("turn", "tls", 5349)):
-            server.doorway.directory.opened(Listener(service, transport, "127.0.0.1", port))
+            server.doorway.directory.opened(Listener(service, transport, host, port))
         server.doorway.add_stream("stun.turn", Factory(), plain=Factory(), opens=False)
 
     def test_the_shared_port_is_known_as_the_client_knows_it(self) -> None:
@@ -59,14 +59,31 @@ class IceConfigTests(SynchronousTestCase):
     def test_the_port_of_a_proxy_in_front_is_not_ours(self) -> None:
         """It speaks HTTP; TURN clients go to our own port, whatever the page's is."""
         server = Server(self, doorway=DoorwaySettings(trusted_proxies=("192.0.2.7",)))
-        self.shared(server)
+        self.shared(server, "::")
         found = self.urls(server, Host="127.0.0.1:8081", **{
             "X-Forwarded-For": "198.51.100.7", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"})
         self.assertEqual(found[0][1:], ["turn:calls.example:8443?transport=udp", "turn:calls.example:8443?transport=tcp",
                                         "turns:calls.example:8443?transport=tcp"])
 
+    def test_a_proxy_for_tcp_passes_no_udp(self) -> None:
+        """A URL that leads nowhere would cost every call a relay."""
+        server = Server(self, doorway=DoorwaySettings(proxy_from=("192.0.2.7",)))
+        self.shared(server)
+        self.assertEqual(self.urls(server, Host="calls.example")[0], [
+            "turn:calls.example:3478?transport=udp", "turn:calls.example:443?transport=tcp",
+            "turns:calls.example:443?transport=tcp"])
+
+    def test_another_host_has_our_own_port(self) -> None:
+        """[ice] host: what leads from 443 to us does so at the page's host alone."""
+        server = Server(self, ice=Settings(host="turn.example"))
+        self.shared(server)
+        self.assertEqual(self.urls(server, Host="calls.example")[0][1:], [
+            "turn:turn.example:8443?transport=udp", "turn:turn.example:8443?transport=tcp",
+            "turns:turn.example:8443?transport=tcp"])
+
     def test_what_is_not_shared_is_named_at_its_own_port(self) -> None:
-        """Without plain TCP, or without UDP at the shared port."""
+        """Without plain TCP, or without UDP at the shared port; what has no port is not named."""
+        self.assertEqual(order([("udp", 3478), ("udp", 8443), ("tcp", 0)], {8443}, {}), [("udp", 3478)])
         self.assertEqual(order([("udp", 3478), ("tcp", 3478), ("tls", 5349)], {8443}, {"tls": 443}),
                          [("udp", 3478), ("tcp", 3478), ("tls", 443)])
         self.assertEqual(order([], {8443}, {"tls": 443, "tcp": 443}), [("tcp", 443), ("tls", 443)])

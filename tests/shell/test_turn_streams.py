@@ -486,7 +486,7 @@ class Tls(StreamsTestCase):
         super().setUp()
         door = make_doorway(self.clock, self.mktemp(), DoorwaySettings(https=("tcp:8443",), http=()))
         self.door = door
-        self.factory = TlsStreamFactory(self.streams, door.tls("stun.turn"))
+        self.factory = TlsStreamFactory(self.streams, door.tls("stun.turn"), door.may_shake)
         door.add_stream("stun.turn", StreamFactory(self.streams, "tls"))
         door.startService()
         self.addCleanup(door.stopService)

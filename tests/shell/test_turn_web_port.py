@@ -72,14 +72,30 @@ class WebPortTests(ServiceTestCase):
 
     def test_a_port_that_needs_a_privilege_says_how_to_get_it(self) -> None:
         """There are three ways."""
-        def refuse(self: Any, host: str, port: int) -> Any:
-            raise PermissionError(errno.EACCES, "Permission denied")
+        listen = PythonRelayPlane.listen
+
+        def refuse(plane: Any, host: str, port: int) -> Any:
+            if port == self.port:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return listen(plane, host, port)
 
         self.patch(PythonRelayPlane, "listen", refuse)
-        fault = self.assertRaises(ConfigError, self.start, port=1)
-        self.assertIn(PRIVILEGE, str(fault))
+        fault = self.assertRaises(ConfigError, self.start)
+        self.assertTrue(str(fault).startswith("[turn] web-port: "), str(fault))
+        self.assertTrue(str(fault).endswith(f"{PRIVILEGE}, or set web-port = no"), str(fault))
         for way in ("systemd/rtcd.service", "[daemon] user", "ip_unprivileged_port_start"):
             self.assertIn(way, str(fault))
+
+    def test_it_is_open_where_the_web_is(self) -> None:
+        """Not on other addresses, and not for a socket without a port."""
+        directory = self.context.doorway.directory
+        for one in list(directory.listeners("web")):
+            directory.closed(one)
+        directory.opened(Listener("web", "tls", "127.0.0.2", self.port))
+        directory.opened(Listener("web", "tls", "/run/sock", 0))
+        service = self.start(listen=("127.0.0.1", "127.0.0.2"))
+        self.assertEqual([one.host for one in directory.listeners("turn") if one.port == self.port], ["127.0.0.2"])
+        service.stopService()
 
     def test_plain_streams_go_with_tcp(self) -> None:
         """[turn] tcp = no leaves TLS at that port, as everywhere."""
