@@ -125,7 +125,8 @@ def build(
     _take_reloads(reloads, rooms, doorway, credentials, state)
     root = Daemon(
         reactor, file, read, settings, rooms, notify, reloads,
-        welcome=(lambda: welcome(doorway.directory, doorway.public.url if doorway.public else None)) if greet else None,
+        welcome=(lambda: welcome(doorway.directory, doorway.public.url if doorway.public else None,
+                                 fingerprint=doorway.fingerprint)) if greet else None,
         listeners=doorway.directory.listeners, shut=doorway.shut)
     metrics.gauge("daemon", "draining", "1 while nothing new is taken.", lambda: root.draining)
     children = [_made(found[name], context, settings[name]) for name in chosen]

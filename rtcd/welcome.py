@@ -15,14 +15,17 @@ _LANS = tuple(map(ipaddress.ip_network, ("192.168.0.0/16", "10.0.0.0/8")))
 """Where homes and offices are, the likeliest first; the bridges of containers are in 172.16.0.0/12."""
 
 
-def welcome(directory: Directory, public_origin: str | None, addresses: Iterable[str] | None = None) -> str:
-    """The text to print; ``addresses`` are this machine's, found by itself if they are not given."""
+def welcome(
+    directory: Directory, public_url: str | None, addresses: Iterable[str] | None = None, fingerprint: str = ""
+) -> str:
+    """The text to print; ``addresses`` are this machine's, found by itself if they are not given. ``fingerprint``: of the
+    local authority, if browsers will warn of what it has signed."""
     hosts = rank(addresses if addresses is not None else own_addresses())
     lines = [""]
     https = next((one for one in directory.listeners("web") if one.transport == "tls"), None)
-    if https is not None:
-        links = [public_origin] if public_origin else []
-        links += [_link(host, https.port) for host in hosts if _reaches(https, host)]
+    if https is not None or public_url:
+        links = [public_url] if public_url else []
+        links += [_link(host, https.port) for host in hosts if _reaches(https, host)] if https is not None else []
         lines += ["Open one of these in two browsers, and join the same room:", ""]
         lines += [f"    {link}" for link in links] + [""]
         far = [link for link in links if "localhost" not in link]
@@ -30,7 +33,12 @@ def welcome(directory: Directory, public_origin: str | None, addresses: Iterable
             drawing = io.StringIO()
             segno.make(far[0], error="l", micro=False).terminal(out=drawing, border=2, compact=True)
             lines += [f"{far[0]} for the camera of a phone:", drawing.getvalue()]
-        lines += ["A browser warns of the certificate until the device trusts it: /install says how.", ""]
+        if fingerprint:
+            http = next((one for one in directory.listeners("web") if one.transport == "tcp" and _is_open(one)), None)
+            page = _link(hosts[0], http.port, "http") if http is not None else links[0].rstrip("/") + "/"
+            lines += ["A browser warns of the certificate until the device trusts the authority that has signed it:",
+                      f"{page}install says how. Its fingerprint is", "", f"    {fingerprint[:47]}",
+                      f"    {fingerprint[48:]}", ""]
     lines += ["These ports must be reachable (firewall, security group, router):", ""]
     lines += [f"    {line}" for line in ports(directory)] + ["", ""]
     return "\n".join(lines)
@@ -61,9 +69,13 @@ def _distance(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
     return near if address.is_private else len(_LANS) + 1
 
 
-def _link(host: str, port: int) -> str:
+def _link(host: str, port: int, scheme: str = "https") -> str:
     shown = f"[{host}]" if ":" in host else host
-    return f"https://{shown}/" if port == 443 else f"https://{shown}:{port}/"
+    return f"{scheme}://{shown}/" if port == {"https": 443, "http": 80}[scheme] else f"{scheme}://{shown}:{port}/"
+
+
+def _is_open(listener: Listener) -> bool:
+    return bool(listener.port) and not _loopback(listener.host)
 
 
 def _reaches(listener: Listener, host: str) -> bool:
@@ -90,4 +102,5 @@ def _purpose(listener: Listener) -> str:
         return "STUN and TURN" + inside.get(listener.transport, "")
     if listener.service == "nat-discovery":
         return "STUN, for NAT discovery"
-    return {"tls": "page and signalling (HTTPS, WSS)", "tcp": "redirect to HTTPS"}.get(listener.transport, listener.service)
+    return {"tls": "everything: page, signalling, STUN and TURN", "tcp": "redirect to HTTPS"}.get(
+        listener.transport, listener.service)

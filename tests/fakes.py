@@ -223,10 +223,12 @@ def make_request(
     secure: bool = True,
     client: Any = CLIENT,
     clock: Any = None,
+    more: bytes = b"",
 ) -> FakeAnswer:
     """Send one whole HTTP request to a root resource, a site, or a doorway; no socket is opened.
 
     ``secure``: whether it seems to come by TLS. ``headers`` replace the default ``Host``; ``Content-Length`` is added.
+    ``more``: header lines as they are.
     An answer that comes later (``NOT_DONE_YET``) is in the returned object as soon as it has been written.
     """
     site = getattr(root, "site", root)
@@ -244,6 +246,7 @@ def make_request(
     channel.dataReceived(
         b"%s %s HTTP/1.1\r\n" % (_bytes(method), _bytes(path))
         + b"".join(b"%s: %s\r\n" % (_bytes(name), _bytes(value)) for name, value in sent.items())
+        + more
         + b"\r\n"
         + body
     )

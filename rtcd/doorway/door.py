@@ -17,6 +17,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
 from rtcd.acme.settings import AcmeSettings
+from rtcd.bucket import Buckets, network
 from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
@@ -26,7 +27,7 @@ from rtcd.doorway.settings import DoorwaySettings
 from rtcd.doorway.switch import HTTP_ALPN, InnerSwitch, OuterFactory, PlainFactory, TlsFactory
 from rtcd.front.forwarded import Header
 from rtcd.front.front import Front, host_of
-from rtcd.front.origin import Authority, Base
+from rtcd.front.origin import Authority, Base, is_loopback
 from rtcd.front.proxied import ProxyFactory
 from rtcd.metrics import Metrics
 from rtcd.ranges import parse_ranges
@@ -35,8 +36,13 @@ from rtcd.site.install import Install
 from rtcd.site.redirect import CA_PATH, INSTALL_PATH, PROFILE_PATH, AuthorityFile, AuthorityProfile, Redirect
 from rtcd.site.tree import Tree
 from rtcd.state import StateDirectory
+from rtcd.tls.authority import fingerprint
 from rtcd.tls.certificates import Certificates
+from rtcd.tls.names import is_address
 from rtcd.tls.settings import TlsSettings
+
+CODE_RATE, CODE_BURST = 0.5, 10.0
+"""QR codes of /install that are drawn for one address, a second and at once: each takes some hundredths of a second."""
 
 SERVICE = "web"
 """The name of our listeners in the directory."""
@@ -66,27 +72,36 @@ class Doorway(MultiService):
         self._plain_streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
         self.directory = Directory()
-        required = [self.public.authority.host] if self.public is not None else []
-        self.certificates = Certificates(reactor, tls, state, metrics, alpn=self._alpn, required=required)
+        hosts = [self.public.authority.host] if self.public is not None else []
+        self.certificates = Certificates(reactor, tls, state, metrics, alpn=self._alpn, hosts=hosts,
+                                         required=hosts if settings.https else [])
         self._connections = Connections(reactor, settings, metrics)
         self.renewal = Renewal(
-            reactor, acme or AcmeSettings(), state, metrics, self.certificates, self._connections, required,
+            reactor, acme or AcmeSettings(), state, metrics, self.certificates, self._connections, hosts,
             lambda: [one for one in self.directory.listeners(SERVICE) if one.transport in ("tls", "tcp")])
+        self._codes = Buckets(CODE_RATE, CODE_BURST)
         self._tree, redirects = Tree(), Tree()
         for tree in (self._tree, redirects):
             tree.add(CA_PATH, AuthorityFile(lambda: self.certificates.ca_pem))
             tree.add(PROFILE_PATH, AuthorityProfile(lambda: self.certificates.ca_pem))
-            tree.add(INSTALL_PATH, Install(lambda: self.certificates.ca_pem, lambda request: self._https(request).url))
+            tree.add(INSTALL_PATH, Install(
+                self.local_authority, self._trusted, lambda request: self._https(request).url, self._may_draw))
             tree.add(*self.renewal.resource)
         redirects.add("/", Redirect(self._https))
         self.site = self._site(settings, metrics, self._tree)
-        self.redirect_site = self._site(settings, metrics, redirects)
+        self.redirect_site = DoorSite(reactor, redirects, settings, metrics, inside=self._inside)
         self._factories = self._make_factories(settings, metrics)
 
     @property
     def public(self) -> Base | None:
         """The configured public URL, or None if there is none."""
         return self._front.public
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the local authority, if that is whose certificate is shown by default; else an empty text."""
+        chain, pem = self.certificates.chain, self.certificates.ca_pem
+        return fingerprint(pem) if chain is not None and not chain.origin and pem is not None else ""
 
     @property
     def needed(self) -> bool:
@@ -143,18 +158,24 @@ class Doorway(MultiService):
         """The same for what is no request; see `Front`."""
         return self._front.client_of(peer, secure, header)
 
-    def stream_ports(self, request: IRequest, alpn: str) -> dict[str, int]:
-        """At which port of ours the client of this request finds a stream protocol, by ``tls`` and by ``tcp``.
+    def stream_ports(self, request: IRequest, alpn: str, *, elsewhere: bool = False) -> dict[str, int]:
+        """At which port of ours the client of this request finds a stream protocol, by ``tls`` and by ``tcp``; by ``udp`` it
+        is the same, unless a proxy for TCP is in front.
 
-        The port as the client sees it where it has come to our TLS itself; that of our listener where it has not.
-        Empty where we have no such listener, or the protocol is nobody's.
+        The port as the client sees it where it has come to our TLS itself; that of our listener where it has not, or where
+        it is told another host (``elsewhere``). Empty where we have no such listener, or the protocol is nobody's.
         """
-        port = next((one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"), None)
-        if port is None:
+        direct = self._front.direct(request)
+        ports = [one.port for one in self._tls_listeners() if direct or not is_loopback(one.host)]
+        if not ports or alpn not in self._streams:
             return {}
-        if self._front.direct(request):
-            port = self.base(request).port
-        return {kind: port for kind, streams in (("tls", self._streams), ("tcp", self._plain_streams)) if alpn in streams}
+        port = self.base(request).port if direct and not elsewhere else ports[0]
+        found = {"tls": port} if self._settings.proxy_from else {"tls": port, "udp": port}
+        return found | ({"tcp": port} if alpn in self._plain_streams else {})
+
+    def may_shake(self, host: str) -> bool:
+        """Whether this host may make us do the work of another TLS handshake now; all listeners count together."""
+        return self._connections.may_shake(host)
 
     def reload(self) -> bool:
         """Read the certificate again (SIGHUP), for new connections; False if the old one had to stay."""
@@ -169,6 +190,9 @@ class Doorway(MultiService):
         if not (only_tls or self._settings.https or self._settings.plain):
             raise ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
         self._check_prefix()
+        if self.renewal.demanded and not (self._tls or self._settings.https):
+            raise ConfigError("tls", "mode", "is acme, and nothing here speaks TLS that a certificate would be for; open "
+                              "[doorway] https, or leave it out")
         if self._tls or self._settings.https:
             self.certificates.load()
             if self.certificates.parent is None:
@@ -183,7 +207,7 @@ class Doorway(MultiService):
         except BaseException:
             self._close_ports()
             raise
-        if self._settings.https and self.renewal.parent is None:
+        if (self._tls or self._settings.https) and self.renewal.parent is None:
             self.renewal.setServiceParent(self)
 
     def startService(self) -> None:
@@ -210,12 +234,12 @@ class Doorway(MultiService):
 
     def _site(self, settings: DoorwaySettings, metrics: Metrics, root: IResource) -> DoorSite:
         return DoorSite(self._reactor, root, settings, metrics, inside=self._inside,
-                        transport_security=self._transport_security)
+                        more_headers=self._secure_headers)
 
     def _make_factories(self, settings: DoorwaySettings, metrics: Metrics) -> dict[str, IProtocolFactory]:
         table = self._connections
         tls = TlsFactory(self._reactor, self.certificates, table, lambda: InnerSwitch(table, self._stream))
-        same_port = self._site(settings, metrics, Redirect(self._same_port))
+        same_port = DoorSite(self._reactor, Redirect(self._same_port), settings, metrics, inside=self._inside)
         found: dict[str, IProtocolFactory] = {
             "https": OuterFactory(table, tls, same_port, self._plain_streams.get, self.renewal),
             "http": PlainFactory(self._reactor, table, self.redirect_site),
@@ -225,6 +249,18 @@ class Doorway(MultiService):
         if not proxies:
             return found
         return {key: ProxyFactory(self._reactor, proxies, one, table.unproxied) for key, one in found.items()}
+
+    def local_authority(self, request: IRequest) -> bytes | None:
+        """The local authority as PEM, if what this visitor sees is signed by it: a proxy in front shows its own."""
+        chain = self.certificates.shown(self.base(request).authority.host)
+        ours = chain is not None and not chain.origin and not self._front.told(request)
+        return self.certificates.ca_pem if ours else None
+
+    def _trusted(self, request: IRequest) -> bool:
+        return not self._front.told(request) and self.certificates.trusted(self.base(request).authority.host)
+
+    def _may_draw(self, request: IRequest) -> bool:
+        return self._codes.allow(network(self.client_host(request)), self._reactor.seconds())
 
     def _inside(self, request: Any) -> bytes:
         """The path that is meant. A prefix that is told, and begins like a path of ours, is taken to be off already."""
@@ -253,27 +289,38 @@ class Doorway(MultiService):
             self.directory.closed(listener)
         return [maybeDeferred(port.stopListening) for port, _ in ports]
 
+    def _tls_listeners(self) -> list[Listener]:
+        """Those at a port, which a unix socket has none of."""
+        return [one for one in self.directory.listeners(SERVICE) if one.transport == "tls" and one.port]
+
     def _alpn(self) -> list[bytes]:
         return [*(name.encode() for name in self._streams), HTTP_ALPN.encode()]
 
     def _stream(self, alpn: str) -> IProtocolFactory | None:
         return self.site if alpn == HTTP_ALPN else self._streams.get(alpn)
 
-    def _transport_security(self, request: IRequest) -> bytes:
-        """Only for the site that has the name's own HTTPS port: it speaks for every port of that name."""
-        seconds = self.certificates.settings.hsts
-        if not seconds or not self._front.direct(request):
-            return b""
+    def _secure_headers(self, request: IRequest) -> dict[bytes, bytes]:
+        """Those that browsers complain of without HTTPS, or that hold for more than this site."""
+        if not request.isSecure() and self._front.base(request).scheme != "https":
+            return {}
+        found = {b"Cross-Origin-Opener-Policy": b"same-origin"}
+        if self._front.direct(request) and self._commands(request):
+            found[b"Strict-Transport-Security"] = b"max-age=%d" % self.certificates.settings.hsts
+        return found
+
+    def _commands(self, request: IRequest) -> bool:
+        """Whether this site has the name's own HTTPS port, and so may speak for every port of that name."""
         base = self.base(request)
-        ours = base.scheme == "https" and base.port == 443 and self.certificates.trusted(base.authority.host)
-        return b"max-age=%d" % seconds if ours else b""
+        host = base.authority.host
+        return bool(self.certificates.settings.hsts) and base.scheme == "https" and base.port == 443 and (
+            not is_address(host) and self.certificates.trusted(host))
 
     def _https(self, request: IRequest) -> Base:
         """Where the site is by HTTPS for who has come without."""
         base = self.base(request)
         if base.scheme == "https":
             return base
-        opened = [one.port for one in self.directory.listeners(SERVICE) if one.transport == "tls"]
+        opened = [one.port for one in self._tls_listeners()]
         return Base("https", Authority(base.authority.host, opened[0] if opened else None))
 
     def _same_port(self, request: IRequest) -> Base:

@@ -59,11 +59,11 @@ class Renewal(MultiService):
         self._connections = connections
         self._hosts = tuple(hosts)
         self._listeners = listeners
-        self._warned = False
+        self._told = ""
         self.challenges = Challenges()
         self._reach = Reach(reactor, self.challenges)
         self._issuer = Issuer(reactor, settings, state, self.challenges, metrics, wanted=self.wanted, kinds=self.kinds,
-                              taken=certificates.reload)
+                              taken=certificates.take_issued)
 
     @property
     def demanded(self) -> bool:
@@ -101,9 +101,11 @@ class Renewal(MultiService):
 
     def tls_changed(self) -> None:
         """``[tls]`` may say something else now."""
-        if not self.running:
-            return
         wanted, there = self._certificates.issued, self._issuer.parent is not None
+        if not self.running:
+            if self.demanded:
+                self._log.warn("[tls] mode: is acme, for which the web listeners have to be open; restart")
+            return
         if wanted and not there:
             self._issuer.setServiceParent(self)
         elif there and not wanted:
@@ -125,20 +127,34 @@ class Renewal(MultiService):
     async def wanted(self) -> tuple[str, ...]:
         """The names to have a certificate for: those configured, else the public addresses of this machine."""
         kinds = self.kinds()
-        if not kinds:
+        if not kinds and not self.demanded:  # the issuer has its own words for who has demanded it
+            self._tell("no certificate is asked for: nothing listens at the ports that an authority comes to, 443 and 80")
             return ()
         named = dict.fromkeys(canonical(one) for one in (*self._hosts, *self._certificates.settings.names))
         names = [one for one in named if not one.startswith("*.")]
         if self.demanded and names:
+            wild = ", ".join(one for one in named if one.startswith("*."))
+            self._tell(f"{wild}: nothing that is shown at a port proves it, so it is not asked for" if wild else "")
             return tuple(names)
         outside = await self._outside()
         names = names or outside
-        if not self.demanded:
-            return await self._reach.of(names, http=HTTP in kinds, outside=outside)
-        if not names and not self._warned:
-            self._warned = True
-            self._log.warn("[tls] mode: is acme, and this machine has no public address; set [doorway] public-url")
-        return tuple(names)
+        found = tuple(names) if self.demanded else await self._reach.of(names, http=HTTP in kinds, outside=outside)
+        left = ", ".join(one for one in names if one not in found)
+        if not names:
+            self._tell("no certificate is asked for: this machine has no public name or address, and a wildcard cannot be "
+                       "proved on a port; set [doorway] public-url")
+        elif left:
+            self._tell(f"no certificate is asked for {left}: from the internet it does not lead to this machine; correct "
+                       "the DNS or open the ports, or set [tls] mode = acme if it does")
+        else:
+            self._tell("")
+        return found
+
+    def _tell(self, reason: str) -> None:
+        """Say why, once as long as it is the same."""
+        if reason and reason != self._told:
+            self._log.info("{reason}", reason=reason)
+        self._told = reason
 
     async def _outside(self) -> list[str]:
         """The public addresses of this machine, or those that its cloud tells of. Only the cloud's own host is asked."""

@@ -15,9 +15,12 @@ class DoorwaySettings:
     """Where the daemon listens for browsers, and how much it takes from them."""
 
     https: tuple[str, ...] = option(
-        ("tcp:8443",), "Endpoints for HTTPS and WSS together. A bare tcp:PORT takes IPv6 and IPv4."
+        ("tcp:8443",), "Endpoints for HTTPS, WSS, STUN and TURN together. A bare tcp:PORT takes IPv6 and IPv4."
     )
-    http: tuple[str, ...] = option(("tcp:8080",), "Endpoints that only redirect to HTTPS. Empty for none.")
+    http: tuple[str, ...] = option(
+        ("tcp:8080",), "Endpoints that redirect to HTTPS, and serve no more than /install, the local authority and proofs "
+        "for an ACME authority. Empty for none."
+    )
     plain: tuple[str, ...] = option(
         (),
         "Endpoints that serve the site without TLS, for a proxy on this machine. Bind them to loopback, as in"
@@ -48,8 +51,8 @@ class DoorwaySettings:
         10.0, "Seconds for the TLS handshake and the first bytes that tell the protocol.", minimum=1, maximum=300
     )
     handshake_rate: float = option(
-        50.0, "TLS handshakes a second of one IPv4 address or IPv6 /56 (ten times as many at once); one more is refused; 0: "
-        "no limit.", minimum=0
+        50.0, "TLS handshakes a second of one IPv4 address or IPv6 /56 (ten times as many at once), those for TURN with "
+        "them; one more is refused; 0: no limit.", minimum=0
     )
     max_connections: int = option(16384, "Open connections at once; one more is refused.", minimum=1)
     max_connections_per_address: int = option(

@@ -102,6 +102,7 @@ class PlainLayer(_Layer):
         """Close, but let the peer finish what it is sending: bytes that nobody reads make the system cut what was said."""
         if self._linger is None and ITCPTransport.providedBy(self.transport):
             self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
+            self.disconnecting = 1  # or twisted.web would go on with the lines that it has
             self.transport.loseWriteConnection()
         else:
             self.loseConnection()
@@ -212,24 +213,27 @@ class OuterSwitch(_Switch):
 
     def _tls(self, data: bytes) -> None:
         inside: IProtocolFactory | None = self.factory.tls
+        address, hello = self.transport.getPeer(), _NO_HELLO
         if self.factory.proofs.waiting:
             try:
-                hello = read_hello(data)
+                found = read_hello(data)
             except ValueError:
-                hello = _NO_HELLO
-            if hello is None:
+                found = _NO_HELLO
+            if found is None:
                 self.wait_for_more(data)  # as far as MAX_HELLO_BYTES
                 return
+            hello = found
             if hello.protocols == (ACME_ALPN.encode(),):
-                inside = self.factory.proofs.prove(hello.server_name)
-        address = self.transport.getPeer()
+                inside = None
+        if not self.connections.may_shake(_host(address)):
+            self.connections.busy(self.transport)
+            return
+        inside = inside or self.factory.proofs.prove(hello.server_name)
         protocol = inside.buildProtocol(address) if inside is not None else None
         if protocol is None:
             self.connections.garbage(self.transport)
-        elif self.connections.may_shake(_host(address)):
-            self.hand_over(protocol, data)
         else:
-            self.connections.busy(self.transport)
+            self.hand_over(protocol, data)
 
     def _plain(self, inside: IProtocolFactory | None, data: bytes) -> None:
         address = self.transport.getPeer()

@@ -36,10 +36,13 @@ class Front:
         found: Base = request.base
         return found
 
+    def told(self, request: IRequest) -> bool:
+        """Whether a proxy for HTTP has told us anything of this request."""
+        return self._asked(request) != Asked(_peer(request))
+
     def direct(self, request: IRequest) -> bool:
         """Whether a client has come to our own TLS, and not to a proxy's."""
-        told = self._asked(request)
-        return request.isSecure() and told == Asked(told.client) and told.client == _peer(request)
+        return request.isSecure() and not self.told(request)
 
     def client_host(self, request: IRequest) -> str:
         """The host that a request comes from."""
@@ -53,7 +56,8 @@ class Front:
         if request.asked is None:
             headers = request.requestHeaders
             request.asked = self._read(
-                _peer(request), request.isSecure(), lambda name: ", ".join(headers.getRawHeaders(name, ())))
+                _peer(request), request.isSecure(),
+                lambda name: b", ".join(headers.getRawHeaders(name.encode(), ())).decode("latin-1"))
         found: Asked = request.asked
         return found
 

@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from rtcd.front.proxy_header import parse
@@ -20,6 +21,7 @@ from rtcd.ranges import Range, within
 
 HEADER_S = 10.0
 """From the connection to the last byte of its header."""
+WARN_EVERY_S = 60.0
 MAX_WAITING = 1024
 """Connections without a header at once; one more is refused."""
 
@@ -28,6 +30,7 @@ class ProxyFactory(Factory):
     """Stands before ``inner``, which is asked for a protocol with the client's address once that is known."""
 
     noisy = False
+    _log = Logger()
 
     def __init__(
         self, clock: IReactorTime, proxies: Sequence[Range], inner: IProtocolFactory, refused: Counter
@@ -37,6 +40,7 @@ class ProxyFactory(Factory):
         self.refused = refused
         self.waiting: set[_Gate] = set()
         self._proxies = proxies
+        self._told_at = -WARN_EVERY_S
 
     def buildProtocol(self, addr: Any) -> Any:
         """None refuses the connection."""
@@ -46,6 +50,14 @@ class ProxyFactory(Factory):
             self.refused.value += 1
             return None
         return _Gate(self)
+
+    def warn(self, peer: Any) -> None:
+        """Somebody should act: what he has named as a proxy speaks otherwise. Told once in a while."""
+        now = self.clock.seconds()
+        if not 0 <= now - self._told_at < WARN_EVERY_S:
+            self._told_at = now
+            self._log.warn("{peer} is in proxy-from and begins without a PROXY header; turn that on there, or take the "
+                           "address out", peer=peer.host)
 
     def stopFactory(self) -> None:
         """The port is closed: who has not said for whom he speaks will not be heard any more."""
@@ -106,6 +118,7 @@ class _Gate(Protocol):
     def _refuse(self) -> None:
         self._decided()
         self._proxies.refused.value += 1
+        self._proxies.warn(self.transport.getPeer())
         self.transport.abortConnection()
 
     def _decided(self) -> None:

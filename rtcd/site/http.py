@@ -6,7 +6,7 @@ No access log: requests are counted. Bodies are never parsed as forms. Every ans
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -39,7 +39,6 @@ def security_headers(frame_ancestors: Sequence[str]) -> dict[bytes, bytes]:
         b"Permissions-Policy": PERMISSIONS,
         b"X-Content-Type-Options": b"nosniff",
         b"Referrer-Policy": b"no-referrer",
-        b"Cross-Origin-Opener-Policy": b"same-origin",
     }
     if not frame_ancestors:
         found[b"X-Frame-Options"] = b"DENY"  # for browsers that do not read the policy; it knows no list
@@ -94,11 +93,17 @@ class DoorRequest(server.Request):
         site = self.channel.site
         for name, value in site.headers.items():
             self.responseHeaders.setRawHeaders(name, [value])
-        transport_security = site.transport_security(self)
-        if transport_security:
-            self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [transport_security])
+        for name, value in site.more_headers(self).items():
+            self.responseHeaders.setRawHeaders(name, [value])
         self.path = site.inside(self)
         super().process()
+
+    def getHeader(self, key: Any) -> Any:
+        """A header of the request; by a text name it is text, even if it was sent in bytes that are no UTF-8."""
+        if not isinstance(key, str):
+            return super().getHeader(key)
+        value = super().getHeader(key.encode())
+        return None if value is None else value.decode("utf-8", "replace")
 
     def setHeader(self, name: Any, value: Any) -> None:
         """Twisted sets a ``Server`` header with its version before rendering: that is nobody's business."""
@@ -156,8 +161,8 @@ class DoorChannel(http.HTTPChannel):
 class DoorSite(server.Site):
     """A web site whose requests are counted and bounded, on the given clock.
 
-    ``inside`` tells the path of a request without the prefix of the public URL; ``transport_security`` tells the value of
-    Strict-Transport-Security for a request, or nothing.
+    ``inside`` tells the path of a request without the prefix of the public URL; ``more_headers`` tells what
+    its answer has besides.
     """
 
     protocol = DoorChannel  # type: ignore[assignment]  # Twisted's own default is a function
@@ -167,13 +172,13 @@ class DoorSite(server.Site):
     def __init__(
         self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics, *,
         inside: Callable[[DoorRequest], bytes] = lambda request: bytes(request.path),
-        transport_security: Callable[[IRequest], bytes] = lambda _: b"",
+        more_headers: Callable[[IRequest], Mapping[bytes, bytes]] = lambda _: {},
     ) -> None:
         super().__init__(root, parsePOSTFormSubmission=False, timeout=settings.idle_timeout, reactor=clock)
         self.max_body_bytes = settings.max_body_bytes
         self.headers = security_headers(settings.frame_ancestors)
         self.inside = inside
-        self.transport_security = transport_security
+        self.more_headers = more_headers
         self._answers: dict[int, Counter] = {
             code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
             for code in range(1, 6)

@@ -59,16 +59,22 @@ POLICY = content_security_policy(TEMPLATE)
 class Install(Resource):
     """``GET /install``, with ``?lang=en`` or ``?lang=zh``.
 
-    ``authority`` gives the CA as PEM, or None where the certificate in service is one that everybody trusts; ``base``
-    gives the public base URL as the visitor sees it, without a slash at its end.
+    ``authority`` gives the CA as PEM, or None where what the visitor sees is not signed by it; ``trusted`` tells whether
+    everybody trusts that. ``base`` gives the public base URL as the visitor sees it, without a slash at its end.
+    ``may_draw`` tells whether he may have another QR code now.
     """
 
     isLeaf = True
 
-    def __init__(self, authority: Callable[[], bytes | None], base: Callable[[IRequest], str]) -> None:
+    def __init__(
+        self, authority: Callable[[IRequest], bytes | None], trusted: Callable[[IRequest], bool],
+        base: Callable[[IRequest], str], may_draw: Callable[[IRequest], bool],
+    ) -> None:
         super().__init__()
         self._authority = authority
+        self._trusted = trusted
         self._base = base
+        self._may_draw = may_draw
 
     def render(self, request: Any) -> bytes:
         """Serve the page, 404 below it; its only relative links are to its siblings, so ``/install/`` is sent on."""
@@ -89,7 +95,9 @@ class Install(Resource):
         ):  # fmt: skip
             request.setHeader(name, value)
         agent = (request.getHeader(b"user-agent") or b"").decode("latin-1")
-        body = page(code, self._authority(), self._base(request), visitor_systems(agent)).encode()
+        pem, systems = self._authority(request), visitor_systems(agent)
+        drawn = pem is not None and not {"android", "ios"} & set(systems) and self._may_draw(request)
+        body = page(code, pem, self._base(request), systems, trusted=self._trusted(request), drawn=drawn).encode()
         request.setHeader(b"Content-Length", b"%d" % len(body))
         return b"" if request.method == b"HEAD" else body
 
@@ -113,15 +121,21 @@ def visitor_systems(agent: str) -> tuple[str, ...]:
     return ()
 
 
-def page(code: str, pem: bytes | None, base: str, systems: tuple[str, ...]) -> str:
-    """The whole page as HTML: in the language ``code``, about the CA ``pem``, with these systems first and open."""
+def page(
+    code: str, pem: bytes | None, base: str, systems: tuple[str, ...], *, trusted: bool = True, drawn: bool = True
+) -> str:
+    """The whole page as HTML: in the language ``code``, about the CA ``pem``, with these systems first and open.
+
+    Without a CA it says that nothing is to be done if what is seen is ``trusted``, else whom to ask. ``drawn``: with a QR
+    code of the page, if one can be made.
+    """
     language = LANGUAGES[code]
     here = base + INSTALL_PATH
     facts = {"base": escape(base), "page": escape(here), "file": FILE, "tag": language.tag, "left_out": "",
-             "none_other": LANGUAGES[language.texts["other_code"]].texts["none_lead"]}
-    blocks = {"nothing"}
+             "none_other": LANGUAGES[language.texts["other_code"]].texts["none_lead" if trusted else "ask_lead"]}
+    blocks = {"nothing" if trusted else "ask"}
     if pem is not None:
-        drawn = not {"android", "ios"} & set(systems) and len(here) <= MAX_QR_CHARS
+        drawn = drawn and len(here) <= MAX_QR_CHARS
         certificate = x509.load_pem_x509_certificate(pem)
         names = permitted_names(certificate)
         blocks = {"authority", "any" if names is None else "limited", "code" if drawn else ""}

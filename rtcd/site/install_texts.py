@@ -78,6 +78,9 @@ ENGLISH = Language("en", {
     "yours": "This device",
     "removal_at": "To remove it: ",
     "again": 'Open <a href="{{base}}/">{{base}}/</a> again: the warning is gone.',
+    "ask_heading": "Nothing to install from here",
+    "ask_lead": "What you see is not signed by an authority of this server’s own. "
+                "If your browser warns of it, ask whoever runs this server what to do.",
     "none_heading": "Nothing to install",
     "none_lead": "This server has a certificate that every browser trusts already. "
                  "Nothing has to be installed on this device.",
@@ -173,6 +176,8 @@ CHINESE = Language("zh-CN", {
     "yours": "本设备",
     "removal_at": "删除它：",
     "again": '重新打开 <a href="{{base}}/">{{base}}/</a>，警告就消失了。',
+    "ask_heading": "此处无需安装",
+    "ask_lead": "您看到的证书不是由此服务器自己的证书颁发机构签发的。如果浏览器发出警告，请向服务器的管理员询问该怎么做。",
     "none_heading": "无需安装",
     "none_lead": "此服务器的证书已受所有浏览器信任，本设备上不需要安装任何东西。",
     "open": "打开 {{base}}/",

@@ -26,6 +26,9 @@ from rtcd.web.resources import NAME, Rooms
 
 STATIC = Path(__file__).parent / "static"
 PARAMETERS = "<!--rtcd:parameters-->"
+INSTALL = "<!--rtcd:install-->"
+INSTALL_LINK = '<a href="{{base}}/install" data-text="landing.install"></a>'
+"""For who has seen a browser's warning, and does not yet know that there is a way."""
 BASE = "{{base}}"
 
 MAX_QR_CHARS = 300
@@ -92,7 +95,9 @@ class Page(Resource):
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"content-security-policy", _policy(site, self.rooms.context.doorway.frame_rule).encode())
-        return self._html.replace(PARAMETERS, block).replace(BASE, site.prefix).encode()
+        door = self.rooms.context.doorway
+        html = self._html.replace(INSTALL, INSTALL_LINK if door.local_authority(request) is not None else "")
+        return html.replace(PARAMETERS, block).replace(BASE, site.prefix).encode()
 
     def _finish(self, request: Request, body: bytes) -> None:
         if not request._disconnected:

@@ -40,6 +40,21 @@ class WelcomeTests(SynchronousTestCase):
         self.assertEqual(links(text)[0], "https://meet.example.org")
         self.assertIn("https://meet.example.org for the camera of a phone:", text)
 
+    def test_behind_a_proxy_the_public_link_is_all_there_is(self) -> None:
+        """Nobody comes here directly."""
+        text = welcome(directory(Listener("web", "tcp", "127.0.0.1", 8081)), "https://meet.example.org/calls", ADDRESSES)
+        self.assertEqual(links(text), ["https://meet.example.org/calls"])
+
+    def test_a_certificate_that_browsers_warn_of_is_told_of(self) -> None:
+        """With the page that says what to do, where no warning is in the way, and with what to compare there."""
+        listeners = [Listener("web", "tls", "::", 8443), Listener("web", "tcp", "127.0.0.1", 8081)]
+        print_ = ":".join(["AB"] * 32)
+        self.assertNotIn("install", welcome(directory(*listeners), None, ADDRESSES))
+        self.assertIn("https://192.168.1.20:8443/install", welcome(directory(*listeners), None, ADDRESSES, print_))
+        text = welcome(directory(*listeners, Listener("web", "tcp", "::", 8080)), None, ADDRESSES, print_)
+        self.assertIn("http://192.168.1.20:8080/install", text)
+        self.assertIn(print_, text.replace("\n    ", ":"))
+
     def test_the_standard_port_is_not_said(self) -> None:
         """Nobody types it."""
         self.assertEqual(links(welcome(directory(Listener("web", "tls", "::", 443)), None, [])), ["https://localhost/"])

@@ -87,7 +87,8 @@ class Server:
     def __init__(self, pem: bytes | None) -> None:
         root = Tree()
         root.add(CA_PATH, AuthorityFile(lambda: pem))
-        root.add(INSTALL_PATH, Install(lambda: pem, lambda request: self.base))
+        root.add(INSTALL_PATH, Install(
+            lambda request: pem, lambda request: pem is None, lambda request: self.base, lambda request: True))
 
         class Handler(BaseHTTPRequestHandler):
             """Passes a request on, and the answer back as it is."""

@@ -21,6 +21,7 @@ from rtcd.doorway.directory import Listener
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.front.proxied import HEADER_S
 from rtcd.front.proxy_header import SIGNATURE
+from rtcd.tls.chain import Chain
 from rtcd.tls.settings import TlsSettings
 from tests import fakes
 from tests.fakes import FakeAnswer, dial, make_doorway, make_request
@@ -39,6 +40,22 @@ class Where(Resource):
         """Answer."""
         base = self._door.base(request)
         return f"{base.url} {base.authority.bracketed}".encode()
+
+
+class Asked(Resource):
+    """Keeps where the doorway says that a client finds TURN."""
+
+    isLeaf = True
+
+    def __init__(self, door: Any) -> None:
+        super().__init__()
+        self._door = door
+        self.told: list[dict[str, int]] = []
+
+    def render_GET(self, request: Any) -> bytes:
+        """Ask."""
+        self.told.append(self._door.stream_ports(request, "stun.turn"))
+        return b""
 
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -236,6 +253,58 @@ class DoorwayTests(SynchronousTestCase):
             answer = make_request(site, "GET", "/install", secure=secure)
             self.assertEqual((answer.code, answer.header("Content-Type")), (200, "text/html; charset=utf-8"))
             self.assertIn(b"https://192.0.2.1:8443/", answer.body)
+
+    def test_the_page_says_what_this_visitor_has_to_do(self) -> None:
+        """By what he sees: the local authority's certificate, one that everybody trusts, or somebody else's."""
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+        door = self.door(public_url="https://meet.example")
+        door.privilegedStartService()
+
+        def says(**asked: Any) -> bytes:
+            body = make_request(door, "GET", "/install", **asked).body
+            cases = (b"Trust this server</h1>", b"Nothing to install</h1>", b"from here</h1>")
+            return next(one for one in cases if one in body)
+
+        self.assertEqual(says(), b"Trust this server</h1>")
+        self.assertEqual(says(headers={"X-Forwarded-For": "192.0.2.9"}, client=local, secure=False), b"from here</h1>")
+        self.patch(door.certificates, "shown", lambda host: Chain((), None, (), "a file"))
+        self.assertEqual(says(), b"from here</h1>")
+        self.patch(door.certificates, "trusted", lambda host: host == "meet.example")
+        self.assertEqual(says(), b"Nothing to install</h1>")
+
+    def test_one_address_gets_so_many_codes_drawn(self) -> None:
+        """Each takes its time; the page is there without."""
+        door = self.door()
+        door.privilegedStartService()
+        drawn = [b'fill="#fff"' in make_request(door, "GET", "/install", headers={"Host": f"n{number}.example"}).body
+                 for number in range(12)]
+        self.assertEqual(drawn, [True] * 10 + [False] * 2)
+        self.reactor.advance(4)
+        self.assertIn(b'fill="#fff"', make_request(door, "GET", "/install").body)
+
+    def test_acme_where_nothing_speaks_tls_is_refused(self) -> None:
+        """A proxy in front has the certificate then."""
+        settings = DoorwaySettings(https=(), plain=("tcp:8081",))
+        door = make_doorway(self.reactor, self.mktemp(), settings, TlsSettings(mode="acme"))
+        door.add_child("/", Where(door))
+        fault = self.assertRaises(ConfigError, door.privilegedStartService)
+        self.assertTrue(str(fault).startswith("[tls] mode: is acme, and nothing here speaks TLS"))
+
+    def test_a_socket_without_a_port_is_named_nowhere(self) -> None:
+        """A unix socket, and one on loopback that only a proxy can reach, are of no use to a TURN client elsewhere."""
+        local = IPv4Address("TCP", "127.0.0.1", 1)
+        for listener, secure, ports in (
+            (Listener("web", "tls", "/run/sock", 0), False, {}), (Listener("web", "tls", "127.0.0.1", 8443), False, {}),
+            (Listener("web", "tls", "127.0.0.1", 8443), True, {"tls": 8443, "udp": 8443}),
+            (Listener("web", "tls", "::", 8443), False, {"tls": 8443, "udp": 8443}),
+        ):
+            door = self.door()
+            door.directory.opened(listener)
+            door.add_stream("stun.turn", Factory())
+            asking = Asked(door)
+            door.add_child("/", asking)
+            make_request(door, "GET", "/", client=fakes.CLIENT if secure else local, secure=secure)
+            self.assertEqual(asking.told, [ports], listener)
 
     def test_a_site_may_be_allowed_to_show_us_framed(self) -> None:
         """Nobody may by default; the older header knows no list, so it goes."""

@@ -108,6 +108,24 @@ class WantedTests(RenewalTestCase):
         self.assertEqual(self.seen, [(("meet.example.org", "far.example.org"), {"http": True, "outside": [PUBLIC]})])
         self.assertEqual(self.wanted(self.door()), (PUBLIC,))
 
+    def test_the_log_says_once_why_nothing_is_asked_for(self) -> None:
+        """The ports, the names, or what cannot be proved."""
+        lines: list[str] = []
+        self.patch(renewal.Renewal, "_log", SimpleNamespace(info=lambda text, reason: lines.append(reason)))
+        public = "https://meet.example.org"
+        for door, reachable, said in (
+            (self.door(https=("tcp:8443",), http=("tcp:8080",)), None, "nothing listens at the ports"),
+            (self.door(), None, "no public name or address"),
+            (self.door(public_url=public), [], "asked for meet.example.org: from the internet it does not lead to this"),
+            (self.door("acme", public_url=public, names=["*.example.org"]), None, "*.example.org: nothing that is shown"),
+            (self.door(public_url=public), None, ""),
+        ):
+            del lines[:]
+            for _ in range(2):
+                self.wanted(door, reachable)
+            self.assertEqual(len(lines), bool(said), lines)
+            self.assertIn(said, "".join(lines))
+
     def test_auto_asks_nobody_where_no_authority_could_come(self) -> None:
         """The shipped ini has ports that need no privilege."""
         door = self.door(public_url="https://meet.example.org", https=("tcp:8443",), http=("tcp:8080",))
@@ -127,8 +145,7 @@ class ServiceTests(RenewalTestCase):
         """Put a certificate into the state directory, as the issuer does."""
         pair = issue(make_authority("public", [name], self.reactor.seconds()), [name], self.reactor.seconds())
         state = door.certificates._state
-        state.write("acme.crt", pair.certificate_pem())
-        state.write("acme.key", pair.key_pem())
+        state.write("acme.pem", pair.certificate_pem() + pair.key_pem())
         return pair.certificate_pem()
 
     def test_it_runs_as_long_as_the_mode_leaves_it_to_us(self) -> None:
@@ -150,7 +167,7 @@ class ServiceTests(RenewalTestCase):
         self.assertTrue(door.certificates.reload())
         self.assertEqual(door.certificates.names.count("meet.example.org"), 1)
         self.assertEqual(len(door.certificates.chains), 2)
-        self.assertEqual(door.certificates.chain.origin, str(door.certificates._state.path("acme.crt")))
+        self.assertEqual(door.certificates.chain.origin, str(door.certificates._state.path("acme.pem")))
         self.assertIn("localhost", door.certificates.names)
         self.assertEqual(make_request(door, "GET", "/ca.crt").code, 200)
         door.certificates.reconfigure(TlsSettings(), TlsSettings(mode="local"))
@@ -163,6 +180,20 @@ class ServiceTests(RenewalTestCase):
         self.reactor.rightNow += 400 * 86400
         self.assertTrue(door.certificates.reload())
         self.assertEqual([one.origin for one in door.certificates.chains], [""])
+
+    def test_what_does_not_pass_the_checks_is_refused(self) -> None:
+        """The issuer then puts back what was there before, and waits before it asks again."""
+        door = self.door()
+        good = self.issued(door, "meet.example.org")
+        self.assertTrue(door.renewal._issuer._taken())
+        before = door.certificates.chain
+        self.reactor.rightNow += 3 * 86400
+        self.issued(door, "meet.example.org")
+        self.reactor.rightNow -= 3 * 86400
+        self.assertFalse(door.renewal._issuer._taken(), "it is not valid yet")
+        door.certificates._state.write("acme.pem", good)
+        self.assertFalse(door.renewal._issuer._taken(), "it has no key")
+        self.assertIs(door.certificates.chain, before)
 
     def test_proofs_are_shown_by_http(self) -> None:
         """At port 80, and to a proxy's request."""

@@ -238,6 +238,16 @@ class RefusalTests(DoorwayTestCase):
             self.assertTrue(link.server_transport.disconnecting)
 
 
+    def test_what_follows_a_refused_request_is_not_looked_at(self) -> None:
+        """Whatever is in the same segment: one answer, and nothing is carried out."""
+        for port in (HTTPS, HTTP, PLAIN):
+            for data in (b"POST /x HTTP/1.1\r\nHost: a\r\nX : y\r\nX: y\r\nContent-Length: 0\r\n\r\n",
+                         b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", b"GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n",
+                         b"nonsense \r\n" * 50 + GET):
+                answer = self.dial(port).send(data + GET)
+                self.assertEqual((answer.count(b"HTTP/1.1 "), answer[:12]), (1, b"HTTP/1.1 400"), data)
+
+
 class ProofTests(DoorwayTestCase):
     """While a certificate authority asks for a proof inside TLS (RFC 8737)."""
 

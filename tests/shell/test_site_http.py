@@ -124,6 +124,12 @@ class HttpTests(SynchronousTestCase):
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
             self.assertEqual(answer.header("Server"), "rtcd")
 
+    def test_a_header_may_be_in_any_bytes(self) -> None:
+        """What is no UTF-8 is read as well as it can be; a proxy passes on what its clients send."""
+        make_request(self.site, "GET", "/", headers={"X": "y"}, more=b"User-Agent: a\xffb\r\n")
+        self.assertEqual(self.root.asked[0].getHeader("user-agent"), "a\ufffdb")
+        self.assertEqual((self.root.asked[0].getHeader("none"), self.root.asked[0].getHeader(b"x")), (None, b"y"))
+
     def test_too_many_headers_are_refused(self) -> None:
         """A client that goes on sending them is cut off."""
         answer = make_request(self.site, "GET", "/", headers={f"X-{n}": "1" for n in range(MAX_HEADERS)})

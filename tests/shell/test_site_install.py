@@ -110,12 +110,14 @@ class InstallTests(SynchronousTestCase):
         """A CA, as it is by default."""
         self.ca: x509.Certificate | None = make_ca()
         self.base = BASE
+        self.trusted, self.may_draw = True, True
 
     def get(self, path: str = "/install", method: str = "GET", **headers: str) -> FakeAnswer:
         """Ask for the page, in a tree such as the doorway's."""
         pem = self.ca.public_bytes(Encoding.PEM) if self.ca else None
         root = Tree()
-        root.add("/install", Install(lambda: pem, lambda request: self.base))
+        root.add("/install", Install(
+            lambda request: pem, lambda request: self.trusted, lambda request: self.base, lambda request: self.may_draw))
         return make_request(root, method, path, headers={name.replace("_", "-"): one for name, one in headers.items()})
 
     def read(self, path: str = "/install", **headers: str) -> Reader:

@@ -317,6 +317,23 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(params["ice_server_url"],
                          f"https://calls.example/v1alpha/iceconfig?room=room1&client={params['client_id']}")
 
+    def test_headers_in_odd_bytes_do_no_harm(self) -> None:
+        """Neither a browser's nor those that a proxy passes on."""
+        server, local = Server(self), IPv4Address("TCP", "127.0.0.1", 1)
+        for name in (b"User-Agent", b"X-Forwarded-For", b"X-Forwarded-Proto", b"Forwarded", b"X-Forwarded-Host", b"Origin"):
+            for method, path in (("POST", "/join/room1"), ("GET", "/r/room1"), ("POST", "/v1alpha/iceconfig")):
+                answer = server.request(method, path, client=local, secure=False, more=name + b": \xff\xfe\r\n")
+                self.assertEqual(answer.code, 200, (name, path))
+
+    def test_the_landing_page_leads_to_the_local_authority_where_that_is_what_is_seen(self) -> None:
+        """Not where a proxy shows a certificate of its own."""
+        server, local = Server(self), IPv4Address("TCP", "127.0.0.1", 1)
+        server.doorway.certificates.load()
+        link = b'href="/install"'
+        self.assertIn(link, server.request("GET", "/", headers={"Host": "localhost:8443"}).body)
+        told = {"X-Forwarded-Proto": "https"}
+        self.assertNotIn(link, server.request("GET", "/", headers=told, client=local, secure=False).body)
+
     def test_a_path_prefix_is_in_every_link(self) -> None:
         """Whether the proxy takes it off or not, and whether it is configured or told."""
         local = IPv4Address("TCP", "127.0.0.1", 1)

@@ -13,6 +13,7 @@ export default {
   "landing.recent": "Recently used rooms",
   "landing.forget": "Clear list",
   "landing.arguments": "Options for the address",
+  "landing.install": "Stop the browser’s warning",
   "confirm.title": "Ready to join\n“{room}”?",
   "confirm.title.plain": "Ready to join?",
   "confirm.lead": "Your browser will ask for your camera and microphone. You can join without them.",

@@ -13,6 +13,7 @@ export default {
   "landing.recent": "最近使用的房间",
   "landing.forget": "清空",
   "landing.arguments": "网址参数说明",
+  "landing.install": "消除浏览器的安全警告",
   "confirm.title": "准备加入\n“{room}”？",
   "confirm.title.plain": "准备加入？",
   "confirm.lead": "浏览器会询问是否允许使用摄像头和麦克风。不允许也可以加入。",
