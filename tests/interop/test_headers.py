@@ -54,6 +54,7 @@ ANSWERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "/install": ("200", ()),
     "/install?": ("405", ("-X", "DELETE")),
     "/ca.crt": ("200", ()),
+    "/ca.mobileconfig": ("200", ()),
     "/ws": ("400", ()),
     "/ws?no-origin": ("403", UPGRADE),
     "/ws?no-key": ("400", (*UPGRADE[:6], "-H", "Origin: https://localhost")),
@@ -115,6 +116,7 @@ class HeaderTests(DaemonTestCase):
         self.assertEqual(found.get("x-frame-options"), None if framed_by else "DENY", what)
         self.assertNotIn("unsafe", found["content-security-policy"], what)
         self.assertNotIn("strict-transport-security", found, what)
+        self.assertNotIn("set-cookie", found, what)
 
     def everything(self, framed_by: str = "") -> None:
         """Each kind of answer."""
@@ -135,7 +137,7 @@ class HeaderTests(DaemonTestCase):
 
     def test_every_answer_has_the_headers_that_guard_it(self) -> None:
         """Nobody may show it in a frame. An authority of our own is none that everybody trusts, so no browser is told to
-        insist on HTTPS."""
+        insist on HTTPS. There are no cookies, so none can go astray below a path."""
         self.start()
         self.everything()
 

@@ -97,6 +97,16 @@ class BehindNginx(PageTestCase, ProxyTestCase):
         self.state(second, "landing")
         self.assertEqual(second.evaluate("location.pathname"), f"{PREFIX}/")
         self.state(first, "waiting")
+        second.go_back()
+        self.state(second, "confirm")
+        self.assertEqual(second.evaluate("location.pathname"), f"{PREFIX}/r/proxied-room")
+        second.click("#confirm-button")
+        for page in (first, second):
+            self.state(page, "connected")
+            self.rising(page)
+        second.go_forward()
+        self.state(second, "landing")
+        self.state(first, "waiting")
         self.assertEqual(set(self.sockets), {f"wss://127.0.0.1:{self.port}{PREFIX}/ws"})
         self.assertEqual(self.complaints, [])
 
