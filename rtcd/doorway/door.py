@@ -78,7 +78,8 @@ class Doorway(MultiService):
         self._connections = Connections(reactor, settings, metrics)
         self.renewal = Renewal(
             reactor, acme or AcmeSettings(), state, metrics, self.certificates, self._connections, hosts,
-            lambda: [one for one in self.directory.listeners(SERVICE) if one.transport in ("tls", "tcp")])
+            lambda: [one for one in self.directory.listeners(SERVICE) if one.transport in ("tls", "tcp")],
+            behind=not settings.https)
         self._codes = Buckets(CODE_RATE, CODE_BURST)
         self._tree, redirects = Tree(), Tree()
         for tree in (self._tree, redirects):

@@ -49,9 +49,10 @@ class Renewal(MultiService):
 
     def __init__(
         self, reactor: Any, settings: AcmeSettings, state: StateDirectory, metrics: Metrics, certificates: Certificates,
-        connections: Connections, hosts: Sequence[str], listeners: Callable[[], Iterable[Listener]],
+        connections: Connections, hosts: Sequence[str], listeners: Callable[[], Iterable[Listener]], *, behind: bool = False,
     ) -> None:
-        """``hosts``: by which browsers come here, if that is configured. ``listeners``: those of the web."""
+        """``hosts``: by which browsers come here, if that is configured. ``listeners``: those of the web. ``behind``: a
+        proxy shows its own certificate to browsers, so that ours is for ``[tls] names`` if there are any."""
         super().__init__()
         self._reactor = reactor
         self._settings = settings
@@ -59,6 +60,7 @@ class Renewal(MultiService):
         self._connections = connections
         self._hosts = tuple(hosts)
         self._listeners = listeners
+        self._behind = behind
         self._told = ""
         self.challenges = Challenges()
         self._reach = Reach(reactor, self.challenges)
@@ -130,7 +132,8 @@ class Renewal(MultiService):
         if not kinds and not self.demanded:  # the issuer has its own words for who has demanded it
             self._tell("no certificate is asked for: nothing listens at the ports that an authority comes to, 443 and 80")
             return ()
-        named = dict.fromkeys(canonical(one) for one in (*self._hosts, *self._certificates.settings.names))
+        more = self._certificates.settings.names
+        named = dict.fromkeys(canonical(one) for one in (*(() if self._behind and more else self._hosts), *more))
         names = [one for one in named if not one.startswith("*.")]
         if self.demanded and names:
             wild = ", ".join(one for one in named if one.startswith("*."))

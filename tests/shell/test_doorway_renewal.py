@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
 
 from rtcd.acme.settings import AcmeSettings
 from rtcd.doorway import renewal
@@ -91,6 +92,21 @@ class WantedTests(RenewalTestCase):
         door = self.door("acme", public_url="https://meet.example.org", names=["B.example.org", "*.example.org", PUBLIC])
         self.assertEqual(self.wanted(door), ("meet.example.org", "b.example.org", PUBLIC))
         self.assertEqual((self.seen, self.asked_clouds), ([], 0))
+
+    def test_behind_a_proxy_it_is_for_other_names(self) -> None:
+        """The public host's is the proxy's; ours is for TURN, and is proved through the proxy."""
+        found = {}
+        for names in (["turn.example.org"], []):
+            door = make_doorway(
+                self.reactor, self.mktemp(), DoorwaySettings(
+                    https=(), http=(), plain=("tcp:8081",), public_url="https://meet.example.org"),
+                TlsSettings(mode="acme", names=tuple(names)))
+            door.tls("stun.turn")
+            door.add_child("/", Resource())
+            door.privilegedStartService()
+            found[len(names)] = (self.wanted(door), door.renewal.kinds(), door.renewal.parent is door)
+        self.assertEqual(found, {
+            1: (("turn.example.org",), ("http-01",), True), 0: (("meet.example.org",), ("http-01",), True)})
 
     def test_without_any_it_is_the_public_address(self) -> None:
         """That of an interface, else that of the cloud."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
 
 from rtcd.config import ConfigError, section_from
+from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 from rtcd.tls import files
@@ -17,6 +19,7 @@ from rtcd.tls.authority import DAY_S, Pair, issue, make_authority, names_of
 from rtcd.tls.certificates import POLL_S, Certificates
 from rtcd.tls.local import Machine
 from rtcd.tls.settings import TlsSettings
+from tests.fakes import make_doorway
 from tests.shell.test_tls_certificates import NOW, CertificatesTestCase
 
 NAMES = ["one.example", "two.example", "three.example"]
@@ -199,6 +202,21 @@ class NeededTests(FilesTestCase):
             self.assertTrue(str(fault).startswith("[tls] cert: no certificate is for two.example, only for one.example;"))
             self.assertIn(key, str(fault))
         self.needing("one.example", **self.named("one"))
+
+    def test_behind_a_proxy_the_public_name_is_not_ours_to_have(self) -> None:
+        """What is shown at the port of TURN is for another host; [tls] names still have to be in it."""
+        self.put(self.directory / "one", "one.example")
+        for names, starts in ((("one.example",), True), (("two.example",), False)):
+            door = make_doorway(
+                self.clock, self.mktemp(), DoorwaySettings(
+                    https=(), http=(), plain=("tcp:8081",), public_url="https://meet.example"),
+                TlsSettings(**self.named("one"), names=names))
+            door.tls("stun.turn")
+            door.add_child("/", Resource())
+            if starts:
+                door.privilegedStartService()
+            else:
+                self.assertRaises(ConfigError, door.privilegedStartService)
 
     def test_a_renewal_without_the_name_keeps_the_certificate_in_service(self) -> None:
         """It would be refused by every browser."""
