@@ -130,7 +130,7 @@ class WantedTests(RenewalTestCase):
         self.patch(renewal.Renewal, "_log", SimpleNamespace(info=lambda text, reason: lines.append(reason)))
         public = "https://meet.example.org"
         for door, reachable, said in (
-            (self.door(https=("tcp:8443",), http=("tcp:8080",)), None, "nothing listens at the ports"),
+            (self.door(https=("tcp:8443",), http=("tcp:8080",)), None, "nothing listens at port 443 or 80"),
             (self.door(), None, "no public name or address"),
             (self.door(public_url=public), [], "asked for meet.example.org: from the internet it does not lead to this"),
             (self.door("acme", public_url=public, names=["*.example.org"]), None, "*.example.org: nothing that is shown"),
