@@ -50,10 +50,10 @@ def load_chain(certificate: Path, key: Path, password: str | None, now: float, *
 
     ``several``: the password need not be for this key, if that is not encrypted.
     """
-    pem = _read(key, "key")
-    if several and b"ENCRYPTED" not in pem:
+    certificate_pem, key_pem = _read(certificate, "cert"), _read(key, "key")
+    if several and b"ENCRYPTED" not in key_pem:
         password = None
-    return parse_chain(certificate, _read(certificate, "cert"), key, pem, password, now)
+    return parse_chain(certificate, certificate_pem, key, key_pem, password, now)
 
 
 def parse_chain(
