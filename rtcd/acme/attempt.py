@@ -20,6 +20,7 @@ from rtcd.acme.kept import Kept
 from rtcd.acme.order import obtain
 from rtcd.acme.request import Account, AcmeError, Issued, Proof, Request
 from rtcd.acme.settings import AcmeSettings
+from rtcd.config import ConfigError
 
 ATTEMPT_S = 600.0
 """For one order."""
@@ -58,31 +59,40 @@ class Attempt:
         self._kept = kept
         self._challenges = challenges
         self._run = run
+        self._worked = ""
+        """The kind of challenge that did last time."""
 
-    async def certificate(self, settings: AcmeSettings, names: tuple[str, ...], here: Sequence[str]) -> Issued:
-        """Order with one kind of challenge after the other, of those that can be answered ``here``. Raises `AcmeError`, and
-        `ConfigError` where the state directory cannot be written."""
+    async def certificate(
+        self, settings: AcmeSettings, names: tuple[str, ...], here: Sequence[str], failed_proofs: int = 0
+    ) -> Issued:
+        """Order with one kind of challenge after the other, of those that can be answered ``here``, and first with the one
+        that did last time. After ``failed_proofs`` in a row they take turns, one at each attempt: an authority allows few in
+        an hour. Raises `AcmeError`, and `ConfigError` where the state directory cannot be written."""
         wanted = settings.challenge
-        kinds = [kind for kind in here if wanted in ("auto", kind)]
+        kinds = sorted((kind for kind in here if wanted in ("auto", kind)), key=lambda kind: kind != self._worked)
         if not kinds:
             raise AcmeError("[acme] challenge: nothing here answers "
                             f"{'any challenge' if wanted == 'auto' else wanted}; open the listener that it comes to")
         self._log.info("asking {directory} for a certificate for {names}",
                        directory=settings.directory, names=", ".join(names))
-        reasons: list[str] = []
-        for kind in kinds:
+        errors: list[AcmeError] = []
+        for kind in kinds if failed_proofs == 0 else [kinds[failed_proofs % len(kinds)]]:
             try:
                 issued = await self._order(settings, names, kind)
             except AcmeError as error:
                 if error.account is not None:
                     self._keep(settings, error.account)
-                reasons.append(str(error))
-                if not error.in_validation or kind == kinds[-1]:
-                    raise AcmeError("; then ".join(reasons), error.retry_after) from None
+                errors.append(error)
+                if not error.in_validation:
+                    break
             else:
+                self._worked = kind
                 self._keep(settings, issued.account)
                 return issued
-        raise AssertionError("one of the kinds was the last")
+        asked = [one.retry_after for one in errors if one.retry_after is not None]
+        failed = AcmeError("; then ".join(map(str, errors)), max(asked, default=None))
+        failed.failed_proofs = sum(one.in_validation for one in errors)
+        raise failed
 
     async def _order(self, settings: AcmeSettings, names: tuple[str, ...], kind: str) -> Issued:
         stop = threading.Event()
@@ -123,7 +133,10 @@ class Attempt:
         up.set()
 
     def _keep(self, settings: AcmeSettings, account: Account) -> None:
-        self._kept.put_account(account)
+        try:
+            self._kept.put_account(account)
+        except ConfigError as error:  # it is found again by its key, and a certificate is worth more
+            self._log.debug("the account is not kept: {reason}", reason=str(error))
         if account.is_new:
             self._log.info("made an account at {directory}, agreeing to its terms of service: {terms}",
                            directory=settings.directory, terms=account.terms_url or "it names none")

@@ -14,8 +14,6 @@ MAX_CHALLENGES = 128
 """Entries of each kind. A certificate has at most a hundred names, and one order is open at a time."""
 DIGEST_BYTES = 32
 """SHA-256."""
-ALPN = "acme-tls/1"
-"""The protocol of a handshake that asks for a proof (RFC 8737 §6.2)."""
 
 _REVERSE_4 = re.compile(r"((?:[0-9]{1,3}\.){4})in-addr\.arpa", re.ASCII)
 _REVERSE_6 = re.compile(r"((?:[0-9a-f]\.){32})ip6\.arpa", re.ASCII)

@@ -1,7 +1,7 @@
 """`Client`: the connection to an authority and the account there. Blocking, and imported only when an order begins.
 
-Everything of the ``acme`` library, of josepy and of requests stays here; what goes wrong in them becomes an `AcmeError`.
-What is said in which order is rtcd.acme.order's.
+The ``acme`` library, josepy and requests stay here and in rtcd.acme.network, which bounds what an authority may answer; what
+goes wrong in them becomes an `AcmeError`. What is said in which order is rtcd.acme.order's.
 """
 
 from __future__ import annotations
@@ -9,25 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import ssl
-from email.utils import parsedate_to_datetime
+import threading
 from typing import Any
 
 import requests
 from acme import challenges, errors, messages
-from acme.client import ClientNetwork, ClientV2
+from acme.client import ClientV2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from josepy.b64 import b64encode
 from josepy.errors import DeserializationError
-from josepy.jwa import ES256
 from josepy.jwk import JWK, JWKEC
 
-from rtcd import __version__
-from rtcd.acme.kept import new_key
+from rtcd.acme.kept import ACCOUNT, ACCOUNT_KEY, new_key
+from rtcd.acme.network import TIMEOUT_S, Network
 from rtcd.acme.request import Account, AcmeError, Request, one_line
-
-TIMEOUT_S = 20
-"""For a connection, and for each silence within an answer."""
+from rtcd.tls.names import is_address
 
 
 @challenges.ChallengeResponse.register
@@ -52,19 +49,18 @@ class TlsAlpn01(challenges.KeyAuthorizationChallenge):
 class Client:
     """One authority, as one account. `open` first, then `enter`; `close` in any case."""
 
-    def __init__(self, request: Request) -> None:
-        """Makes the account's key if there is none. Raises `AcmeError` if the one there is cannot be used."""
+    def __init__(self, request: Request, stop: threading.Event) -> None:
+        """Makes the account's key if there is none. Raises `AcmeError` if the one there is cannot be used.
+
+        When ``stop`` is set, what is under way fails.
+        """
         self._request = request
         self.account: Account | None = None
         self._key_pem = request.account_key_pem or new_key()
         self.key = JWKEC(key=_account_key(self._key_pem))
-        self._network = ClientNetwork(
-            self.key, alg=ES256, user_agent=f"rtcd/{__version__} acme-python", timeout=TIMEOUT_S)
         if request.trust:
             _check_trust(request.trust)
-            self._network.verify_ssl = request.trust  # type: ignore[assignment]  # requests takes a path as well
-        self._network.session.hooks["response"].append(self._note)
-        self._last: requests.Response | None = None
+        self._network = Network(self.key, request, stop)
         self.acme: ClientV2
         """The library's client, once `open` has been called."""
 
@@ -83,33 +79,44 @@ class Client:
 
     def enter(self, *, anew: bool = False) -> None:
         """Use the account that was kept, or register one; ``anew``: do not trust what was kept."""
+        asked = self._request
         thumbprint = b64encode(self.key.thumbprint()).decode()
-        url = None if anew else _kept_url(self._request, thumbprint)
-        is_new = False
-        if url is None:
-            url, is_new = self._register()
+        kept = None if anew else _kept(asked, thumbprint)
+        url, is_new = (kept["url"], False) if kept is not None else self._register()
         self._network.account = messages.RegistrationResource(body=messages.Registration(), uri=url)
-        kept = json.dumps({"directory": self._request.directory, "url": url, "key": thumbprint})
-        self.account = Account(self._key_pem, kept, self.acme.directory.meta.terms_of_service, is_new)
+        if asked.email != kept.get("email") if kept is not None else asked.email and not is_new:
+            contact = (f"mailto:{asked.email}",) if asked.email else ()
+            self._post(url, messages.UpdateRegistration(contact=contact))
+        told = json.dumps({"directory": asked.directory, "url": url, "key": thumbprint, "email": asked.email})
+        self.account = Account(self._key_pem, told, self.acme.directory.meta.terms_of_service, is_new)
+
+    def new_order(self, csr_pem: bytes, profile: str | None) -> messages.OrderResource:
+        """Order a certificate, and fetch what has to be proved for it: as much as was asked for, while the library would
+        fetch whatever it is told of."""
+        asked = self._request
+        kinds = {True: messages.IDENTIFIER_IP, False: messages.IDENTIFIER_FQDN}
+        wanted = [messages.Identifier(typ=kinds[is_address(name)], value=name) for name in asked.names]
+        answer = self._post(self.acme.directory.newOrder, messages.NewOrder(identifiers=wanted, profile=profile or ""))
+        body = messages.Order.from_json(answer.json())
+        urls = body.authorizations or ()
+        if len(urls) > len(wanted):
+            raise AcmeError(f"{asked.directory} wants more proved than was asked for")
+        found = [messages.AuthorizationResource(body=messages.Authorization.from_json(self.ask(url).json()), uri=url)
+                 for url in urls]
+        return messages.OrderResource(
+            body=body, uri=_url_in(answer.headers, asked.directory), authorizations=found, csr_pem=csr_pem)
 
     def ask(self, url: str) -> requests.Response:
         """POST-as-GET (RFC 8555 §6.3)."""
-        return self._network.post(url, None, new_nonce_url=self.acme.directory.newNonce)
+        return self._post(url, None)
 
     def retry_after(self) -> float | None:
-        """What the last answer asks for, in seconds; a date in it is measured against that answer's own."""
-        headers = self._last.headers if self._last is not None else {}
-        text = headers.get("Retry-After", "").strip()
-        if text.isascii() and text.isdigit() and len(text) < 10:
-            return float(text)
-        try:
-            return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds())
-        except (TypeError, ValueError):
-            return None
+        """What the last answer asks for, in seconds."""
+        return self._network.retry_after()
 
     def close(self) -> None:
         """Close the connections."""
-        self._network.session.close()
+        self._network.close()
 
     def told(self, error: Exception) -> AcmeError:
         """Any failure of this work, for the operator."""
@@ -117,7 +124,11 @@ class Client:
             return error
         where = self._request.directory
         if isinstance(error, messages.Error):
-            return AcmeError(f"{where} refuses: {problem(error)}", self.retry_after())
+            mend = ""
+            if error.code == "unauthorized" and (self.account is not None or self._request.eab_kid is None):
+                mend = (f"; if the account was deactivated, remove {ACCOUNT_KEY} and {ACCOUNT} from the state directory to "
+                        "register anew")
+            return AcmeError(f"{where} refuses: {problem(error)}{mend}", self.retry_after())
         if isinstance(error, requests.exceptions.SSLError):
             text = f"the certificate of {where} is not trusted ({_root(error)})"
             return AcmeError(f"{text}; if its authority is a private one, name that one's PEM file as [acme] trust")
@@ -140,17 +151,18 @@ class Client:
         binding = None
         if asked.eab_kid is not None and asked.eab_key is not None:
             binding = messages.ExternalAccountBinding.from_data(
-                self.key.public_key(), asked.eab_kid, asked.eab_key.strip().rstrip("="), directory)
+                self.key.public_key(), asked.eab_kid, asked.eab_key.strip(), directory)
         wanted = messages.NewRegistration.from_data(
             email=asked.email, external_account_binding=binding, terms_of_service_agreed=True)
         self._network.account = None
         try:
-            return self.acme.new_account(wanted).uri, True
+            made = self.acme.new_account(wanted)
         except errors.ConflictError as known:  # this key has an account: an earlier order that was not finished
-            return known.location, False
+            return _url_in({"Location": known.location}, asked.directory), False
+        return _url_in({"Location": made.uri}, asked.directory), True
 
-    def _note(self, response: requests.Response, *_: Any, **__: Any) -> None:
-        self._last = response
+    def _post(self, url: str, body: Any) -> requests.Response:
+        return self._network.post(url, body, new_nonce_url=self.acme.directory.newNonce)
 
 
 def problem(error: messages.Error) -> str:
@@ -182,15 +194,23 @@ def _account_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _kept_url(request: Request, thumbprint: str) -> str | None:
+def _kept(request: Request, thumbprint: str) -> dict[str, Any] | None:
     """The account that was kept, if it is at this directory and of this key."""
     try:
         kept = json.loads(request.account_json or "{}")
         if kept["directory"] == request.directory and kept["key"] == thumbprint and isinstance(kept["url"], str):
-            return kept["url"]
+            return dict(kept)
     except (ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def _url_in(headers: Any, directory: str) -> str:
+    """The URL of what an answer says was made. Without one there is nothing to go on with."""
+    url = headers.get("Location")
+    if not isinstance(url, str) or not url.startswith("https://"):
+        raise AcmeError(f"{directory} does not say where the account or the order is that it has made")
+    return url
 
 
 def _root(error: BaseException) -> str:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rtcd.acme.kept import held_of, new_key
-from rtcd.acme.request import AcmeError, Issued, Proof, Request
+from rtcd.acme.kept import chain_of, held_of, new_key
+from rtcd.acme.request import Account, AcmeError, Issued, Proof, Request
 from rtcd.acme.schedule import is_for
 from rtcd.tls.names import canonical, is_address
 
@@ -34,27 +34,40 @@ Prove = Callable[[Sequence[Proof]], None]
 
 
 def obtain(request: Request, prove: Prove, stop: threading.Event) -> Issued:
-    """Get a certificate with a new key. Raises `AcmeError` and nothing else; soon, when ``stop`` is set."""
-    from rtcd.acme.client import Client
-
-    client = Client(request)
+    """Get a certificate with a new key. Raises `AcmeError` and nothing else; soon, when ``stop`` is set. Whether it is valid
+    now is for the caller to see, who has a clock."""
+    client: Client | None = None
     try:
+        client = _client(request, stop)
         client.open()
         return _entered(client, request, prove, stop)
     except Exception as error:  # whatever an authority answers, here it is one line
-        told = AcmeError("stopped") if stop.is_set() else client.told(error)
-        told.account = client.account
+        if stop.is_set():
+            told = AcmeError("stopped")
+        elif client is not None:
+            told = client.told(error)
+        else:
+            told = error if isinstance(error, AcmeError) else AcmeError(
+                f"the ACME client does not work here ({type(error).__name__}: {error}); install rtcd anew")
+        told.account = client.account if client is not None else None
         raise told from None
     finally:
-        client.close()
+        if client is not None:
+            client.close()
+
+
+def _client(request: Request, stop: threading.Event) -> Client:
+    from rtcd.acme.client import Client
+
+    return Client(request, stop)
 
 
 def _entered(client: Client, request: Request, prove: Prove, stop: threading.Event) -> Issued:
     from acme import messages
 
     profile = _profile(client, request)
-    client.enter()
     try:
+        client.enter()
         return _Order(client, request, prove, stop).run(profile)
     except messages.Error as error:
         if error.code != "accountDoesNotExist" or (client.account is not None and client.account.is_new):
@@ -91,19 +104,16 @@ class _Order:
         addresses = [ipaddress.ip_address(name) for name in self._request.names if is_address(name)]
         csr = crypto_util.make_csr(key_pem, names, ipaddrs=addresses)
         self._go_on()
-        order = self._client.acme.new_order(csr, profile)
+        order = self._client.new_order(csr, profile)
         self._validate(order.authorizations)
-        chain = self._issue(order)
-        self._check(chain, key_pem)
+        answer = self._issue(order)
         assert self._client.account is not None  # entered before
-        return Issued(chain, key_pem, self._client.account, self._request.directory)
+        return self._checked(answer, key_pem, self._client.account)
 
     def _validate(self, authorizations: Sequence[Any]) -> None:
         """Prove every name that the authority does not hold proved already."""
         from acme.messages import STATUS_VALID
 
-        if len(authorizations) > len(self._request.names):
-            raise AcmeError(f"{self._request.directory} wants more proved than was asked for")
         open_ones = [(one, self._pick(one)) for one in authorizations if one.body.status != STATUS_VALID]
         if not open_ones:
             return
@@ -175,14 +185,17 @@ class _Order:
             patience.wait(self._client.retry_after(),
                           f"{self._request.directory} made no certificate within {ISSUANCE_S:.0f} seconds")
 
-    def _check(self, chain_pem: bytes, key_pem: bytes) -> None:
-        """What came is a certificate for our key and the names."""
+    def _checked(self, answer: bytes, key_pem: bytes, account: Account) -> Issued:
+        """What came, if it is a certificate for our key and the names."""
+        directory = self._request.directory
         try:
-            held = held_of(chain_pem, key_pem)
+            issued = Issued(chain_of(answer), key_pem, account, directory)
+            held = held_of(issued.pem)
         except ValueError as error:
-            raise AcmeError(f"{self._request.directory} gave a certificate that is of no use: {error}") from None
+            raise AcmeError(f"{directory} gave a certificate that is of no use: {error}") from None
         if not is_for(held.names, self._request.names):
-            raise AcmeError(f"{self._request.directory} gave a certificate for {', '.join(held.names)} instead")
+            raise AcmeError(f"{directory} gave a certificate for {', '.join(held.names)} instead")
+        return issued
 
     def _go_on(self) -> None:
         if self._stop.is_set():

@@ -71,6 +71,11 @@ class Issued:
     directory: str
     """Where it is from."""
 
+    @property
+    def pem(self) -> bytes:
+        """All of it, as it is kept: the chain, then the key."""
+        return self.chain_pem.rstrip(b"\n") + b"\n" + self.key_pem
+
 
 class AcmeError(Exception):
     """Why there is no certificate, in one line for the operator."""
@@ -83,6 +88,8 @@ class AcmeError(Exception):
         self.in_validation = in_validation
         self.account: Account | None = None
         """The account, if the order got so far."""
+        self.failed_proofs = 0
+        """How many times the authority has looked and found a name not proved; it allows a few in an hour."""
 
 
 def one_line(text: str, limit: int = 600) -> str:

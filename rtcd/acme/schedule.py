@@ -1,12 +1,16 @@
 """When to renew a certificate, and how long to wait after a failure. All times are seconds; no clock here.
 
-A clock may step. Delays are therefore bounded by what they can be at most, not only by the difference of two moments.
+A clock may step. Delays are therefore bounded by what they can be at most, not only by the difference of two moments. That
+is so for each that is computed: one that Twisted is waiting out already is by the wall clock too, and after a step back by
+a month its end is a month later. With a step forward it ends at once, and the next is right again.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rtcd.tls.names import canonical
 
@@ -18,12 +22,18 @@ EXPIRED_LONGEST_S = 3600.0
 """The same when the certificate has run out: the operator is at work. Authorities allow a few failures an hour."""
 SHARE = 12
 """A wait is no longer than this part of what is left of the certificate, so that there are tries enough before its end."""
-SOONEST_S = 1.0
-"""A certificate that lives for minutes only, as in tests, is asked for again no sooner than this."""
+SOONEST_S = 5.0
+"""A certificate that lives for minutes only, as in tests, is asked for again no sooner than this. One that would be due even
+before that counts as a failure."""
+STEADY = 3
+"""The longest wait is at least so many first ones, a quarter of an hour: of five proofs that fail in an hour the fifth is
+where Let's Encrypt refuses."""
 JITTER = 0.25
 """By so much of it a wait is made longer at most, so that daemons which failed together do not come back together."""
 LONGEST_ASKED_S = 8 * 86400.0
 """Longer than this an authority's Retry-After is not obeyed: its longest limits are of a week."""
+MAX_FAILURES = 10**6
+"""More are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +71,53 @@ def back_off(
     authority has asked for, which is never undercut. ``jitter``: a random number from 0 to 1.
     """
     first, longest = FIRST_S, LONGEST_S
-    if lifetime is not None:
+    if lifetime is not None and lifetime.length * 2 / 3 >= SOONEST_S:
         first = max(SOONEST_S, min(FIRST_S, lifetime.length / SHARE))
         left = lifetime.left(now)
-        longest = max(first, min(LONGEST_S, left / SHARE) if left > 0 else min(EXPIRED_LONGEST_S, lifetime.length))
+        longest = max(first * STEADY, min(LONGEST_S, left / SHARE) if left > 0 else min(EXPIRED_LONGEST_S, lifetime.length))
     doublings = min(max(0, failures - 1), 32)
     wait: float = min(longest, first * 2.0**doublings) * (1 + JITTER * min(1.0, max(0.0, jitter)))
     if retry_after is None:
         return wait
     return max(wait, min(LONGEST_ASKED_S, retry_after))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What is left of failures: for which names nobody is asked until when."""
+
+    names: tuple[str, ...]
+    settings: str
+    """What they failed with; with anything else there is no pause."""
+    failures: int
+    """In a row, for `back_off`."""
+    proofs: int
+    """Of these, how many were names that the authority found not proved."""
+    length_s: float
+    ends: float
+    """In Unix seconds."""
+
+    def left(self, now: float) -> float:
+        """What is left of the wait, however wrong the clock is or was."""
+        return max(0.0, min(self.length_s, self.ends - now))
+
+    def to_json(self) -> str:
+        """To be read by `from_json`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Pause | None:
+        """None if it is none. One that is longer than any we make is cut to that."""
+        try:
+            found = json.loads(text)
+            names, settings = tuple(found["names"]), found["settings"]
+            failures, proofs = (min(MAX_FAILURES, max(0, int(found[key]))) for key in ("failures", "proofs"))
+            length, ends = float(found["length_s"]), float(found["ends"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None
+        if not all(isinstance(one, str) for one in (*names, settings)) or not math.isfinite(length + ends):
+            return None
+        return cls(names, settings, failures, proofs, min(length, LONGEST_ASKED_S), ends)
 
 
 def is_for(names_of_certificate: Iterable[str], wanted: Iterable[str]) -> bool:

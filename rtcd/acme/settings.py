@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
 from rtcd.config import option
 
@@ -22,7 +25,8 @@ class AcmeSettings:
     trust: str | None = option(
         None, "PEM file of the authority that the directory's own server is trusted by; empty: the public ones.", path=True)
     email: str | None = option(None, "Address for the authority to write to; it may go without.")
-    eab_kid: str | None = option(None, "Key identifier of an external account binding, if the authority asks for one.")
+    eab_kid: str | None = option(
+        None, "Key identifier of an external account binding, if the authority asks for one; told when the account is made.")
     eab_key: str | None = option(None, "Its HMAC key, in base64url as the authority gives it.", secret=True)
     challenge: str = option(
         "auto", "How names are proved. auto: on the HTTPS port (tls-alpn-01), and if that fails at port 80 (http-01).",
@@ -43,3 +47,7 @@ class AcmeSettings:
             raise ValueError("eab-key: is no base64url text; copy it as the authority gave it")
         if self.email is not None and not re.fullmatch(r"[^\s@]+@[^\s@]+", self.email):
             raise ValueError(f"email: {self.email!r} is no address; write it like admin@example.org")
+
+    def digest(self, kinds: Iterable[str]) -> str:
+        """Of what an order may fail by, as far as the operator sets it: these, and the challenges that can be answered."""
+        return hashlib.sha256(json.dumps([asdict(replace(self, webroot=None)), sorted(kinds)]).encode()).hexdigest()

@@ -18,6 +18,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
@@ -37,6 +38,8 @@ MAX_NAMES = 32
 """Candidates that are looked at."""
 MAX_PROBES = 4
 """Addresses of one name that are tried."""
+MAX_PROBE_BYTES = 65536
+"""Of what comes on the connection of a probe: handshake, headers and answer. Ours takes less than a tenth of it."""
 HTTP_PORT, HTTPS_PORT = 80, 443
 """Where an authority comes to, whatever our own listeners are."""
 
@@ -156,7 +159,7 @@ class _Connection:
         """The Agent asks for the endpoint of a request."""
         host, port = self._address
         kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        self._endpoint = kind(self._reactor, host, port, PROBE_S)
+        self._endpoint = _Bounded(kind(self._reactor, host, port, PROBE_S))
         if uri.scheme == b"https":
             self._endpoint = wrapClientTLS(_Unverified(self._name), self._endpoint)
         return self
@@ -176,6 +179,35 @@ class _Connection:
         protocol, self._protocol = self._protocol, None
         if protocol is not None and protocol.transport is not None:
             protocol.transport.abortConnection()
+
+
+@implementer(IStreamClientEndpoint)
+class _Bounded:
+    """Connects; what has sent `MAX_PROBE_BYTES` is hung up on."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        """Connect, with a counter between."""
+        counting = WrappingFactory(cast(Factory, factory))
+        counting.protocol = _Counted
+        counting.noisy = False
+        connecting: Deferred[Any] = self._endpoint.connect(counting)
+        return connecting.addCallback(lambda counted: counted.wrappedProtocol)
+
+
+class _Counted(ProtocolWrapper):
+    """Counts what comes."""
+
+    _left = MAX_PROBE_BYTES
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -17,10 +17,10 @@ from typing import Any
 
 from OpenSSL import SSL
 
-from rtcd.acme.challenges import ALPN, Challenges, from_sni
+from rtcd.acme.challenges import Challenges, from_sni
 from rtcd.acme.resource import CHALLENGE_PATH
 from rtcd.tls.authority import issue, make_authority
-from rtcd.tls.proof import prove
+from rtcd.tls.proof import ALPN, prove
 from tests.daemon.process import DEADLINE_S
 from tests.interop import require_program
 
@@ -74,10 +74,11 @@ class Pebble:
 
     def __init__(
         self, folder: Path, *, http_port: int, tls_port: int, validity_s: int = 0, eab: Mapping[str, str] | None = None,
-        blocked: Sequence[str] = (), reuse_percent: int = 0,
+        blocked: Sequence[str] = (), reuse_percent: int = 0, bad_nonce_percent: int = 0,
     ) -> None:
         """``http_port``, ``tls_port``: where it looks for proofs. ``eab``: keys by their identifiers, which are then needed.
-        ``blocked``: names that it refuses. ``reuse_percent``: of authorizations that are valid already."""
+        ``blocked``: names that it refuses. ``reuse_percent``: of authorizations that are valid already.
+        ``bad_nonce_percent``: of nonces that it will not have."""
         program = require_program("pebble")
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder.resolve()
@@ -97,7 +98,8 @@ class Pebble:
             "domainBlocklist": list(blocked)}
         if validity_s:
             config["certificateValidityPeriod"] = validity_s
-        variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": str(reuse_percent)}
+        variables = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": str(bad_nonce_percent),
+                     "PEBBLE_AUTHZREUSE": str(reuse_percent)}
         for _ in range(3):  # somebody else may take a port that was free
             port = self._start(program, config, variables)
             if self._is_up(port):
@@ -211,7 +213,7 @@ class AlpnPort:
 
     @staticmethod
     def _select(connection: SSL.Connection, offered: list[bytes]) -> Any:
-        return ALPN.encode() if ALPN.encode() in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+        return ALPN if ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
     def _named(self, connection: SSL.Connection) -> None:
         name = connection.get_servername()

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import requests
 from cryptography import x509
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -23,9 +22,11 @@ from rtcd.acme.challenges import Challenges
 from rtcd.acme.client import Client
 from rtcd.acme.issuer import Issuer
 from rtcd.acme.kept import held_of, new_key
+from rtcd.acme.network import seconds_of
 from rtcd.acme.order import _profile, obtain
 from rtcd.acme.request import AcmeError, Issued, Proof, Request
 from rtcd.acme.resource import ChallengeResource
+from rtcd.acme.schedule import LONGEST_ASKED_S
 from rtcd.acme.settings import AcmeSettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
@@ -85,7 +86,7 @@ class IssueTests(OrderTestCase):
         """Several at once, an address among them; a new account and a new key, and a chain with its intermediate."""
         pebble = self.pebble(validity_s=600)
         issued = self.order(pebble, NAME, "b.example.org", "127.0.0.1", email="me@example.org")
-        held = held_of(issued.chain_pem, issued.key_pem)
+        held = held_of(issued.pem)
         self.assertEqual(set(held.names), {NAME, "b.example.org", "127.0.0.1"})
         self.assertTrue(599 <= held.lifetime.length <= 600)
         self.assertEqual(len(x509.load_pem_x509_certificates(issued.chain_pem)), 2)
@@ -98,7 +99,7 @@ class IssueTests(OrderTestCase):
         pebble = self.pebble()
         for name, sent in ((NAME, NAME.encode()), ("127.0.0.1", b"1.0.0.127.in-addr.arpa")):
             issued = self.order(pebble, name, challenge="tls-alpn-01")
-            self.assertEqual(held_of(issued.chain_pem, issued.key_pem).names, (name,))
+            self.assertEqual(held_of(issued.pem).names, (name,))
             self.assertEqual(set(self.alpn.seen), {sent})
             self.alpn.seen.clear()
         self.assertEqual(self.http.asked, 0)
@@ -112,8 +113,41 @@ class IssueTests(OrderTestCase):
         self.assertEqual(self.http.asked, asked)
 
 
+    def test_nonces_that_are_not_taken_do_not_end_an_order(self) -> None:
+        """Of a balancer's other half, say: every third request has to be sent again."""
+        pebble = self.pebble(bad_nonce_percent=33)
+        for _ in range(3):
+            self.order(pebble, NAME)
+
+
 class AccountTests(OrderTestCase):
     """Accounts."""
+
+    def test_another_address_is_told_to_the_authority(self) -> None:
+        """And that there is none any more."""
+        pebble = self.pebble()
+        account = self.order(pebble, NAME, email="a@example.org").account
+        for email in ("b@example.org", None):
+            account = self.order(pebble, NAME, email=email, account_key_pem=account.key_pem,
+                                 account_json=account.json).account
+            self.assertFalse(account.is_new)
+            self.assertEqual(json.loads(account.json)["email"], email)
+        error = self.refusal(pebble, NAME, email="b@", account_key_pem=account.key_pem, account_json=account.json)
+        self.assertIn("invalidContact", str(error))
+
+    def test_an_account_that_was_deactivated_can_be_made_anew(self) -> None:
+        """The operator is told how, whether it was kept or is found by its key."""
+        pebble = self.pebble()
+        account = self.order(pebble, NAME).account
+        known: dict[str, Any] = {"account_key_pem": account.key_pem, "account_json": account.json}
+        client = Client(Request(pebble.directory, (NAME,), "http-01", trust=str(pebble.trust), **known), self.stop)
+        self.addCleanup(client.close)
+        client.open()
+        client.enter()
+        assert client.acme.net.account is not None  # entered just now
+        client.acme.deactivate_registration(client.acme.net.account)
+        for more in (known, {**known, "account_json": None}):
+            self.assertIn("remove acme-account.key and acme-account.json", str(self.refusal(pebble, NAME, **more)))
 
     def test_an_account_is_used_again(self) -> None:
         """By what was kept of it, or by its key alone; the certificate has a new key each time."""
@@ -218,14 +252,14 @@ class RenewalTests(TestCase):
     """The service with its thread, and the resource that shows the proofs."""
 
     def test_a_certificate_is_got_and_renewed_by_itself(self) -> None:
-        """One that lives for three seconds is renewed after two."""
+        """One that lives for ten seconds is renewed after six."""
         challenges, taken = Challenges(), Deferred[None]()
         root, known = Resource(), Resource()
         root.putChild(b".well-known", known)
         known.putChild(b"acme-challenge", ChallengeResource(challenges, lambda: None))
         port: Any = self.successResultOf(TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Site(root)))
         self.addCleanup(port.stopListening)
-        pebble = Pebble(Path(self.mktemp()), http_port=port.getHost().port, tls_port=free_port(), validity_s=3)
+        pebble = Pebble(Path(self.mktemp()), http_port=port.getHost().port, tls_port=free_port(), validity_s=10)
         self.addCleanup(pebble.end)
         state = StateDirectory(self.mktemp())
         seen: list[bytes | None] = []
@@ -234,7 +268,7 @@ class RenewalTests(TestCase):
             return (NAME,)
 
         def take() -> bool:
-            seen.append(state.read("acme.crt"))
+            seen.append(state.read("acme.pem"))
             if len(seen) == 2:
                 taken.callback(None)
             return True
@@ -247,7 +281,7 @@ class RenewalTests(TestCase):
         def check(_: None) -> None:
             issuer.stopService()
             self.assertNotEqual(seen[0], seen[1])
-            self.assertEqual(held_of(seen[1] or b"", state.read("acme.key") or b"").names, (NAME,))
+            self.assertEqual(held_of(seen[1] or b"").names, (NAME,))
 
         return taken.addCallback(check)  # type: ignore[return-value]  # trial waits for it
 
@@ -270,16 +304,17 @@ class WithoutAuthorityTests(SynchronousTestCase):
         self.assertIn("no profile fast; it offers classic, shortlived", str(error))
 
     def test_a_request_to_be_left_alone_is_read_as_seconds_or_as_a_date(self) -> None:
-        """RFC 9110 §10.2.3; a date is compared with that of the answer, so that our clock does not matter."""
-        client = Client(Request("https://ca.example/d", (NAME,), "http-01"))
-        self.addCleanup(client.close)
+        """RFC 9110 §10.2.3; a date is compared with that of the answer, so that our clock does not matter. What is longer
+        than anybody obeys is cut to that, and never ignored."""
         date = "Thu, 26 Nov 2026 20:00:00 GMT"
         for headers, seconds in (
             ({}, None), ({"Retry-After": "120"}, 120.0), ({"Retry-After": "soon"}, None), ({"Retry-After": "-1"}, None),
-            ({"Retry-After": "9" * 40}, None), ({"Retry-After": date}, None), ({"Retry-After": date, "Date": date}, 0.0),
+            ({"Retry-After": "9" * 9}, LONGEST_ASKED_S), ({"Retry-After": "9" * 40}, LONGEST_ASKED_S),
+            ({"Retry-After": "9" * 9999}, LONGEST_ASKED_S), ({"Retry-After": date}, None),
+            ({"Retry-After": date, "Date": date}, 0.0),
             ({"Retry-After": "Thu, 26 Nov 2026 20:10:00 GMT", "Date": date}, 600.0),
+            ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": date}, LONGEST_ASKED_S),
+            ({"Retry-After": "Thu, 26 Nov 2026 20:00:00 +" + "9" * 20, "Date": date}, None),
+            ({"Retry-After": "Thu, 26 Nov 2026 20:00:00 +9999", "Date": date}, None),
         ):
-            answer = requests.Response()
-            answer.headers.update(headers)
-            client._note(answer)
-            self.assertEqual(client.retry_after(), seconds, headers)
+            self.assertEqual(seconds_of(headers), seconds, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -21,12 +22,13 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from rtcd.acme.attempt import ATTEMPT_S, in_thread
 from rtcd.acme.challenges import MAX_CHALLENGES, Challenges
 from rtcd.acme.issuer import LOOK_S, NOTHING_WANTED_S, WANTED_S, Issuer
-from rtcd.acme.kept import new_key
+from rtcd.acme.kept import ORIGIN, new_key
 from rtcd.acme.request import Account, AcmeError, Issued, Proof, Request
 from rtcd.acme.schedule import FIRST_S, JITTER
 from rtcd.acme.settings import CHALLENGES, AcmeSettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
+from rtcd.tls.certificates import ISSUED
 
 NOW = 1_790_000_000.0
 DAY = 86400.0
@@ -108,8 +110,9 @@ class IssuerTestCase(SynchronousTestCase):
         issuer = Issuer(
             self.reactor, AcmeSettings(**{"directory": DIRECTORY, **settings}), self.state, self.challenges, self.metrics,
             wanted=self.wanted, kinds=lambda: self.kinds, taken=self.take, run=self.run_order)
+        before = len(self.orders)
         issuer.startService()
-        self.assertEqual(len(self.orders), 0)
+        self.assertEqual(len(self.orders), before)
         self.addCleanup(self.ended, issuer)
         self.reactor.advance(0)
         return issuer
@@ -144,7 +147,7 @@ class OrderTests(IssuerTestCase):
     """From nothing to a certificate."""
 
     def test_the_first_start_asks_at_once_and_keeps_what_comes(self) -> None:
-        """In files of the state directory, which are then taken into service."""
+        """In one file of the state directory, which is then taken into service."""
         issuer = self.start(email="me@example.org", eab_kid="k", eab_key="x" * 20, profile="p", trust="t")
         request = self.orders[0][0]
         self.assertEqual((request.directory, request.names, request.challenge), (DIRECTORY, (NAME,), "tls-alpn-01"))
@@ -153,9 +156,9 @@ class OrderTests(IssuerTestCase):
         self.assertEqual(request.account_json, None)
         self.succeed(is_new=True)
         self.assertEqual(self.takes, 1)
-        self.assertIn(b"BEGIN CERTIFICATE", self.state.read("acme.crt") or b"")
-        self.assertIn(b"PRIVATE KEY", self.state.read("acme.key") or b"")
-        self.assertEqual(json.loads(self.state.read("acme.json") or b""), {"directory": DIRECTORY})
+        pem = self.state.read(ISSUED) or b""
+        self.assertTrue(0 == pem.index(b"-----BEGIN CERTIFICATE-----") < pem.index(b"-----BEGIN PRIVATE KEY-----"))
+        self.assertEqual(json.loads(self.state.read(ORIGIN) or b""), {hashlib.sha256(pem).hexdigest(): DIRECTORY})
         self.assertEqual(self.state.read("acme-account.json"), b'{"url": "u"}')
         self.assertEqual(self.told("info"), [
             f"asking {DIRECTORY} for a certificate for {NAME}",
@@ -206,25 +209,31 @@ class OrderTests(IssuerTestCase):
         """The checks of [tls] have the last word."""
         self.start()
         self.succeed()
-        before = self.state.read("acme.crt"), self.state.read("acme.key")
+        before = self.state.read(ISSUED)
         self.accepts = False
         self.reactor.pump([LOOK_S] * 60)
         self.assertEqual(len(self.orders), 2)
         self.succeed()
-        self.assertEqual((self.state.read("acme.crt"), self.state.read("acme.key")), before)
+        self.assertEqual(self.state.read(ISSUED), before)
         self.assertIn("does not pass the checks", self.told("warn")[0])
         self.assertEqual(self.count("failed"), 1)
 
     def test_a_refused_first_certificate_leaves_no_files(self) -> None:
-        """Nothing is in their place that was not taken; likewise what is no certificate."""
+        """Nothing is in its place that was not taken; likewise what is no certificate, or is not valid now."""
         self.start()
         self.accepts = False
         self.succeed()
-        self.assertEqual([self.state.read(name) for name in ("acme.crt", "acme.key", "acme.json")], [None] * 3)
+        self.assertEqual((self.takes, self.state.read(ISSUED)), (1, None))
         self.accepts = True
-        self.reactor.advance(FIRST_S * 2)
-        self.orders[1][3].callback(replace(issued(), chain_pem=b"rubbish"))
-        self.assertEqual([self.state.read(name) for name in ("acme.crt", "acme.key", "acme.json")], [None] * 3)
+        for number, bad in enumerate((
+            replace(issued(), chain_pem=b"rubbish"), replace(issued(), key_pem=new_key()), issued(now=NOW - 91 * DAY),
+            issued(now=NOW + 30 * DAY),
+            replace(mixed := issued(), chain_pem=mixed.chain_pem + issued(now=NOW - 91 * DAY).chain_pem),
+            replace(mixed, chain_pem=mixed.chain_pem + issued(now=NOW + 30 * DAY).chain_pem),
+        ), start=1):
+            self.reactor.advance(self.next_call())
+            self.orders[number][3].callback(bad)
+            self.assertEqual((self.takes, self.state.read(ISSUED), self.count("failed")), (1, None, number + 1))
 
 
 class KindTests(IssuerTestCase):
@@ -306,18 +315,24 @@ class ScheduleTests(IssuerTestCase):
         self.start()
         self.fail_order("rateLimited", 7200.0)
         self.assertEqual(self.next_call(), 7200)
-        self.assertIn("next try in 120 minutes", self.told("warn")[0])
+        self.assertIn("next try in 120 min", self.told("warn")[0])
 
     def test_other_names_another_directory_or_damaged_files_need_another_certificate(self) -> None:
-        """Fewer names do not."""
+        """So does one that is not valid now, and each in its chain. Fewer names do not."""
         self.names = (NAME, "b.example.org")
         self.start().stopService()
         for change, asks in (
             (lambda: None, True), (lambda: setattr(self, "names", (NAME,)), False),
             (lambda: setattr(self, "names", (NAME, "c.example.org")), True),
-            (lambda: self.state.write("acme.json", b'{"directory": "https://other.example/"}'), True),
-            (lambda: self.state.write("acme.json", b"[]"), True), (lambda: self.state.write("acme.key", new_key()), True),
-            (lambda: self.state.write("acme.crt", b"rubbish"), True),
+            (lambda: self.hold(lambda pem: pem, "https://other.example/"), True),
+            (lambda: self.state.write(ORIGIN, b"[]"), True), (lambda: self.state.write(ORIGIN, b"{"), True),
+            (lambda: self.hold(lambda pem: b"rubbish"), True), (lambda: self.hold(lambda pem: pem), False),
+            (lambda: self.hold(lambda pem: pem[:pem.index(b"-----BEGIN PRIVATE")] + new_key()), True),
+            (lambda: self.hold(lambda pem: pem[:pem.index(b"-----BEGIN PRIVATE")]), True),
+            (lambda: self.hold(lambda _: issued(self.names, NOW - 91 * DAY).pem), True),
+            (lambda: self.hold(lambda _: issued(self.names, NOW + DAY).pem), True),
+            (lambda: self.hold(lambda pem: issued(self.names, NOW + DAY).chain_pem.join((pem[:pem.index(
+                b"-----BEGIN PRIVATE")], pem[pem.index(b"-----BEGIN PRIVATE"):]))), True),
         ):
             self.orders.clear()
             change()
@@ -326,6 +341,12 @@ class ScheduleTests(IssuerTestCase):
             if asks:
                 self.succeed(names=self.names)
             issuer.stopService()
+
+    def hold(self, change: Callable[[bytes], bytes], directory: str = DIRECTORY) -> None:
+        """Have another file there, as one of this directory."""
+        pem = change(self.state.read(ISSUED) or b"")
+        self.state.write(ISSUED, pem)
+        self.state.write(ORIGIN, json.dumps({hashlib.sha256(pem).hexdigest(): directory}).encode())
 
     def test_without_names_nothing_is_asked_or_said(self) -> None:
         """It looks again after a while."""
@@ -384,18 +405,6 @@ class ScheduleTests(IssuerTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertGreaterEqual(self.next_call(), FIRST_S)
 
-    def test_a_state_directory_that_cannot_be_written_is_a_failure(self) -> None:
-        """Told like any other."""
-        issuer = self.start()
-
-        def refuse(name: str, data: bytes) -> None:
-            raise self.state._fault(self.state.path(name), OSError(28, "No space left on device"))
-
-        self.patch(self.state, "write", refuse)
-        self.succeed()
-        self.assertIn("No space left", self.told("warn")[0])
-        issuer.stopService()
-
 
 class EndTests(IssuerTestCase):
     """What ends, and what of it comes late."""
@@ -409,7 +418,7 @@ class EndTests(IssuerTestCase):
         self.assertTrue(stop.is_set())
         self.assertFalse(self.challenges.waiting)
         done.callback(issued())
-        self.assertEqual((self.takes, self.state.read("acme.crt"), self.reactor.getDelayedCalls()), (0, None, []))
+        self.assertEqual((self.takes, self.state.read(ISSUED), self.reactor.getDelayedCalls()), (0, None, []))
 
     def test_it_can_be_started_again(self) -> None:
         """And asks again."""

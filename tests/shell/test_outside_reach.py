@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from OpenSSL.crypto import X509, PKey
@@ -10,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.task import LoopingCall
 from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -19,7 +21,7 @@ from twisted.web.server import Site
 from rtcd.acme.challenges import Challenges
 from rtcd.acme.resource import ChallengeResource
 from rtcd.outside.names import public_name
-from rtcd.outside.reach import MAX_NAMES, MAX_PROBES, PROBE_S, Reach
+from rtcd.outside.reach import MAX_NAMES, MAX_PROBE_BYTES, MAX_PROBES, PROBE_S, Reach
 from rtcd.tls.authority import issue, make_authority
 
 OWN = "8.8.4.4"
@@ -151,12 +153,17 @@ class ProbeTests(TestCase):
         return Deferred.fromCoroutine(run())  # type: ignore[return-value]  # trial waits for it
 
     def test_somebody_else_at_the_address_is_not_us(self) -> None:
-        """A web server that knows no secret, one that says more than it, one that speaks no HTTP, one that hangs up."""
+        """A web server that knows no secret, one that says something else, as short as it is, longer, or nothing, one that
+        speaks no HTTP, one that hangs up."""
         class Echo(Resource):
             isLeaf = True
 
+            def __init__(self, length: int) -> None:
+                super().__init__()
+                self.length = length
+
             def render_GET(self, request: Any) -> bytes:
-                return b"x" * 100000
+                return b"x" * self.length
 
         class Rude(Protocol):
             def connectionMade(self) -> None:
@@ -164,7 +171,8 @@ class ProbeTests(TestCase):
                 self.transport.loseConnection()  # type: ignore[union-attr]  # likewise
 
         async def run() -> None:
-            for factory in (self.site(Challenges()), Site(Echo()), Factory.forProtocol(Rude)):
+            others = [Site(Echo(length)) for length in (len(secrets.token_urlsafe(32)), 100000, 0)]
+            for factory in (self.site(Challenges()), *others, Factory.forProtocol(Rude)):
                 self.assertEqual(await self.ask(factory), ())
             self.assertEqual(await self.ask(Factory.forProtocol(Rude), http=False), ())
 
@@ -186,5 +194,43 @@ class ProbeTests(TestCase):
         async def run() -> None:
             self.assertEqual(await self.ask(Factory.forProtocol(Endless)), ())
             await ended
+
+        return Deferred.fromCoroutine(run())  # type: ignore[return-value]  # trial waits for it
+
+    def test_headers_without_end_are_hung_up_on(self) -> None:
+        """Before the time for an answer is over, and after a bounded number of bytes, whatever they are: headers, answers
+        that announce another one, or a handshake."""
+        sent: list[int] = []
+
+        class Endless(Protocol):
+            beginning, more = b"", b""
+            calls: Any = None
+
+            def dataReceived(self, data: bytes) -> None:
+                if self.calls is None:
+                    sent.append(0)
+                    self.write(self.beginning)
+                    self.calls = LoopingCall(self.write, self.more)
+                    self.calls.start(0)
+
+            def write(self, data: bytes) -> None:
+                sent[-1] += len(data)
+                self.transport.write(data)  # type: ignore[union-attr]  # it is connected
+
+            def connectionLost(self, reason: Any = None) -> None:
+                self.calls.stop()
+
+        async def run() -> None:
+            for beginning, more, http in (
+                (b"HTTP/1.1 200 OK\r\n", b"X-Header: " + b"y" * 2000 + b"\r\n", True),
+                (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 50, True),
+                (b"", b"\x16\x03\x03\x04\x00" + b"\x02\x00\xff\xff" + b"x" * 1020, False),
+            ):
+                self.patch(Endless, "beginning", beginning)
+                self.patch(Endless, "more", more)
+                start = reactor.seconds()
+                self.assertEqual(await self.ask(Factory.forProtocol(Endless), http=http), ())
+                self.assertLess(reactor.seconds() - start, PROBE_S)
+            self.assertLess(max(sent), 4 * MAX_PROBE_BYTES, "what is in the sockets' buffers comes on top")
 
         return Deferred.fromCoroutine(run())  # type: ignore[return-value]  # trial waits for it

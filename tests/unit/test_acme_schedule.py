@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,9 +16,12 @@ from rtcd.acme.schedule import (
     JITTER,
     LONGEST_ASKED_S,
     LONGEST_S,
+    MAX_FAILURES,
     SHARE,
     SOONEST_S,
+    STEADY,
     Lifetime,
+    Pause,
     back_off,
     is_for,
 )
@@ -65,11 +71,11 @@ class BackOffTests(SynchronousTestCase):
         self.assertEqual(back_off(10**6, NOW, None), LONGEST_S)
 
     def test_a_certificate_that_runs_out_soon_is_tried_for_more_often(self) -> None:
-        """At a twelfth of what is left: one of six days that is due has two days."""
+        """At a twelfth of what is left: one of six days that is due has two days. But not more than four times an hour."""
         six_days = Lifetime(NOW - 4 * DAY, NOW + 2 * DAY)
         self.assertEqual(self.waits(six_days)[-1], 2 * DAY / SHARE)
-        self.assertEqual(self.waits(Lifetime(NOW - 89.9 * DAY, NOW + 0.1 * DAY))[-1], 0.1 * DAY / SHARE)
-        self.assertEqual(self.waits(Lifetime(NOW - 90 * DAY, NOW + 60))[-1], FIRST_S)
+        self.assertEqual(self.waits(Lifetime(NOW - 89.5 * DAY, NOW + 0.5 * DAY))[-1], 0.5 * DAY / SHARE)
+        self.assertEqual(self.waits(Lifetime(NOW - 90 * DAY, NOW + 60))[-1], STEADY * FIRST_S)
         self.assertEqual(self.waits(Lifetime(NOW - 60 * DAY, NOW + 30 * DAY))[-1], LONGEST_S)
 
     def test_one_that_has_run_out_is_tried_for_every_hour(self) -> None:
@@ -77,10 +83,11 @@ class BackOffTests(SynchronousTestCase):
         self.assertEqual(self.waits(Lifetime(NOW - 91 * DAY, NOW - DAY))[-1], EXPIRED_LONGEST_S)
 
     def test_short_certificates_of_tests_have_short_waits(self) -> None:
-        """A twelfth of the whole, and a second at least."""
+        """A twelfth of the whole, and five seconds at least."""
         self.assertEqual(self.waits(Lifetime(NOW, NOW + 120))[0], 10)
-        self.assertEqual(self.waits(Lifetime(NOW, NOW + 120))[-1], 10)
-        self.assertEqual(self.waits(Lifetime(NOW, NOW + 5))[0], SOONEST_S)
+        self.assertEqual(self.waits(Lifetime(NOW, NOW + 120))[-1], STEADY * 10)
+        self.assertEqual(self.waits(Lifetime(NOW, NOW + 8))[0], SOONEST_S)
+        self.assertEqual(self.waits(Lifetime(NOW, NOW + 5)), self.waits(None), "with such a one nobody can do anything")
 
     def test_what_the_authority_asks_for_is_kept(self) -> None:
         """Within reason."""
@@ -103,6 +110,36 @@ class BackOffTests(SynchronousTestCase):
         self.assertGreaterEqual(wait, SOONEST_S)
         self.assertLessEqual(wait, LONGEST_S * (1 + JITTER))
         self.assertGreaterEqual(Lifetime(start, start + length).until_renewal(now), 0)
+
+
+class PauseTests(SynchronousTestCase):
+    """What a restart finds of failures."""
+
+    PAUSE = Pause(("a.example.org", "8.8.8.8"), "digest", 3, 2, 1200.0, NOW + 1200)
+
+    def test_it_is_the_same_when_it_is_read_again(self) -> None:
+        """As JSON."""
+        self.assertEqual(Pause.from_json(self.PAUSE.to_json()), self.PAUSE)
+
+    def test_a_wrong_clock_does_not_make_it_longer(self) -> None:
+        """Neither then nor now."""
+        self.assertEqual([self.PAUSE.left(NOW + one) for one in (0, 1000, 1200, 10**6, -10**6)], [1200, 200, 0, 0, 1200])
+
+    def test_one_that_is_longer_than_any_is_cut(self) -> None:
+        """Whoever has written it; also the counts."""
+        found = Pause.from_json(json.dumps({**asdict(self.PAUSE), "length_s": 1e12, "ends": 1e300, "failures": 10**30}))
+        assert found is not None
+        self.assertEqual((found.left(NOW), found.failures), (LONGEST_ASKED_S, MAX_FAILURES))
+
+    def test_what_is_none_is_none(self) -> None:
+        """A damaged file keeps nobody from asking."""
+        good = asdict(self.PAUSE)
+        bad = [{**good, key: value} for key, value in (
+            ("names", 3), ("names", [3]), ("settings", None), ("failures", "x"), ("proofs", None),
+            ("failures", float("inf")), ("length_s", float("nan")), ("ends", float("inf")), ("ends", []),
+            ("length_s", "soon"))]
+        for text in ("", "null", "[]", "{}", "[" * 100000, *map(json.dumps, bad)):
+            self.assertIsNone(Pause.from_json(text), text[:200])
 
 
 class NamesTests(SynchronousTestCase):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHELL = {
     "": {"alarm", "context", "daemon", "drain", "interfaces", "log", "machine", "plugin", "privileges", "sample", "schemas",
          "state", "systemd", "tap", "welcome"},
-    "acme": {"attempt", "client", "issuer", "kept", "order", "resource", "settings"},
+    "acme": {"attempt", "client", "issuer", "kept", "network", "order", "resource", "settings"},
     "cli": {"__main__", "editing", "ini", "key", "main", "password", "user"},
     "doorway": {"connections", "door", "listeners", "renewal", "settings", "switch"},
     "front": {"front", "proxied"},
@@ -97,9 +97,10 @@ of the Context; the plane is what the TURN service moves packets with."""
 ONLY = {
     "autobahn": {"signaling.websocket", "signaling.resource"},
     "OpenSSL": {"outside.reach", "tls.certificates", "tls.contexts", "clients.dtls"},
-    "acme": {"acme.client", "acme.order"},
-    "josepy": {"acme.client"},
-    "requests": {"acme.client"},
+    "acme": {"acme.client", "acme.network", "acme.order"},
+    "josepy": {"acme.client", "acme.network"},
+    "requests": {"acme.client", "acme.network"},
+    "urllib3": {"acme.network"},
     "certifi": {"tls.trust"},
     "txredisapi": {"rooms.redis"},
 }
