@@ -1,7 +1,7 @@
 """`Doorway`: every stream listener of the daemon, the TLS on them, and the web site behind.
 
 Services meet here: they add web resources by path and stream protocols by ALPN name. Start reading at `switch` for
-what happens to a connection, at `http` for what happens to a request.
+what happens to a connection, at rtcd.site.http for what happens to a request.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
 from rtcd.acme.settings import AcmeSettings
-from rtcd.bucket import Buckets, network
 from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
+from rtcd.doorway.layers import PlainFactory, TlsFactory
 from rtcd.doorway.listeners import open_listeners
 from rtcd.doorway.renewal import Renewal
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.doorway.switch import HTTP_ALPN, InnerSwitch, OuterFactory, PlainFactory, TlsFactory
+from rtcd.doorway.switch import HTTP_ALPN, InnerSwitch, OuterFactory
+from rtcd.doorway.visits import SERVICE, Visits, tls_listeners
 from rtcd.front.forwarded import Header
-from rtcd.front.front import Front, host_of
-from rtcd.front.origin import Authority, Base, is_loopback
+from rtcd.front.front import Front
+from rtcd.front.origin import Base, is_loopback
 from rtcd.front.proxied import ProxyFactory
 from rtcd.metrics import Metrics
 from rtcd.ranges import parse_ranges
@@ -38,14 +39,7 @@ from rtcd.site.tree import Tree
 from rtcd.state import StateDirectory
 from rtcd.tls.authority import fingerprint
 from rtcd.tls.certificates import Certificates
-from rtcd.tls.names import is_address
 from rtcd.tls.settings import TlsSettings
-
-CODE_RATE, CODE_BURST = 0.5, 10.0
-"""QR codes of /install that are drawn for one address, a second and at once: each takes some hundredths of a second."""
-
-SERVICE = "web"
-"""The name of our listeners in the directory."""
 
 
 class Doorway(MultiService):
@@ -80,15 +74,15 @@ class Doorway(MultiService):
             reactor, acme or AcmeSettings(), state, metrics, self.certificates, self._connections, hosts,
             lambda: [one for one in self.directory.listeners(SERVICE) if one.transport in ("tls", "tcp")],
             behind=not settings.https)
-        self._codes = Buckets(CODE_RATE, CODE_BURST)
+        self._visits = visits = Visits(reactor, self._front, self.directory, self.certificates)
         self._tree, redirects = Tree(), Tree()
         for tree in (self._tree, redirects):
             tree.add(CA_PATH, AuthorityFile(lambda: self.certificates.ca_pem))
             tree.add(PROFILE_PATH, AuthorityProfile(lambda: self.certificates.ca_pem))
             tree.add(INSTALL_PATH, Install(
-                self.local_authority, self._trusted, lambda request: self._https(request).url, self._may_draw))
+                visits.local_authority, visits.trusted, lambda request: visits.https(request).url, visits.may_draw))
             tree.add(*self.renewal.resource)
-        redirects.add("/", Redirect(self._https))
+        redirects.add("/", Redirect(visits.https))
         self.site = self._site(settings, metrics, self._tree)
         self.redirect_site = DoorSite(reactor, redirects, settings, metrics, inside=self._inside)
         self._factories = self._make_factories(settings, metrics)
@@ -159,6 +153,10 @@ class Doorway(MultiService):
         """The same for what is no request; see `Front`."""
         return self._front.client_of(peer, secure, header)
 
+    def local_authority(self, request: IRequest) -> bytes | None:
+        """The local authority as PEM, if what this visitor sees is signed by it."""
+        return self._visits.local_authority(request)
+
     def stream_ports(self, request: IRequest, alpn: str, *, elsewhere: bool = False) -> dict[str, int]:
         """At which port of ours the client of this request finds a stream protocol, by ``tls`` and by ``tcp``; by ``udp`` it
         is the same, unless a proxy for TCP is in front.
@@ -167,7 +165,7 @@ class Doorway(MultiService):
         it is told another host (``elsewhere``). Empty where we have no such listener, or the protocol is nobody's.
         """
         direct = self._front.direct(request)
-        ports = [one.port for one in self._tls_listeners() if direct or not is_loopback(one.host)]
+        ports = [one.port for one in tls_listeners(self.directory.listeners(SERVICE)) if direct or not is_loopback(one.host)]
         if not ports or alpn not in self._streams:
             return {}
         port = self.base(request).port if direct and not elsewhere else ports[0]
@@ -235,12 +233,12 @@ class Doorway(MultiService):
 
     def _site(self, settings: DoorwaySettings, metrics: Metrics, root: IResource) -> DoorSite:
         return DoorSite(self._reactor, root, settings, metrics, inside=self._inside,
-                        more_headers=self._secure_headers)
+                        more_headers=self._visits.secure_headers)
 
     def _make_factories(self, settings: DoorwaySettings, metrics: Metrics) -> dict[str, IProtocolFactory]:
         table = self._connections
         tls = TlsFactory(self._reactor, self.certificates, table, lambda: InnerSwitch(table, self._stream))
-        same_port = DoorSite(self._reactor, Redirect(self._same_port), settings, metrics, inside=self._inside)
+        same_port = DoorSite(self._reactor, Redirect(self._visits.same_port), settings, metrics, inside=self._inside)
         found: dict[str, IProtocolFactory] = {
             "https": OuterFactory(table, tls, same_port, self._plain_streams.get, self.renewal),
             "http": PlainFactory(self._reactor, table, self.redirect_site),
@@ -250,18 +248,6 @@ class Doorway(MultiService):
         if not proxies:
             return found
         return {key: ProxyFactory(self._reactor, proxies, one, table.unproxied) for key, one in found.items()}
-
-    def local_authority(self, request: IRequest) -> bytes | None:
-        """The local authority as PEM, if what this visitor sees is signed by it: a proxy in front shows its own."""
-        chain = self.certificates.shown(self.base(request).authority.host)
-        ours = chain is not None and not chain.origin and not self._front.told(request)
-        return self.certificates.ca_pem if ours else None
-
-    def _trusted(self, request: IRequest) -> bool:
-        return not self._front.told(request) and self.certificates.trusted(self.base(request).authority.host)
-
-    def _may_draw(self, request: IRequest) -> bool:
-        return self._codes.allow(network(self.client_host(request)), self._reactor.seconds())
 
     def _inside(self, request: Any) -> bytes:
         """The path that is meant. A prefix that is told, and begins like a path of ours, is taken to be off already."""
@@ -290,42 +276,8 @@ class Doorway(MultiService):
             self.directory.closed(listener)
         return [maybeDeferred(port.stopListening) for port, _ in ports]
 
-    def _tls_listeners(self) -> list[Listener]:
-        """Those at a port, which a unix socket has none of."""
-        return [one for one in self.directory.listeners(SERVICE) if one.transport == "tls" and one.port]
-
     def _alpn(self) -> list[bytes]:
         return [*(name.encode() for name in self._streams), HTTP_ALPN.encode()]
 
     def _stream(self, alpn: str) -> IProtocolFactory | None:
         return self.site if alpn == HTTP_ALPN else self._streams.get(alpn)
-
-    def _secure_headers(self, request: IRequest) -> dict[bytes, bytes]:
-        """Those that browsers complain of without HTTPS, or that hold for more than this site."""
-        if not request.isSecure() and self._front.base(request).scheme != "https":
-            return {}
-        found = {b"Cross-Origin-Opener-Policy": b"same-origin"}
-        if self._front.direct(request) and self._commands(request):
-            found[b"Strict-Transport-Security"] = b"max-age=%d" % self.certificates.settings.hsts
-        return found
-
-    def _commands(self, request: IRequest) -> bool:
-        """Whether this site has the name's own HTTPS port, and so may speak for every port of that name."""
-        base = self.base(request)
-        host = base.authority.host
-        return bool(self.certificates.settings.hsts) and base.scheme == "https" and base.port == 443 and (
-            not is_address(host) and self.certificates.trusted(host))
-
-    def _https(self, request: IRequest) -> Base:
-        """Where the site is by HTTPS for who has come without."""
-        base = self.base(request)
-        if base.scheme == "https":
-            return base
-        opened = [one.port for one in self._tls_listeners()]
-        return Base("https", Authority(base.authority.host, opened[0] if opened else None))
-
-    def _same_port(self, request: IRequest) -> Base:
-        if self.public is not None:
-            return self.public
-        asked = host_of(request)
-        return Base("https", Authority(asked.host, asked.port or getattr(request.getHost(), "port", None)))

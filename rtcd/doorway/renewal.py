@@ -21,7 +21,7 @@ from rtcd.acme.settings import CHALLENGES, AcmeSettings
 from rtcd.config import changes
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Listener
-from rtcd.doorway.switch import Proof, TlsFactory
+from rtcd.doorway.layers import Proof, TlsFactory
 from rtcd.machine import maker, own_addresses
 from rtcd.metrics import Metrics
 from rtcd.outside.metadata import Metadata

@@ -4,8 +4,7 @@ On an HTTPS port: TLS, plain HTTP, which is only redirected, or plain STUN. Insi
 (TURN clients send none) the first decrypted bytes decide. What was handed over is never looked at again. Only while a
 certificate authority asks for a proof is a ClientHello looked into: who offers ``acme-tls/1`` gets that proof alone.
 
-Below each protocol stays one layer for the life of the connection, TLS or `PlainLayer`: a `ProtocolWrapper` in both
-cases, which is what Autobahn's WebSocketResource needs to take a connection over, and our `Connections` to count it.
+Below each protocol stays one of rtcd.doorway.layers for the life of the connection.
 """
 
 from __future__ import annotations
@@ -13,27 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IAddress,
-    IDelayedCall,
     IHandshakeListener,
-    IOpenSSLServerConnectionCreator,
     IProtocol,
     IProtocolFactory,
-    IReactorTime,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.hello import Hello, read_hello
+from rtcd.doorway.layers import PlainFactory, PlainLayer, TlsFactory, host_of, no_delay
 from rtcd.doorway.sniff import Verdict, sniff
 
 HTTP_ALPN = "http/1.1"
@@ -43,9 +37,6 @@ STUN_ALPNS = (STUN_ALPN, "stun.nat-discovery")
 
 ACME_ALPN = "acme-tls/1"
 """RFC 8737 §3."""
-
-LINGER_S = 30.0
-"""A connection that we close has so many seconds to take its last bytes and to say goodbye."""
 
 Choose = Callable[[str], IProtocolFactory | None]
 """The factory behind an ALPN name, or None."""
@@ -60,91 +51,6 @@ class Proofs(Protocol):
 
     def prove(self, server_name: str) -> IProtocolFactory | None:
         """TLS that shows the proof for this name and does nothing else, or None if there is none."""
-
-
-class _Layer(ProtocolWrapper):
-    """What both kinds of layer do: tell the table, and see a close through."""
-
-    factory: Any
-    transport: Any
-    _linger: IDelayedCall | None = None
-
-    def makeConnection(self, transport: Any) -> None:
-        """The connection is open, or was handed over."""
-        self.factory.connections.opened(transport, self)
-        super().makeConnection(transport)
-
-    def loseConnection(self) -> None:
-        """Close when the last bytes are out; cut a peer that does not take them, or never answers TLS's goodbye."""
-        if self._linger is None and self.transport is not None:
-            self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
-        super().loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is closed: first its protocol is told, then the table."""
-        if self._linger is not None and self._linger.active():
-            self._linger.cancel()
-        try:
-            super().connectionLost(reason)
-        finally:
-            self.factory.connections.gone(self.transport)
-
-
-class PlainLayer(_Layer):
-    """The layer of a connection without TLS."""
-
-    def makeConnection(self, transport: Any) -> None:
-        """The connection is open, or was handed over."""
-        _no_delay(transport)
-        super().makeConnection(transport)
-
-    def finish(self) -> None:
-        """Close, but let the peer finish what it is sending: bytes that nobody reads make the system cut what was said."""
-        if self._linger is None and ITCPTransport.providedBy(self.transport):
-            self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
-            self.disconnecting = 1  # or twisted.web would go on with the lines that it has
-            self.transport.loseWriteConnection()
-        else:
-            self.loseConnection()
-
-
-class PlainFactory(WrappingFactory[PlainLayer]):
-    """Connections that speak one protocol only, without TLS: the redirects, and the site behind a proxy."""
-
-    protocol = PlainLayer
-    noisy = False
-
-    def __init__(self, clock: IReactorTime, connections: Connections, wrapped: IProtocolFactory) -> None:
-        super().__init__(wrapped)
-        self.clock = clock
-        self.connections = connections
-
-    def buildProtocol(self, addr: Any) -> Any:
-        """None refuses the connection."""
-        return super().buildProtocol(addr) if self.connections.admits(_host(addr), undecided=False) else None
-
-
-class TlsLayer(_Layer, BufferingTLSTransport):
-    """The layer of a connection inside TLS."""
-
-    def finish(self) -> None:
-        """Close: TLS waits for the peer's goodbye by itself."""
-        self.loseConnection()
-
-
-class TlsFactory(TLSMemoryBIOFactory):
-    """Makes TLS layers; what is inside still has to be chosen, or is a `Proof`."""
-
-    protocol = TlsLayer
-    noisy = False
-
-    def __init__(
-        self, clock: IReactorTime, creator: IOpenSSLServerConnectionCreator, connections: Connections,
-        inside: Callable[[], StreamProtocol],
-    ) -> None:
-        super().__init__(creator, False, Factory.forProtocol(inside), clock)
-        self.clock = clock
-        self.connections = connections
 
 
 class _Switch(StreamProtocol):
@@ -192,9 +98,9 @@ class OuterSwitch(_Switch):
 
     def connectionMade(self) -> None:
         """The clock runs until the protocol is known."""
-        _no_delay(self.transport)
+        no_delay(self.transport)
         self.connections.opened(self.transport, self.transport)
-        self.connections.undecided(self.transport, _host(self.transport.getPeer()))
+        self.connections.undecided(self.transport, host_of(self.transport.getPeer()))
 
     def decide(self, verdict: Verdict, data: bytes) -> None:
         """TLS stays undecided (what is inside?) and on the clock; HTTP is redirected; all else is cut."""
@@ -225,7 +131,7 @@ class OuterSwitch(_Switch):
             hello = found
             if hello.protocols == (ACME_ALPN.encode(),):
                 inside = None
-        if not self.connections.may_shake(_host(address)):
+        if not self.connections.may_shake(host_of(address)):
             self.connections.busy(self.transport)
             return
         inside = inside or self.factory.proofs.prove(hello.server_name)
@@ -268,7 +174,7 @@ class OuterFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """None refuses the connection."""
-        if not self.connections.admits(_host(addr), undecided=True):
+        if not self.connections.admits(host_of(addr), undecided=True):
             return None
         switch = OuterSwitch(self.connections)
         switch.factory = self
@@ -309,23 +215,3 @@ class InnerSwitch(_Switch):
             return
         self.connections.decided(lowest)
         self.hand_over(protocol, data)
-
-
-@implementer(IHandshakeListener)
-class Proof(StreamProtocol):
-    """Inside TLS for a certificate authority: the handshake has shown all, so it ends the connection."""
-
-    transport: Any
-
-    def handshakeCompleted(self) -> None:
-        """The authority has seen the certificate."""
-        self.transport.loseConnection()
-
-
-def _no_delay(transport: Any) -> None:
-    if ITCPTransport.providedBy(transport):
-        transport.setTcpNoDelay(True)
-
-
-def _host(address: Any) -> str:
-    return address.host if isinstance(address, IPv4Address | IPv6Address) else ""

@@ -20,8 +20,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from zope.interface.verify import verifyClass
 
+from rtcd.doorway.layers import LINGER_S
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.doorway.switch import LINGER_S, InnerSwitch
+from rtcd.doorway.switch import InnerSwitch
 from rtcd.metrics import Metrics
 from rtcd.tls.authority import names_of
 from tests.fakes import Dialled, dial, make_doorway

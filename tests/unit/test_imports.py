@@ -20,7 +20,7 @@ SHELL = {
          "state", "systemd", "tap", "welcome"},
     "acme": {"attempt", "client", "issuer", "kept", "network", "order", "resource", "settings"},
     "cli": {"__main__", "editing", "ini", "key", "main", "password", "user"},
-    "doorway": {"connections", "door", "listeners", "renewal", "settings", "switch"},
+    "doorway": {"connections", "door", "layers", "listeners", "renewal", "settings", "switch", "visits"},
     "front": {"front", "proxied"},
     "site": {"http", "install", "redirect", "tree"},
     "ice": {"resource", "service", "settings"},
