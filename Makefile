@@ -21,9 +21,13 @@ PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl
 run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
+# Those that talk to other people's programs wait most of their time, so they run beside the others and are shown after them.
 test: $(VENV)/.test programs
-	@failed=0; \
-	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests || failed=1; \
+	@failed=0; shown=_trial_temp.interop.log; \
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.interop tests.interop >$$shown 2>&1 & \
+	beside=$$!; trap "kill $$beside 2>/dev/null" INT TERM; \
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
+	wait $$beside || failed=1; cat $$shown; \
 	files=$$(find tests/js \( -name '*test*.js' -o -name '*test*.mjs' \) 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \
