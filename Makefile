@@ -21,13 +21,17 @@ PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl
 run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
-# Those that talk to other people's programs wait most of their time, so they run beside the others and are shown after them.
+# Those that talk to other people's programs wait most of their time, so they run beside the others, in two halves, and are
+# shown after them.
 test: $(VENV)/.test programs
-	@failed=0; shown=_trial_temp.interop.log; \
-	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.interop tests.interop >$$shown 2>&1 & \
-	beside=$$!; trap "kill $$beside 2>/dev/null" INT TERM; \
+	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
+	for half in turn rest; do \
+		modules=$$(ls tests/interop/test_*.py | grep -$$([ $$half = turn ] || echo v)e /test_turn | tr / . | sed 's/\.py$$//'); \
+		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$half $$modules \
+			>_trial_temp.$$half.log 2>&1 & beside="$$beside $$!"; \
+	done; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
-	wait $$beside || failed=1; cat $$shown; \
+	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.turn.log _trial_temp.rest.log; \
 	files=$$(find tests/js \( -name '*test*.js' -o -name '*test*.mjs' \) 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \
