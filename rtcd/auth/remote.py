@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IConsumer, IProtocolFactory, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from rtcd import __version__
@@ -27,6 +27,7 @@ from rtcd.auth.authenticator import Found
 from rtcd.auth.lookup import Lookups, parse_answer
 from rtcd.bucket import Buckets
 from rtcd.metrics import Metrics
+from rtcd.outside.connection import OneConnection
 
 LOOKUP_S = 3.0
 """How long a look-up may take, from the connection to the last byte."""
@@ -111,9 +112,15 @@ class RemoteUsers:
         for data, five_tuple in self._lookups.done(username, found, self._clock.seconds()):
             self._receive(data, five_tuple)
 
+    def _endpoint(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=LOOKUP_S)
+        secure = uri.scheme == b"https"
+        return cast(IStreamClientEndpoint, wrapClientTLS(
+            self._policy.creatorForNetloc(uri.host, uri.port), endpoint) if secure else endpoint)
+
     async def _ask(self, username: str) -> Found:
         """One request on a connection of its own. Raises ValueError for a bad answer, and what networks raise."""
-        connection = _Connection(self._reactor, self._policy)
+        connection = OneConnection(self._endpoint)
         agent = Agent.usingEndpointFactory(self._reactor, connection)
         question = json.dumps({"username": username, "realm": self._realm}).encode()
         try:
@@ -124,38 +131,6 @@ class RemoteUsers:
             return parse_answer(response.code, answer, username, self._realm, self._clock.seconds())
         finally:
             connection.close()
-
-
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
-class _Connection:
-    """The one connection of a look-up, which can be closed at any moment; an Agent alone would let a peer that goes on
-    sending keep it open."""
-
-    def __init__(self, reactor: Any, policy: BrowserLikePolicyForHTTPS) -> None:
-        self._reactor = reactor
-        self._policy = policy
-        self._endpoint: Any = None
-        self._protocol: Any = None
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        endpoint = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=LOOKUP_S)
-        secure = uri.scheme == b"https"
-        self._endpoint = wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), endpoint) if secure else endpoint
-        return self
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addCallback(self._connected)
-
-    def _connected(self, protocol: Any) -> Any:
-        self._protocol = protocol
-        return protocol
-
-    def close(self) -> None:
-        """At once; once is enough."""
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None and protocol.transport is not None:
-            protocol.transport.abortConnection()
 
 
 @implementer(IBodyProducer)

@@ -130,7 +130,7 @@ class Renewal(MultiService):
         """The names to have a certificate for: those configured, else the public addresses of this machine."""
         kinds = self.kinds()
         if not kinds and not self.demanded:  # the issuer has its own words for who has demanded it
-            self._tell("the local certificate is used: nothing listens at port 443 or 80, where an authority would come to")
+            self._tell("the local certificate is used: nothing listens at port 443 or 80, where an authority would look")
             return ()
         more = self._certificates.settings.names
         named = dict.fromkeys(canonical(one) for one in (*(() if self._behind and more else self._hosts), *more))

@@ -29,14 +29,12 @@ from rtcd.doorway.connections import Connections
 from rtcd.doorway.hello import Hello, read_hello
 from rtcd.doorway.layers import PlainFactory, PlainLayer, TlsFactory, host_of, no_delay
 from rtcd.doorway.sniff import Verdict, sniff
+from rtcd.tls.proof import ALPN as ACME_ALPN
 
 HTTP_ALPN = "http/1.1"
 STUN_ALPN = "stun.turn"
 STUN_ALPNS = (STUN_ALPN, "stun.nat-discovery")
 """RFC 7443 §3. Whatever a client of STUN and TURN calls it, it gets the same."""
-
-ACME_ALPN = "acme-tls/1"
-"""RFC 8737 §3."""
 
 Choose = Callable[[str], IProtocolFactory | None]
 """The factory behind an ALPN name, or None."""
@@ -129,7 +127,7 @@ class OuterSwitch(_Switch):
                 self.wait_for_more(data)  # as far as MAX_HELLO_BYTES
                 return
             hello = found
-            if hello.protocols == (ACME_ALPN.encode(),):
+            if hello.protocols == (ACME_ALPN,):
                 inside = None
         if not self.connections.may_shake(host_of(address)):
             self.connections.busy(self.transport)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
-from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,6 +24,7 @@ from rtcd.bucket import Buckets, network
 from rtcd.context import Context
 from rtcd.doorway.switch import STUN_ALPN
 from rtcd.ice.settings import Settings
+from rtcd.ice.urls import order, turn_url
 from rtcd.rooms.room import MAX_NAME_CHARS, StoreUnavailable, is_seated
 
 USER_BYTES = 8
@@ -59,7 +59,7 @@ class IceServers:
         places = order([(one.transport, one.port) for one in listeners if one.last_port is None],
                        {one.port for one in door.directory.listeners("web") if one.transport == "tls"}, shared)
         relaying = any(one.transport == "udp" and one.last_port is not None for one in listeners)
-        turn = [_turn_url(host, transport, port) for transport, port in places]
+        turn = [turn_url(host, transport, port) for transport, port in places]
         stun = [one.port for one in listeners if one.transport == "udp" and one.last_port is None and one.stun]
         return (turn if relaying else []), [f"stun:{host}:{port}" for port in stun[:1]]
 
@@ -190,27 +190,6 @@ class TurnRest(Granting):
         }
 
     render_POST = render_GET
-
-
-def _turn_url(host: str, transport: str, port: int) -> str:
-    if transport == "tls":
-        return f"turns:{host}:{port}?transport=tcp"
-    return f"turn:{host}:{port}?transport={transport}"
-
-
-def order(
-    listeners: Sequence[tuple[str, int]], web: Container[int], shared: Mapping[str, int]
-) -> list[tuple[str, int]]:
-    """Transports and ports in the order in which a client should try them; DTLS is left out, as no browser speaks it.
-
-    UDP goes first: at the port of TURN, then at the ``web`` port, which a firewall may let through alone. Of TCP and TLS
-    there is one each, since every URL is one more relay for each call: the ``shared`` one if there is any, since the
-    page came from that port, and the client knows it by that number.
-    """
-    udp = [(kind, shared.get(kind, 0) if port in web else port) for kind, port in listeners if kind == "udp"]
-    streams = [(kind, [port for one, port in listeners if one == kind]) for kind in ("tcp", "tls")]
-    found = [*udp, *((kind, shared.get(kind, own[0] if own else 0)) for kind, own in streams if own or kind in shared)]
-    return list(dict.fromkeys(place for place in found if place[1]))
 
 
 def _json(request: Request, code: int, answer: dict[str, Any]) -> bytes:

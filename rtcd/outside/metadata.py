@@ -10,23 +10,21 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooSlow
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
+from twisted.web.client import Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
 
 from rtcd.allocations.addresses import External
+from rtcd.outside.connection import OneConnection
 from rtcd.outside.external import is_public, usable
 
 CONNECT_TIMEOUT_S = 1.0
@@ -99,7 +97,8 @@ class Client:
             raise Refused(f"{self._base}{path}: no JSON") from None
 
     async def _ask(self, path: str, method: bytes, headers: Mapping[str, str]) -> bytes:
-        connection = _Connection(self._reactor)
+        connection = OneConnection(lambda uri: TCP4ClientEndpoint(  # numeric: nobody has to be asked for the address
+            self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT_S))
         agent = Agent.usingEndpointFactory(self._reactor, connection)
         try:
             response = await agent.request(
@@ -116,36 +115,6 @@ class Client:
 def _too_slow(result: object, timeout_s: float) -> object:
     """However the work took its end by the time-out: cancelled connections and requests have failures of their own."""
     raise TooSlow
-
-
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
-class _Connection:
-    """The connection of one request: it makes no lines in the log, and ends with the request whatever the peer does."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._endpoint: Any = None
-        self._protocol: Any = None
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Services of metadata have numeric addresses: nobody has to be asked for them."""
-        self._endpoint = TCP4ClientEndpoint(self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT_S)
-        return self
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        """The agent connects."""
-        cast(Factory, factory).noisy = False
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addCallback(self._connected)
-
-    def _connected(self, protocol: Any) -> Any:
-        self._protocol = protocol
-        return protocol
-
-    def close(self) -> None:
-        """At once."""
-        if self._protocol is not None and self._protocol.transport is not None:
-            self._protocol.transport.abortConnection()
 
 
 class _Body(Protocol):

@@ -20,14 +20,14 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
+from twisted.web.client import Agent, RequestTransmissionFailed, ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
-from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from rtcd.acme.challenges import Challenges
 from rtcd.acme.resource import CHALLENGE_PATH
 from rtcd.machine import own_addresses
+from rtcd.outside.connection import OneConnection
 from rtcd.outside.names import public_name
 from rtcd.outside.outside import Lookups
 from rtcd.tls.names import canonical, is_address
@@ -117,8 +117,13 @@ class Reach:
         finally:
             self._challenges.drop_http(token)
 
+    def _endpoint(self, name: str, address: str, http: bool) -> IStreamClientEndpoint:
+        kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
+        plain = _Bounded(kind(self._reactor, address, self._http_port if http else self._https_port, PROBE_S))
+        return plain if http else wrapClientTLS(_Unverified(name), plain)
+
     async def _get(self, name: str, address: str, http: bool, token: str, length: int) -> bytes:
-        connection = _Connection(self._reactor, name, address, self._http_port if http else self._https_port)
+        connection = OneConnection(lambda _: self._endpoint(name, address, http))
         agent = Agent.usingEndpointFactory(self._reactor, connection)
         host = f"[{name}]" if ":" in name else name
         try:
@@ -142,43 +147,6 @@ def _is_cancelled(error: Exception) -> bool:
     if isinstance(error, ResponseFailed | RequestTransmissionFailed):
         return any(reason.check(CancelledError) for reason in error.reasons)
     return isinstance(error, CancelledError | ConnectingCancelledError)
-
-
-@implementer(IAgentEndpointFactory, IStreamClientEndpoint)
-class _Connection:
-    """The one connection of a probe, to a certain address; it ends with the probe whatever the peer does."""
-
-    def __init__(self, reactor: Any, name: str, address: str, port: int) -> None:
-        self._reactor = reactor
-        self._name = name
-        self._address = (address, port)
-        self._endpoint: Any = None
-        self._protocol: Any = None
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """The Agent asks for the endpoint of a request."""
-        host, port = self._address
-        kind = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
-        self._endpoint = _Bounded(kind(self._reactor, host, port, PROBE_S))
-        if uri.scheme == b"https":
-            self._endpoint = wrapClientTLS(_Unverified(self._name), self._endpoint)
-        return self
-
-    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
-        """The Agent connects."""
-        cast(Factory, factory).noisy = False
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addCallback(self._connected)
-
-    def _connected(self, protocol: Any) -> Any:
-        self._protocol = protocol
-        return protocol
-
-    def close(self) -> None:
-        """At once."""
-        protocol, self._protocol = self._protocol, None
-        if protocol is not None and protocol.transport is not None:
-            protocol.transport.abortConnection()
 
 
 @implementer(IStreamClientEndpoint)

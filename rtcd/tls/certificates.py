@@ -38,6 +38,8 @@ POLL_S = 10.0
 """How often the operator's certificate files are looked at."""
 WARN_DAYS = 14
 """An own certificate with fewer days left is warned about every day: whatever renews it has not."""
+_STRANGER = ("is signed by itself, or by an authority that browsers do not know: devices have to be told to trust it, and "
+             "the phone apps refuse it")
 ISSUED = "acme.pem"
 """Where a certificate that was issued by ACME is kept in the state directory, with its chain and then its key."""
 
@@ -154,7 +156,7 @@ class Certificates(Service):
     def load(self) -> None:
         """Load or make the certificates, if that has not been done. Raises `ConfigError`."""
         if self._loaded is None:
-            self._put(self._load(self._settings))
+            self._put(self._load(self._settings), self._settings)
             if self.ca_pem is not None:
                 self._log.info("the local certificate authority has the SHA-256 fingerprint {fingerprint}",
                                fingerprint=fingerprint(self.ca_pem))
@@ -228,7 +230,7 @@ class Certificates(Service):
         if self._loaded is None:  # nothing here uses TLS, so there is nothing to replace
             return
         before = [one.certificates for one in self._loaded.chains]
-        self._put(self._load(settings))
+        self._put(self._load(settings), settings)
         now = self._reactor.seconds()
         fresh = [one for one in self.chains if one.certificates not in before]
         if fresh or len(before) != len(self.chains):
@@ -239,10 +241,16 @@ class Certificates(Service):
                 names=", ".join(names_of(chain.certificates[0])), days=round(chain.days_left(now), 1),
             )
 
-    def _put(self, loaded: _Loaded) -> None:
+    def _put(self, loaded: _Loaded, settings: TlsSettings) -> None:
+        """Into service; what is wrong with a file is told once for each certificate, whatever is loaded again."""
+        known = [one.certificates for one in self.chains]
         self._loaded = loaded
         now = self._reactor.seconds()
         self._trusted = {chain: publicly_trusted(chain, now) for chain in loaded.chains if chain.origin}
+        for chain in loaded.chains if settings.own_files else ():
+            if chain.certificates not in known:
+                for warning in chain.warnings or (() if self._trusted[chain] else (_STRANGER,)):
+                    self._log.warn("[tls] cert: {path}: {reason}", path=chain.origin, reason=warning)
 
     def _load(self, settings: TlsSettings) -> _Loaded:
         self._seen = files.look(settings)  # before reading: what changes meanwhile is seen by the next poll
@@ -250,10 +258,6 @@ class Certificates(Service):
         ca_pem = None
         if settings.own_files:
             chains = files.load(settings, self._required, self.chains, now)
-            for chain in chains:
-                for warning in chain.warnings:
-                    self._log.warn("[tls] cert: {path}: {reason}", path=chain.origin, reason=warning)
-            self._warn_of_strangers(chains, now)
         else:
             local = self._local.load([*self._hosts, *settings.names], now)
             chains, ca_pem = [local.chain], local.ca_pem
@@ -268,14 +272,6 @@ class Certificates(Service):
             self._first = First(settings)
         return _Loaded(tuple(chains), ca_pem, Contexts(self._first, chains, settings, self._alpn))
 
-    def _warn_of_strangers(self, chains: list[Chain], now: float) -> None:
-        """Once for each certificate, whatever is loaded again."""
-        known = [one.certificates for one in self.chains]
-        for chain in chains:
-            if chain.certificates not in known and not chain.warnings and not publicly_trusted(chain, now):
-                self._log.warn("[tls] cert: {path}: is signed by itself, or by an authority that browsers do not know: "
-                               "devices have to be told to trust it, and the phone apps refuse it", path=chain.origin)
-
     def _read_issued(self, now: float) -> list[Chain]:
         pem, path = self._state.read(ISSUED), self._state.path(ISSUED)
         return [] if pem is None else [parse_chain(path, pem, path, pem, None, now)]
@@ -289,11 +285,10 @@ class Certificates(Service):
     def _daily(self) -> None:
         self._first = None  # the keys of session tickets live for a day
         self.reload()
-        if self._settings.own_files and self.days_left() < WARN_DAYS:
-            self._log.warn(
-                "[tls] cert: {path} expires in {days} days; renew it",
-                path=self.chain.origin if self.chain is not None else "", days=int(self.days_left()),
-            )
+        for chain in self.chains if self._settings.own_files else ():
+            days = chain.days_left(self._reactor.seconds())
+            if days < WARN_DAYS:
+                self._log.warn("[tls] cert: {path} expires in {days} days; renew it", path=chain.origin, days=int(days))
 
 
 @implementer(IOpenSSLServerConnectionCreator)

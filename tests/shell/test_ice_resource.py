@@ -13,9 +13,9 @@ from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.credentials import Credentials
-from rtcd.ice.resource import order
 from rtcd.ice.service import IceService
 from rtcd.ice.settings import CredentialsSettings, Settings
+from rtcd.ice.urls import order
 from tests.fakes_calls import Server
 
 

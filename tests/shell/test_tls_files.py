@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -15,7 +16,7 @@ from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 from rtcd.state import StateDirectory
 from rtcd.tls import files
-from rtcd.tls.authority import DAY_S, Pair, issue, make_authority, names_of
+from rtcd.tls.authority import DAY_S, SERVER_DAYS, Pair, issue, make_authority, names_of
 from rtcd.tls.certificates import POLL_S, Certificates
 from rtcd.tls.local import Machine
 from rtcd.tls.settings import TlsSettings
@@ -188,6 +189,46 @@ class LiveTests(FilesTestCase):
         self.make(live=str(self.live))
         self.put(self.live / "three", "three.example")
         self.assertIn("more than 2 folders", str(self.assertRaises(ConfigError, self.make, live=str(self.live))))
+
+
+class WarningTests(FilesTestCase):
+    """What works, and is not right."""
+
+    def warned(self) -> list[str]:
+        """Watch what is warned of."""
+        lines: list[str] = []
+
+        def warn(text: str, **values: Any) -> None:
+            lines.append(text.format(**values))
+
+        self.patch(Certificates, "_log", SimpleNamespace(warn=warn, info=lambda text, **values: None))
+        return lines
+
+    def test_what_is_wrong_is_told_once_for_each_certificate(self) -> None:
+        """However often it is loaded again: none of these is one that browsers know."""
+        for name in ("one", "two"):
+            self.put(self.live / name, f"{name}.example")
+        lines = self.warned()
+        found = self.started(live=str(self.live))
+        self.clock.advance(DAY_S)
+        self.assertTrue(found.reload())
+        self.assertEqual([line.partition(": is signed by itself")[0] for line in lines], [
+            f"[tls] cert: {self.live / name / 'fullchain.pem'}" for name in ("one", "two")])
+        self.put(self.live / "two", "two.example")
+        self.clock.advance(POLL_S)
+        self.assertEqual(len(lines), 3)
+
+    def test_every_certificate_that_ends_soon_is_told_of_each_day(self) -> None:
+        """Not the default one alone: whatever renews it has not."""
+        for name in ("one", "two"):
+            self.put(self.live / name, f"{name}.example")
+        lines = self.warned()
+        self.started(live=str(self.live))
+        del lines[:]
+        self.clock.pump([DAY_S] * (SERVER_DAYS - 3))
+        last = [line for line in lines if "expires in" in line][-2:]
+        self.assertEqual([line.partition(" expires")[0] for line in last], [
+            f"[tls] cert: {self.live / name / 'fullchain.pem'}" for name in ("one", "two")])
 
 
 class NeededTests(FilesTestCase):

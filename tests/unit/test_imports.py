@@ -31,7 +31,7 @@ SHELL = {
     "tls": {"authority", "certificates", "chain", "contexts", "files", "local", "proof", "settings", "trust"},
     "auth": {"remote", "userfile"},
     "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
-    "outside": {"metadata", "outside", "reach", "reflexive"},
+    "outside": {"connection", "metadata", "outside", "reach", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
     "web": {"assets", "pages", "resources", "service", "settings"},
 }
@@ -43,7 +43,7 @@ CORE = {
     "doorway": {"directory", "hello", "sniff"},
     "front": {"forwarded", "origin", "proxy_header"},
     "site": {"install_texts"},
-    "ice": {"credentials"},
+    "ice": {"credentials", "urls"},
     "rooms": {"room"},
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "framing", "integrity", "message"},
