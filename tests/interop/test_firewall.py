@@ -226,10 +226,11 @@ class Firewall(PageTestCase):
         self.assertEqual(self.call("tls-room"), [("tls", f"turns:{SERVER}:443?transport=tcp")] * 2)
 
     def test_with_port_443_of_both_a_call_goes_by_udp(self) -> None:
-        """Datagrams are preferred where they come through."""
+        """Datagrams come through at that port, page and messages beside them. Which relay Chromium takes of several that
+        work is a matter of moments, so the link leaves it those by UDP."""
         self.serve("")
         self.close_in("tcp", "udp")
-        self.assertEqual(self.call("udp-room"), [("udp", f"turn:{SERVER}:443?transport=udp")] * 2)
+        self.assertEqual(self.call("udp-room?tt=udp"), [("udp", f"turn:{SERVER}:443?transport=udp")] * 2)
 
     def test_with_tcp_443_alone_a_call_goes_as_things_are_set_when_nobody_sets_them(self) -> None:
         """By plain TCP or inside TLS, whichever connects."""
