@@ -32,6 +32,12 @@ class Buckets:
             self._table.popitem(last=False)
         return allowed
 
+    def give_back(self, source: Hashable) -> None:
+        """The token that ``source`` took last was for nothing that counts."""
+        if source in self._table:
+            tokens, then = self._table[source]
+            self._table[source] = (min(self.burst, tokens + 1), then)
+
 
 def network(host: str) -> str:
     """The network that one person can be expected to own: the IPv4 address itself, or the IPv6 /56."""

@@ -23,30 +23,33 @@ class IServicePlugin(Interface):
 class IRoomStore(Interface):
     """Keeps rooms and reaches their clients' WebSockets, in this process or another.
 
-    All rules are pure functions of rtcd.rooms.room and rtcd.signaling.switchboard; a store applies them atomically.
+    All rules are pure functions of rtcd.rooms.room, rtcd.rooms.mesh and rtcd.signaling.switchboard; a store applies them
+    atomically.
     When a room's ``next_deadline`` has passed the store itself applies ``rtcd.rooms.room.expire``.
     """
 
-    limits: object = Attribute("The rtcd.rooms.room.Limits in force, which callers give to their changes.")
+    limits: object = Attribute("The rtcd.rooms.records.Limits in force, which callers give to their changes.")
 
     async def update(room, change, socket=None):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Apply ``change(room: Room, now: float) -> Outcome`` to the room named ``room`` and return its result.
 
         An unknown room is an empty `Room`; a room left empty is forgotten. The change may be called more than once,
-        so it must be pure. Its effects (attach, deliver, close) are carried out in order, once, by whichever process
-        holds the socket; ``socket``, an rtcd.rooms.room.Socket of this process, is what an `Attach` refers to.
-        Between two updates of one room there is no third one.
-        Raises StoreUnavailable when the store cannot be reached, and StoreFull when the change would open a room or
-        take a seat beyond the store's limits; nothing is changed then.
+        so it must be pure. Its effects (attach, deliver, inform, close) are carried out in order, once, by whichever
+        process holds the socket; ``socket``, an rtcd.rooms.outcome.Socket of this process, is what an `Attach` refers to.
+        Behind them come ``rtcd.rooms.snapshot.notices(before, outcome, limits)``, after each change whatever made it: so
+        every page with a socket knows the room as it is. When the limits change, each is told
+        ``rtcd.rooms.snapshot.announcement(room, limits)``. Between two updates of one room there is no third one.
+        Raises StoreUnavailable when the store cannot be reached, and StoreFull when the change would open a room, take a
+        seat or keep a text beyond the store's limits; nothing is changed then.
         """
 
     async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
 
     def watch(watcher):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """From now on tell ``watcher``, an rtcd.rooms.room.Watcher, what happens in every room, until the process ends.
+        """From now on tell ``watcher``, an rtcd.rooms.outcome.Watcher, what happens in every room, until the process ends.
 
-        The news of an update are ``rtcd.rooms.room.news(before, outcome)`` of the outcome that was kept, be it a
+        The news of an update are ``rtcd.rooms.outcome.news(before, outcome)`` of the outcome that was kept, be it a
         caller's update, an expiry or the end of a room. Every watcher of every process that shares the rooms is told
         each of them once, those of one room in their order; in the process of the update that is before its effects
         are carried out, so that what a text says is known here when the other client reads it. A watcher neither waits nor

@@ -260,7 +260,7 @@ class Caller:
 
 
 class Page(Caller):
-    """The web page in a browser."""
+    """AppRTC's web page in a browser: a client that does not say what it is."""
 
     http = {"Origin": "https://192.0.2.1:8443", "Referer": "https://192.0.2.1:8443/r/x"}  # noqa: RUF012
     handshake = [  # noqa: RUF012
@@ -268,6 +268,70 @@ class Page(Caller):
         "Origin: https://192.0.2.1:8443", "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits",
     ]
+
+
+class MeshPage(Page):
+    """Our own page, which says what it is when it joins, and speaks to one other page at a time."""
+
+    def __init__(self, server: Server, room: str, tag: str, name: str = "") -> None:
+        """``tag`` may be short; it is filled up."""
+        super().__init__(server, room)
+        self.tag = tag.zfill(16)
+        self.name = name
+        self.was = ""
+        self.answer: dict[str, Any] = {}
+        """The last one to a join."""
+        self.snapshot: dict[str, Any] = {}
+        """The last one that it was told."""
+        self.heard: list[str] = []
+        """What apps said, and the errors that it got."""
+
+    def join(self, password: str = "", **more: Any) -> str:
+        """POST /join with the declaration; returns the result."""
+        page = {"id": self.tag, "name": self.name, "password": password, "was": self.was, **more}
+        self.answer = self.server.json("POST", f"/join/{self.room}", json.dumps({"page": page}).encode(), self.http)
+        if self.answer["result"] == "SUCCESS":
+            self.params, self.snapshot = self.answer["params"], self.answer["room"]
+            self.was = self.id
+        return str(self.answer["result"])
+
+    def again(self) -> MeshPage:
+        """The same tab after it was loaded anew: another tag, no socket, and the memory of who it was."""
+        page = MeshPage(self.server, self.room, f"a{self.tag[1:]}", self.name)
+        page.was = self.was
+        return page
+
+    def ice(self) -> Any:
+        """The lookup, at the URL in the answer to the join."""
+        return self.server.json("POST", self.params["ice_server_url"].partition("8443")[2], headers=self.http)
+
+    def command(self, cmd: str, **fields: Any) -> None:
+        """Send a command."""
+        self.ws.send(self.dump({"cmd": cmd, **fields}))
+
+    def direct(self, to: MeshPage, message: dict[str, Any]) -> None:
+        """A peer message for another page."""
+        self.command("direct", to=to.tag, msg=self.dump(message))
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events since the last call; snapshots are kept instead."""
+        found: list[dict[str, Any]] = []
+        for frame in self.ws.received():
+            event: Any = frame.get("room")
+            if event is None:
+                self.heard.append(frame["msg"] or frame["error"])
+            elif (frame["msg"], frame["error"]) != ("", ""):
+                raise AssertionError(f"not only an event: {frame}")
+            elif event["event"] == "room":
+                self.snapshot = {key: value for key, value in event.items() if key != "event"}
+            else:
+                found.append(event)
+        return found
+
+    def members(self) -> list[str]:
+        """The tags in the last snapshot, without the zeros in front."""
+        self.events()
+        return [one["id"].lstrip("0") for one in self.snapshot["members"]]
 
 
 class Android(Caller):

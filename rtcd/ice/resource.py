@@ -25,7 +25,9 @@ from rtcd.context import Context
 from rtcd.doorway.switch import STUN_ALPN
 from rtcd.ice.settings import Settings
 from rtcd.ice.urls import order, turn_url
-from rtcd.rooms.room import MAX_NAME_CHARS, StoreUnavailable, is_seated
+from rtcd.rooms.outcome import StoreUnavailable
+from rtcd.rooms.records import MAX_NAME_CHARS
+from rtcd.rooms.room import is_seated
 
 USER_BYTES = 8
 """Random bytes of the user part of a name that is bound to no room: one user a request."""

@@ -16,30 +16,32 @@ from zope.interface import implementer
 
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
-from rtcd.rooms.room import (
+from rtcd.rooms.outcome import (
     Attach,
     Census,
     Change,
     Close,
     Deliver,
-    Limits,
+    Inform,
     Outcome,
-    Room,
     Socket,
     StoreFull,
     StoreUnavailable,
     Watcher,
-    close,
-    expire,
     news,
-    next_deadline,
 )
+from rtcd.rooms.records import Limits, Room
+from rtcd.rooms.room import close, expire, next_deadline
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.rooms.snapshot import announcement, notices
 
 T = TypeVar("T")
 
 MAX_STALE_DEADLINES = 10000
 """How many entries of rooms that ended early the heap may hold before it is made anew."""
+
+NOBODY = Room()
+"""What an unknown room is."""
 
 
 @implementer(IRoomStore)
@@ -63,6 +65,7 @@ class MemoryRooms:
         self._draining = False
         self._idle: list[Deferred[None]] = []
         self._watchers: list[Watcher] = []
+        self.limits: Limits = settings.limits
         self.use(settings)
         metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
         metrics.gauge("rooms", "seats", "Clients that hold a seat.", lambda: self._seats.total())
@@ -70,14 +73,17 @@ class MemoryRooms:
         self._refused = metrics.counter("rooms", "refused", "Rooms and seats refused by a limit.")
 
     def use(self, settings: RoomsSettings) -> None:
-        """Go by these settings from now on (a reload)."""
-        self.limits: Limits = settings.limits
+        """Go by these settings from now on (a reload); pages are told if more or fewer may come now."""
+        more_or_fewer = self.limits.capacity != settings.limits.capacity
+        self.limits = settings.limits
         self._max_rooms = settings.max_rooms
         self._max_seats = settings.max_clients_per_address
         self._max_queued = settings.max_queue_bytes_per_address
         self._max_queued_total = settings.max_queue_bytes_total
         for name, room in self._rooms.items():
             self._wake(name, next_deadline(room, self.limits))
+            for one in announcement(room, self.limits) if more_or_fewer else ():
+                self._perform(name, one)
 
     async def update(self, room: str, change: Change[T], socket: Socket | None = None) -> T:
         """See `IRoomStore.update`. Raises StoreFull, and StoreUnavailable once it is closed."""
@@ -121,18 +127,20 @@ class MemoryRooms:
 
     def _apply(self, name: str, change: Change[T], socket: Socket | None = None) -> T:
         before = self._rooms.get(name)
-        outcome: Outcome[T] = change(before or Room(), self._clock.seconds())
+        outcome: Outcome[T] = change(before or NOBODY, self._clock.seconds())
         after = outcome.room
         if after is not before and not (before is None and after.empty):
             self._keep(name, before, after)
         if self._watchers:
-            self._tell(name, before or Room(), outcome)
+            self._tell(name, before or NOBODY, outcome)
         for effect in outcome.effects:
             if isinstance(effect, Attach):
                 if socket is not None:
                     self._sockets[name, effect.client] = socket
             else:
                 self._perform(name, effect)
+        for notice in notices(before or NOBODY, outcome, self.limits):
+            self._perform(name, notice)
         return outcome.result
 
     def _keep(self, name: str, before: Room | None, after: Room) -> None:
@@ -187,13 +195,15 @@ class MemoryRooms:
                 except Exception:
                     self._log.failure("a watcher did not take {news}", news=type(one).__name__)
 
-    def _perform(self, name: str, effect: Deliver | Close) -> None:
+    def _perform(self, name: str, effect: Deliver | Inform | Close) -> None:
         socket = self._sockets.get((name, effect.client))
         if socket is None:
             return
         try:
             if isinstance(effect, Deliver):
                 socket.deliver(effect.text)
+            elif isinstance(effect, Inform):
+                socket.inform(effect.text)
             else:
                 socket.close()
         except Exception:

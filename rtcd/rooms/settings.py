@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtcd.config import option
-from rtcd.rooms.room import Limits
+from rtcd.rooms.records import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class RoomsSettings:
     grace: float = option(
         10.0, "Seconds a client whose WebSocket was lost may take to come back; then its seat is free and the other "
         "client is told bye.", minimum=0, maximum=600)
+    page_grace: float = option(
+        30.0, "The same for the call page, whose calls go on meanwhile.", minimum=0, maximum=600)
+    capacity: int = option(
+        6, "How many call pages a room takes, each connected to each. With a phone app in it a room takes two.",
+        minimum=2, maximum=6)
     lifetime: float = option(
         86400.0, "Seconds without any change after which a room is closed.", minimum=60)
     max_rooms: int = option(10000, "How many rooms there may be at once.", minimum=1)
@@ -37,4 +42,5 @@ class RoomsSettings:
     def limits(self) -> Limits:
         """The part that the rules need."""
         return Limits(
-            self.max_messages, self.max_queue_bytes, self.join_timeout, self.register_timeout, self.grace, self.lifetime)
+            self.max_messages, self.max_queue_bytes, self.join_timeout, self.register_timeout, self.grace, self.lifetime,
+            self.page_grace, self.capacity)

@@ -13,7 +13,8 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from rtcd.rooms.room import MAX_NAME_CHARS, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import StoreFull, StoreUnavailable
+from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.signaling import switchboard
 from rtcd.signaling.websocket import SignalingFactory, is_upgrade
 

@@ -1,4 +1,4 @@
-"""The rules of signalling: register, send, post, lost, delete. They act on the `Room` that joins act on.
+"""The rules of signalling: register, send, post, command, lost, delete. They act on the `Room` that joins act on.
 
 Each function is a pure change of a room, as in ``rtcd.rooms.room``; a refusal is a `Refused` in the outcome, whose
 text the client is sent. No socket and no JSON frame is seen here: frames are in ``messages``, sockets in
@@ -9,21 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rtcd.rooms import mesh, seats
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import (
-    BYE,
-    LOOPBACK_CLIENTS,
-    Attach,
-    Came,
-    Client,
-    Close,
-    Deliver,
-    Departed,
-    Effect,
-    Limits,
-    Outcome,
-    Room,
-)
+from rtcd.rooms.outcome import Attach, Came, Close, Deliver, Effect, Inform, Outcome
+from rtcd.rooms.records import BYE, CAPACITY, LOOPBACK_CLIENTS, Client, Departed, Limits, Room
+from rtcd.rooms.snapshot import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +35,8 @@ Answer = Outcome[Refused | None]
 def register(
     room: Room, now: float, limits: Limits, client_id: str, address: str = "", *, require_join: bool = True
 ) -> Answer:
-    """Give a client its socket; it gets the others' queued messages.
+    """Give a client its socket; it gets the others' queued messages. A page gets first the room, then its inbox; and it may
+    have a new socket while the old one seems to live, which is closed: after a change of networks it is the page that knows.
 
     With ``require_join`` only a client that joined may, save the other end of a loopback call. Without, a client
     takes a free seat by registering, as with Collider.
@@ -60,24 +51,29 @@ def register(
             return Outcome(room, NOT_JOINED)
         if room.gone(client_id):
             return Outcome(room, DUPLICATE)
-        if len(room.clients) >= rooms.CAPACITY:
+        if _full(room):
             return Outcome(room, NO_ROOM)
         client = Client(client_id, address)
-        room = replace(room, clients=(*room.clients, client))
-    elif client.registered:
+        room = seats.take(room, client)
+    elif client.registered and client.page is None:
         return Outcome(room, DUPLICATE)
-    effects: list[Effect] = [Attach(client_id)]
+    effects: list[Effect] = [Close(client_id), Attach(client_id)] if client.registered else [Attach(client_id)]
     if client.owed_bye:
         effects.append(Deliver(client_id, BYE))
+    queued: list[Effect] = []
     clients = []
     for one in room.clients:
         if one.id == client.id:
-            clients.append(replace(one, id=client_id, registered=True, deadline=None, owed_bye=False))
+            clients.append(replace(one, id=client_id, registered=True, deadline=None, owed_bye=False, inbox=()))
         else:
-            effects += [Deliver(client_id, text) for text in one.queue]
-            told = rooms.is_bye(one.queue[-1]) if one.queue else one.told
-            clients.append(replace(one, queue=(), told=told))
-    answer = _changed(replace(room, clients=tuple(clients)), now, tuple(effects))
+            queued += [Deliver(client_id, text) for text in one.queue]
+            said_bye = rooms.is_bye(one.queue[-1]) if one.queue else one.told
+            clients.append(replace(one, queue=(), told=said_bye))
+    room = replace(room, clients=tuple(clients))
+    if client.page is not None:
+        effects.append(Inform(client_id, told(room, limits)))
+        effects += [Inform(client_id, letter.text) for letter in client.inbox]
+    answer = _changed(room, now, (*effects, *queued))
     return replace(answer, events=(Came(client_id, address),))
 
 
@@ -100,11 +96,22 @@ def post(
     if require_join or room.client(client_id) or room.gone(client_id):
         answer = send(room, now, limits, client_id, text)
         return replace(answer, result=NOT_JOINED) if answer.result is NOT_REGISTERED else answer
-    if len(room.clients) >= rooms.CAPACITY:
+    if _full(room):
         return Outcome(room, NO_ROOM)
     newcomer = Client(client_id, address, deadline=now + limits.register_timeout_s)
-    answer = send(replace(room, clients=(*room.clients, newcomer)), now, limits, client_id, text)
+    answer = send(seats.take(room, newcomer), now, limits, client_id, text)
     return replace(answer, events=(Came(client_id, address), *answer.events))
+
+
+def command(
+    room: Room, now: float, limits: Limits, client_id: str, asked: mesh.Command, salt: bytes
+) -> Outcome[Refused | mesh.Refusal | None]:
+    """What a page asks for besides AppRTC's commands. Of one that has left its seat nothing counts."""
+    if room.gone(client_id):
+        return Outcome(room, None)
+    if room.client(client_id) is None:
+        return Outcome(room, NOT_REGISTERED)
+    return mesh.command(room, now, limits, client_id, asked, salt)
 
 
 def lost(room: Room, now: float, limits: Limits, client_id: str) -> Answer:
@@ -117,15 +124,16 @@ def lost(room: Room, now: float, limits: Limits, client_id: str) -> Answer:
         if client_id in LOOPBACK_CLIENTS and not room.loopback:
             return _changed(replace(room, clients=room.taken()), now)
         if client.told:
-            room, effects = rooms.forget(room, client)
+            room, effects = seats.forget(room, client, "left")
             return _changed(room, now, effects)
-        deadline = None if client_id in LOOPBACK_CLIENTS else now + limits.grace_s
+        grace_s = limits.grace_s if client.page is None else limits.page_grace_s
+        deadline = None if client_id in LOOPBACK_CLIENTS else now + grace_s
         after = replace(client, registered=False, deadline=deadline)
         return _changed(replace(room, clients=tuple(after if one is client else one for one in room.clients)), now)
     gone = room.gone(client_id)
     if gone is None:
         return Outcome(room, None)
-    room, effects = rooms.tell(replace(room, departed=_without(room, gone)), gone.owed)
+    room, effects = seats.tell(replace(room, departed=_without(room, gone)), gone.owed)
     return _changed(room, now, effects)
 
 
@@ -133,7 +141,7 @@ def delete(room: Room, now: float, client_id: str) -> Answer:
     """DELETE: the client is gone for good, which counts as leaving; its peers are told now unless it told them."""
     gone = room.gone(client_id)
     if gone is not None:
-        room, effects = rooms.tell(replace(room, departed=_without(room, gone)), gone.owed)
+        room, effects = seats.tell(replace(room, departed=_without(room, gone)), gone.owed)
         return _changed(room, now, (*effects, Close(client_id)))
     client = room.client(client_id)
     if client is None:
@@ -141,8 +149,12 @@ def delete(room: Room, now: float, client_id: str) -> Answer:
     if client_id in LOOPBACK_CLIENTS:
         answer = lost(room, now, Limits(), client_id)
         return replace(answer, effects=(*answer.effects, Close(client_id)))
-    room, effects = rooms.forget(room, client)
+    room, effects = seats.forget(room, client, "left")
     return _changed(room, now, (*effects, Close(client_id)))
+
+
+def _full(room: Room) -> bool:
+    return len(room.clients) >= CAPACITY or room.barred
 
 
 def _last_words(room: Room, now: float, gone: Departed, text: str) -> Answer:
@@ -153,7 +165,7 @@ def _last_words(room: Room, now: float, gone: Departed, text: str) -> Answer:
     room = replace(room, departed=kept)
     effects = tuple(Deliver(one.id, text) for one in room.clients if one.id in gone.owed and one.registered)
     deaf = tuple(one.id for one in room.clients if one.id in gone.owed and not one.registered)
-    room, _ = rooms.tell(room, deaf)
+    room, _ = seats.tell(room, deaf)
     return _changed(room, now, effects)
 
 

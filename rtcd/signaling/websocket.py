@@ -5,6 +5,7 @@ A connection handles its frames one after another. No rule lives here; every ans
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any
@@ -23,7 +24,10 @@ from rtcd.bucket import Buckets, network
 from rtcd.doorway.door import Doorway
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
-from rtcd.rooms.room import StoreFull, StoreUnavailable
+from rtcd.rooms import mesh
+from rtcd.rooms.declaration import SALT_BYTES
+from rtcd.rooms.outcome import StoreFull, StoreUnavailable
+from rtcd.rooms.snapshot import event
 from rtcd.signaling import messages, switchboard
 from rtcd.signaling.settings import Settings
 
@@ -45,7 +49,7 @@ autobahn_protocol.pformat = lambda *_: "(not listed)"
 
 @implementer(IPushProducer)
 class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autobahn is untyped
-    """One client's connection; to a room store it is a `rtcd.rooms.room.Socket`."""
+    """One client's connection; to a room store it is a `rtcd.rooms.outcome.Socket`."""
 
     _log = Logger()
     factory: SignalingFactory
@@ -127,11 +131,18 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             self._start(self._lose())
 
     def deliver(self, text: str) -> None:
-        """Send a peer's message (`rtcd.rooms.room.Socket`)."""
+        """Send a peer's message (`rtcd.rooms.outcome.Socket`)."""
         if self._ended:
             return
         self.factory.delivered.value += 1
         self._say(messages.message(text))
+
+    def inform(self, text: str) -> None:
+        """Send an event of the room (`rtcd.rooms.outcome.Socket`)."""
+        if self._ended:
+            return
+        self.factory.informed.value += 1
+        self._say(messages.event(text))
 
     def onPing(self, payload: bytes) -> None:
         """Answer, unless the client does not read its answers."""
@@ -139,7 +150,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             self.sendPong(payload)
 
     def close(self) -> None:
-        """Close, after what was delivered (`rtcd.rooms.room.Socket`)."""
+        """Close, after what was delivered (`rtcd.rooms.outcome.Socket`)."""
         self._ended = True
         self._frames.clear()
         self._stop_deadline()
@@ -199,15 +210,14 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         except ValueError as error:
             self.refuse(str(error))
             return
-        if isinstance(frame, messages.Unknown):
-            self.factory.refused.value += 1
-            self._say(messages.error(frame.text))
-        elif isinstance(frame, messages.Register):
+        if isinstance(frame, messages.Register):
             await self._register(frame)
-        elif not self.room:
-            self.refuse(switchboard.NOT_REGISTERED.text)
-        else:
+        elif isinstance(frame, messages.Send):
             await self._send(frame.text)
+        elif isinstance(frame, messages.Unknown) or not self.room:
+            self._unknown()
+        else:
+            await self._command(frame)
 
     async def _register(self, frame: messages.Register) -> None:
         if self.room:
@@ -242,6 +252,9 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             await rooms.update(self.room, lambda one, now: switchboard.lost(one, now, limits, client))
 
     async def _send(self, text: str) -> None:
+        if not self.room:
+            self.refuse(switchboard.NOT_REGISTERED.text)
+            return
         limits, client = self.factory.rooms.limits, self.client
         try:
             refused = await self.factory.rooms.update(
@@ -250,6 +263,29 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             refused = switchboard.Refused(str(fault))
         if refused is not None:
             self.refuse(refused.text)
+
+    async def _command(self, asked: mesh.Command) -> None:
+        limits, client, salt = self.factory.rooms.limits, self.client, secrets.token_bytes(SALT_BYTES)
+        try:
+            refused = await self.factory.rooms.update(
+                self.room, lambda one, now: switchboard.command(one, now, limits, client, asked, salt))
+        except StoreFull:
+            refused = mesh.Refusal(asked.cmd, "full")
+        except StoreUnavailable as fault:
+            refused = switchboard.Refused(str(fault))
+        if isinstance(refused, switchboard.Refused):
+            self.refuse(refused.text)
+        elif refused is not None and refused.why == "app":
+            self._unknown()
+        elif refused is not None and not self._ended:
+            self.factory.refused.value += 1
+            self._say(messages.event(event("refused", cmd=refused.cmd, why=refused.why)))
+
+    def _unknown(self) -> None:
+        """Say that there is no such command, at least not for this client; the connection stays open."""
+        if not self._ended:
+            self.factory.refused.value += 1
+            self._say(messages.error(messages.UNKNOWN.text))
 
     def _too_late(self) -> None:
         self._deadline = None
@@ -290,6 +326,7 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
         self._emptied: Deferred[None] | None = None
         self.refused = metrics.counter("signaling", "refused", "Handshakes, frames and registrations refused.")
         self.delivered = metrics.counter("signaling", "messages", "Messages handed to a client.")
+        self.informed = metrics.counter("signaling", "events", "Events of rooms handed to a page.")
         self.dropped = metrics.counter("signaling", "dropped", "Connections dropped because the client did not read.")
         metrics.gauge("signaling", "sockets", "Open WebSockets.", lambda: len(self.sockets))
         self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)

@@ -42,7 +42,7 @@ from rtcd.peers.policy import PeerPolicy
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.ranges import parse_ranges
-from rtcd.rooms.room import Came, News, Said
+from rtcd.rooms.outcome import Came, News, Said
 from rtcd.stun.attributes import Address, Family, family_of
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
@@ -214,7 +214,7 @@ class TurnService(Service):
             self._events.dropped("transport off")
 
     def happened(self, room: str, news: News) -> None:
-        """What is new in a room (`rtcd.rooms.room.Watcher`)."""
+        """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         now, bound = self._reactor.seconds(), self._bound
         if isinstance(news, Came):
             bound.came(room, news.client, news.address, now)

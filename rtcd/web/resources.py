@@ -20,8 +20,12 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.bucket import Buckets, network
 from rtcd.context import Context
+from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import MAX_NAME_CHARS, Joined, StoreFull, StoreUnavailable
+from rtcd.rooms.declaration import MAX_BODY_BYTES, Declaration, declared
+from rtcd.rooms.outcome import StoreFull, StoreUnavailable
+from rtcd.rooms.records import MAX_NAME_CHARS
+from rtcd.rooms.room import Joined
 from rtcd.web.parameters import Seat, Site, arguments, parameters
 from rtcd.web.settings import Settings
 
@@ -33,6 +37,12 @@ CLIENT_ID_BYTES = 10
 
 MAX_EVENT_BYTES = 16384
 """Longest analytics event."""
+
+GUESSES_PER_S = 0.1
+"""Wrong passwords of rooms that one address may try in the long run."""
+
+GUESSES_AT_ONCE = 10
+"""And so many in a row: people mistype."""
 
 Answer = tuple[int, Any]
 
@@ -46,6 +56,7 @@ class Rooms:
         self.joins = context.metrics.counter("web", "joins", "Seats given.")
         self.refused = context.metrics.counter("web", "refused", "Joins and messages refused.")
         self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
+        self.guesses = Buckets(GUESSES_PER_S, GUESSES_AT_ONCE)
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
@@ -138,7 +149,7 @@ class Action(Resource):
 
 
 class Join(Action):
-    """``POST /join/{room}``"""
+    """``POST /join/{room}``: a page of ours says in the body what it is, every other client is an app."""
 
     names = 1
 
@@ -152,15 +163,42 @@ class Join(Action):
         args = arguments(request.args)
         client, address = secrets.token_hex(CLIENT_ID_BYTES), self.rooms.address(request)
         loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
-        joined: Joined = await self.rooms.store.update(
-            name, lambda one, now: rooms.join(one, now, limits, client, address, loopback=loopback))
+        page = None if loopback else declared(_body(request, MAX_BODY_BYTES + 1))
+        if page is not None:
+            joined = await self._page(name, client, address, page)
+        else:
+            joined = await self.rooms.store.update(
+                name, lambda one, now: rooms.join(one, now, limits, client, address, loopback=loopback))
         if joined.result != "SUCCESS":
             self.rooms.refused.value += 1
-            return 200, {"result": joined.result, "params": {"messages": []}}
+            return self._refused(request, joined)
         self.rooms.joins.value += 1
         seat = Seat(client, joined.is_initiator, joined.messages)
         agent = request.getHeader("user-agent") or ""
-        return 200, {"result": "SUCCESS", "params": parameters(args, self.rooms.site(request), agent, name, seat)}
+        params = parameters(args, self.rooms.site(request), agent, name, seat)
+        room = {} if joined.snapshot is None else {"room": joined.snapshot}
+        return 200, {"result": "SUCCESS", "params": params, **room}
+
+    async def _page(self, name: str, client: str, address: str, page: Declaration) -> Joined:
+        """A guess is paid for before it is tried, and given back if it was none or right."""
+        limits, clock = self.rooms.store.limits, self.rooms.context.reactor
+        may_guess = not page.password or self.rooms.guesses.allow(address, clock.seconds())
+        joined: Joined = await self.rooms.store.update(
+            name, lambda one, now: mesh.join(one, now, limits, client, address, page, may_guess=may_guess))
+        if page.password and may_guess and joined != mesh.WRONG_PASSWORD:
+            self.rooms.guesses.give_back(address)
+        return joined
+
+    def _refused(self, request: Request, joined: Joined) -> Answer:
+        if joined == mesh.NO_MORE_GUESSES:
+            request.setHeader(b"retry-after", b"10")
+            return 429, _error("Too many wrong passwords from this address; try again later.")
+        answer: dict[str, Any] = {"result": joined.result, "params": {"messages": []}}
+        if joined.reason:
+            answer["reason"] = joined.reason
+        if joined.reason == "full":
+            answer["capacity"] = self.rooms.store.limits.capacity
+        return 200, answer
 
 
 class Message(Action):

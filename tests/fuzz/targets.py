@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rtcd.stun.attributes import LIFETIME, XOR_MAPPED_ADDRESS
 from rtcd.stun.message import Class, Method, encode
-from tests.fuzz import texts, wire
+from tests.fuzz import rooms, texts, wire
 from tests.fuzz.server import server
 from tests.unit.test_stun_integrity import LONG_TERM, REQUEST, RESPONSE4, RESPONSE6
 
@@ -64,5 +64,9 @@ TARGETS = {
         b"\1\4[{\"accessConfigs\": 5}]")),
     "operator": Target(texts.operator, 600, tuple(
         bytes((which, which)) + line.encode() for which in range(9) for line in LINES)),
+    "declaration": Target(rooms.declaration, 4500, (
+        b"\1\0Ann", b"\1\6secret\xe4\xbd\xa0\\u202e",
+        b'\0\6secret{"page":{"id":"0000000000000001","password":"secret","was":"x"}}')),
+    "frames": Target(rooms.frames, 600, noise(40, 200)),
     "server": Target(server, 3000, (*noise(40, 600), *kept("server"))),
 }

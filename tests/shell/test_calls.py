@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.rooms.room import BYE
+from rtcd.rooms.records import BYE
 from tests.fakes_calls import Android, Caller, IPhone, Page, Server
 
 APPS: tuple[type[Caller], ...] = (Page, Android, IPhone)
@@ -167,8 +167,8 @@ class CallTests(SynchronousTestCase):
         self.assertEqual(answer, {"result": "FULL", "params": {"messages": []}})
         page = self.server.request("GET", "/r/room1")
         self.assertEqual(page.code, 200)
-        self.assertIn(b'"full": true', page.body)
-        self.assertIn(b'"full": false', self.server.request("GET", "/r/room2").body)
+        self.assertIn(b'"refused": "app"', page.body)
+        self.assertIn(b'"refused": ""', self.server.request("GET", "/r/room2").body)
 
     def test_the_apps_get_ice_servers_in_the_shape_they_need(self) -> None:
         """Lists of URLs that are not empty, no null, and a name that has not expired."""

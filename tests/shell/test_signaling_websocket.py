@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.rooms.room import BYE
+from rtcd.rooms.records import BYE
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling.settings import Settings
 from rtcd.signaling.websocket import MAX_WAITING_FRAMES

@@ -8,11 +8,13 @@ from twisted.internet.defer import Deferred
 
 from rtcd.ice.credentials import Credentials
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import Outcome, Room
+from rtcd.rooms.outcome import Outcome
+from rtcd.rooms.records import Room
+from rtcd.rooms.seats import forget
 from rtcd.stun.attributes import LIFETIME, XOR_PEER_ADDRESS
 from rtcd.stun.message import Method
 from rtcd.turn.service import Settings, TurnService
-from tests.fakes_calls import Android, Caller, IPhone, Server
+from tests.fakes_calls import Android, Caller, IPhone, MeshPage, Server
 from tests.fakes_turn import UDP, code_of
 from tests.shell.test_turn_service import LOOPBACK, ServiceTestCase
 
@@ -112,7 +114,7 @@ class Leaving(RoomTestCase):
     def test_being_removed_by_whatever_rule_ends_them(self) -> None:
         """A change that takes the seat, as one who administers the rooms would make it; the end of the room."""
         def remove(room: Room, now: float) -> Outcome[None]:
-            after, effects = rooms.forget(room, room.clients[0])
+            after, effects = forget(room, room.clients[0], "kicked")
             return Outcome(after, None, effects)
 
         for change in (remove, rooms.close):
@@ -120,6 +122,25 @@ class Leaving(RoomTestCase):
             self.assertEqual(self.allocate(caller), 0)
             self.successResultOf(Deferred.fromCoroutine(self.calls.rooms.update("room1", change)))
             self.check_gone(caller)
+
+    def test_a_page_that_is_kicked_loses_them(self) -> None:
+        """And one whose seat is taken over; not one that is within its grace time."""
+        host: Any = MeshPage(self.calls, "room1", "a")
+        host.start()
+        page: Any = MeshPage(self.calls, "room1", "b")
+        page.start()
+        page.turn = self.credential(page)
+        self.assertEqual(self.allocate(page), 0)
+        page.crash()
+        self.calls.wait(29)
+        self.assertEqual(self.relays, 1)
+        again = page.again()
+        again.start()
+        self.check_gone(page)
+        again.turn = self.credential(again)
+        self.assertEqual((self.allocate(again), self.relays), (0, 1))
+        host.command("kick", to=again.tag)
+        self.check_gone(again)
 
     def test_a_credential_of_no_room_stays(self) -> None:
         """iOS asks before it joins."""

@@ -39,6 +39,15 @@ class BucketTests(SynchronousTestCase):
         buckets.allow("a", 0)
         self.assertEqual([buckets.allow("a", 1e6) for _ in range(3)], [True, True, False])
 
+    def test_a_token_that_was_for_nothing_can_be_given_back(self) -> None:
+        """Never more than there were; and nothing to one who is not known."""
+        buckets = Buckets(rate=1, burst=1)
+        buckets.give_back("a")
+        self.assertTrue(buckets.allow("a", 0))
+        for _ in range(3):
+            buckets.give_back("a")
+        self.assertEqual([buckets.allow("a", 0) for _ in range(2)], [True, False])
+
     def test_a_clock_put_back_gives_nothing_and_takes_nothing(self) -> None:
         """From then on it counts on the new clock."""
         buckets = Buckets(rate=1, burst=2)

@@ -33,7 +33,7 @@ SHELL = {
     "clients": {"dtls", "listeners", "sessions", "stream", "streams"},
     "outside": {"connection", "metadata", "outside", "reach", "reflexive"},
     "turn": {"events", "service", "tcp_relaying"},
-    "web": {"assets", "pages", "resources", "service", "settings"},
+    "web": {"assets", "files", "pages", "resources", "service", "settings"},
 }
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
 
@@ -44,7 +44,7 @@ CORE = {
     "front": {"forwarded", "origin", "proxy_header"},
     "site": {"install_texts"},
     "ice": {"credentials", "urls"},
-    "rooms": {"room"},
+    "rooms": {"declaration", "mesh", "outcome", "records", "room", "seats", "snapshot"},
     "signaling": {"messages", "switchboard"},
     "stun": {"attributes", "channeldata", "framing", "integrity", "message"},
     "tls": {"names"},
@@ -67,7 +67,7 @@ CORE = {
         "server",
         "settings",
     },
-    "web": {"parameters"},
+    "web": {"accept", "parameters", "texts"},
 }
 """Modules of rules: no Twisted, no socket, no clock, no log, no randomness that is not passed in."""
 
@@ -75,7 +75,7 @@ OUTSIDE = ("twisted", "zope", "autobahn", "OpenSSL", "cryptography", "socket", "
            "threading", "subprocess", "time", "logging", "random", "secrets", "os", "signal", "ifaddr", "segno")
 """What no core module imports."""
 
-LIBRARY = {"signaling.messages": {"msgspec"}, "auth.lookup": {"msgspec"}}
+LIBRARY = {one: {"msgspec"} for one in ("signaling.messages", "auth.lookup", "rooms.declaration", "rooms.snapshot")}
 """Cores that are allowed a library of rules."""
 
 CORE_FRIENDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,9 +12,12 @@ from zope.interface.verify import verifyObject
 
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
+from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
+from rtcd.rooms.declaration import Declaration
 from rtcd.rooms.memory import MAX_STALE_DEADLINES, MemoryRooms
-from rtcd.rooms.room import BYE, Attach, Close, Deliver, Gone, Outcome, Room, Said, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Close, Deliver, Gone, Outcome, Said, StoreFull, StoreUnavailable
+from rtcd.rooms.records import BYE, Card, Room
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 
@@ -23,11 +27,16 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.events: list[Any] = []
         self.closed = False
 
     def deliver(self, text: str) -> None:
         """Keep it."""
         self.texts.append(text)
+
+    def inform(self, text: str) -> None:
+        """Keep it."""
+        self.events.append(json.loads(text))
 
     def close(self) -> None:
         """Remember it."""
@@ -51,6 +60,7 @@ class StoreTests:
     store: Any
     clock: Clock
     assertEqual: Any
+    assertFalse: Any
     assertTrue: Any
     successResultOf: Any
     failureResultOf: Any
@@ -63,6 +73,14 @@ class StoreTests:
         """Join and register a client."""
         limits = self.store.limits
         self.update(room, lambda one, now: rooms.join(one, now, limits, client, address))
+        socket = FakeSocket()
+        self.update(room, lambda one, now: switchboard.register(one, now, limits, client), socket)
+        return socket
+
+    def page(self, room: str, client: str, tag: str, address: str = "192.0.2.1") -> FakeSocket:
+        """Join and register a page."""
+        limits, asked = self.store.limits, Declaration(Card(tag))
+        self.update(room, lambda one, now: mesh.join(one, now, limits, client, address, asked))
         socket = FakeSocket()
         self.update(room, lambda one, now: switchboard.register(one, now, limits, client), socket)
         return socket
@@ -166,6 +184,34 @@ class StoreTests:
         told.clear()
         self.successResultOf(Deferred.fromCoroutine(self.store.close()))
         self.assertEqual(told, [("r", Gone("a"))] * 2 + [BYE])
+
+    def test_pages_are_told_of_every_change_whatever_made_it(self) -> None:
+        """Behind its effects: a caller's update, an expiry, and a change of the limits."""
+        limits = self.store.limits
+        first, second = self.page("r", "a", "1"), self.page("r", "b", "2", "192.0.2.2")
+        for one in (first, second):
+            self.assertEqual([member["id"] for member in one.events[-1]["members"]], ["1", "2"])
+        self.assertEqual([len(one.events) for one in (first, second)], [3, 1])
+        self.update("r", lambda one, now: mesh.command(one, now, limits, "a", mesh.Direct("2", "x"), b""))
+        self.assertEqual(([one["event"] for one in second.events], len(first.events)), (["room", "message"], 3))
+        self.store.detach("r", "b", second)
+        self.update("r", lambda one, now: switchboard.lost(one, now, limits, "b"))
+        self.assertFalse(first.events[-1]["members"][1]["here"])
+        self.clock.advance(30)
+        self.assertEqual((first.events[-1]["gone"], len(first.events)), ({"2": "lost"}, 5))
+        self.store.use(RoomsSettings(max_rooms=5, max_clients_per_address=3, capacity=4))
+        self.assertEqual((first.events[-1]["capacity"], len(first.events)), (4, 6))
+        self.store.use(RoomsSettings(max_rooms=5, max_clients_per_address=3, capacity=4, grace=1))
+        self.assertEqual(len(first.events), 6)
+
+    def test_a_page_that_comes_back_needs_no_second_seat(self) -> None:
+        """An address at its limit: its seat is taken over, with what others have written."""
+        limits = self.store.limits
+        for name in ("r", "s", "t"):
+            self.page(name, "a", "1")
+        asked = Declaration(Card("1"), was="a")
+        joined = self.update("r", lambda one, now: mesh.join(one, now, limits, "b", "192.0.2.1", asked))
+        self.assertEqual((joined.result, self.seats("r")), ("SUCCESS", ["b"]))
 
     def test_what_is_not_kept_is_no_news(self) -> None:
         """A change that the store refuses."""

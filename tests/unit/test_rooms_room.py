@@ -7,7 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import BYE, LOOPBACK_CLIENTS, Came, Client, Close, Deliver, Departed, Gone, Limits, Room, Said
+from rtcd.rooms.outcome import Came, Close, Deliver, Gone, Said, news
+from rtcd.rooms.records import BYE, LOOPBACK_CLIENTS, Client, Departed, Limits, Room
 from rtcd.signaling import switchboard
 
 LIMITS = Limits(max_messages=3, max_queue_bytes=100, join_timeout_s=45, grace_s=10, lifetime_s=1000)
@@ -250,7 +251,7 @@ class NewsTests(SynchronousTestCase):
     def do(self, change: Any) -> list[Any]:
         """Apply a change, and return its news."""
         outcome = change(self.room)
-        found = list(rooms.news(self.room, outcome))
+        found = list(news(self.room, outcome))
         self.room = outcome.room
         return found
 

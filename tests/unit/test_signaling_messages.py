@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.rooms.room import MAX_NAME_CHARS
+from rtcd.rooms import mesh
+from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.signaling import messages
 
 
@@ -52,6 +53,29 @@ class ParseTests(SynchronousTestCase):
         for data in (b'{"cmd":"dance"}', b"{}"):
             self.assertEqual(messages.parse(data), messages.Unknown("Invalid message: unexpected 'cmd'"))
 
+    def test_commands_of_pages_are_read(self) -> None:
+        """More fields than needed do no harm."""
+        for data, command in (
+            (b'{"cmd":"direct","to":"t","msg":"m","x":1}', mesh.Direct("t", "m")),
+            (b'{"cmd":"name","name":""}', mesh.Rename("")),
+            (b'{"cmd":"lock","on":true}', mesh.Lock(on=True)), (b'{"password":"p","cmd":"password"}', mesh.Guard("p")),
+            (b'{"cmd":"kick","to":"app"}', mesh.Kick("app")), (b'{"cmd":"host","to":"t"}', mesh.MakeHost("t")),
+            (b'{"cmd":"mute","to":"t","kind":"video"}', mesh.Mute("t", "video")),
+        ):
+            self.assertEqual(messages.parse(data), command)
+
+    def test_what_is_wrong_with_them_closes_nothing(self) -> None:
+        """Unless it is no JSON."""
+        for data in (b'{"cmd":"direct","msg":5}', b'{"cmd":"direct"}', b'{"msg":5,"to":"t","cmd":"direct"}'):
+            self.assertEqual(messages.parse(data), mesh.Malformed("direct"))
+        for data in (b'{"cmd":"lock","on":1}', b'{"cmd":"lock","roomid":5,"on":true}'):
+            self.assertEqual(messages.parse(data), mesh.Malformed("lock"))
+        self.assertEqual(messages.parse(b'{"cmd":"mute","to":"t","kind":"both"}'), mesh.Malformed("mute"))
+        for data in (b'{"cmd":"lock","msg":5,"on":', b'{"cmd":"lock","on":tru}', b'{"cmd":5,"msg":5}',
+                     b'{"msg":5,"cmd":"lock","x":"\xff"',
+                     b'{"msg":5,"cmd":"lock","on":' + b"[" * 100000):
+            self.assertIn("websocket.JSON.Receive error", str(self.assertRaises(ValueError, messages.parse, data)))
+
     @given(st.binary(max_size=200))
     def test_no_bytes_raise_anything_else(self, data: bytes) -> None:
         """Whatever comes is a frame or a ValueError."""
@@ -72,4 +96,5 @@ class AnswerTests(SynchronousTestCase):
     def test_both_keys_are_always_there_and_one_is_empty(self) -> None:
         """Android reads msg first, iOS dies of two empty ones."""
         self.assertEqual(messages.message('{"type":"bye"}'), b'{"msg":"{\\"type\\":\\"bye\\"}","error":""}')
+        self.assertEqual(messages.event('{"event":"kicked"}'), b'{"msg":"","error":"","room":{"event":"kicked"}}')
         self.assertEqual(messages.error("no \"room\""), b'{"msg":"","error":"no \\"room\\""}')

@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.rooms import room as rooms
-from rtcd.rooms.room import BYE, Attach, Client, Close, Deliver, Limits, Outcome, Room
+from rtcd.rooms.outcome import Attach, Close, Deliver, Inform, Outcome
+from rtcd.rooms.records import BYE, LOOPBACK_CLIENTS, Client, Limits, Room
 from rtcd.signaling import switchboard
 from tests.unit.test_rooms_room import room_of
 
@@ -76,7 +77,7 @@ class LoopbackTests(SynchronousTestCase):
     def test_both_names_find_the_partner_of_a_loopback_room(self) -> None:
         """The web page's and iOS's."""
         room = rooms.join(Room(), 0, LIMITS, "a", loopback=True).room
-        for name in rooms.LOOPBACK_CLIENTS:
+        for name in LOOPBACK_CLIENTS:
             answer = switchboard.register(room, 0, LIMITS, name)
             self.assertIsNone(answer.result)
             self.assertEqual(answer.room.clients[1].id, name)
@@ -234,6 +235,7 @@ class History(RuleBasedStateMachine):
             elif isinstance(effect, Close):
                 self.sockets.discard(effect.client)
             else:
+                assert not isinstance(effect, Inform), "an app was told of pages"
                 assert effect.client in self.sockets, "a message went to a client without a socket"
         self.room = outcome.room
         return outcome.result
