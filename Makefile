@@ -1,6 +1,6 @@
 # make run    install into .venv and start on the shipped configuration
 # make test   all tests; as root on Debian it installs the programs that they talk to
-# make lint   ruff and mypy
+# make lint   ruff, mypy, and tsc for the scripts of the page
 # make ini    write etc/rtcd.ini again, from the settings
 
 SHELL := /bin/sh
@@ -8,14 +8,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG := etc/rtcd.ini
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
-SOURCES := setup.cfg pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
+SOURCES := setup.cfg setup.py pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
 # Debian package, and the program or file of it that is looked for
 PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
-	systemd:systemd-analyze nodejs:node fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
+	systemd:systemd-analyze nodejs:node npm:npm fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
 	nginx-light:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy \
 	sslscan:sslscan
+NODE := tests/js
 
-.PHONY: run test lint ini programs clean
+.PHONY: run test lint ini programs packages clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -23,7 +24,7 @@ run: $(VENV)/.run
 
 # Those that talk to other people's programs wait most of their time, so they run beside the others, in two halves, and are
 # shown after them.
-test: $(VENV)/.test programs
+test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
 	for half in turn rest; do \
 		modules=$$(ls tests/interop/test_*.py | grep -$$([ $$half = turn ] || echo v)e /test_turn | tr / . | sed 's/\.py$$//'); \
@@ -32,15 +33,21 @@ test: $(VENV)/.test programs
 	done; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
 	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.turn.log _trial_temp.rest.log; \
-	files=$$(find tests/js \( -name '*test*.js' -o -name '*test*.mjs' \) 2>/dev/null); \
+	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \
 	else echo "node is not installed: tests/js is skipped"; [ "$$RTCD_REQUIRE_INTEROP" != 1 ] || failed=1; fi; \
 	exit $$failed
 
-lint: $(VENV)/.lint
+lint: $(VENV)/.lint packages
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@if [ -x $(NODE)/node_modules/.bin/tsc ]; then \
+		for one in $(NODE) $(NODE)/worker; do \
+			echo tsc -p $$one; $(NODE)/node_modules/.bin/tsc -p $$one || exit 1; \
+		done; \
+	elif [ "$$RTCD_REQUIRE_INTEROP" = 1 ]; then echo "tsc is not installed" >&2; exit 1; \
+	else echo "npm is not installed or offline: the types of the scripts are not checked"; fi
 
 ini: $(VENV)/.run
 	@$(BIN)/python -m rtcd.sample > $(CONFIG).new && mv $(CONFIG).new $(CONFIG)
@@ -80,6 +87,22 @@ $(VENV)/.lint: $(VENV)/.run setup.cfg
 	@$(PIP) install '.[test,lint]'
 	@touch $@
 
+# For lint and tests alone; the page needs no build and rtcd no Node.
+packages:
+	@if [ $(NODE)/node_modules/.stamp -nt $(NODE)/package.json ]; then :; \
+	else \
+		if ! command -v npm >/dev/null && [ "$$RTCD_REQUIRE_INTEROP" = 1 ] && [ "$$(id -u)" = 0 ] && \
+				command -v apt-get >/dev/null; then \
+			export DEBIAN_FRONTEND=noninteractive; \
+			{ apt-get update -q && apt-get install -qy --no-install-recommends nodejs npm; } </dev/null; \
+		fi; \
+		if command -v npm >/dev/null; then \
+			echo "Installing what checks the scripts into $(NODE)/node_modules"; \
+			(cd $(NODE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error) </dev/null && \
+				touch $(NODE)/node_modules/.stamp || echo "npm cannot install here; what needs it is skipped"; \
+		fi; \
+	fi
+
 # Debian starts what some of these packages bring, so they are installed where all tests have to run and nowhere else.
 programs:
 	@missing=; \
@@ -94,4 +117,4 @@ programs:
 	else echo "Tests that need these are skipped; install them to run all:$$missing"; fi
 
 clean:
-	rm -rf $(VENV) build rtcd.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build rtcd.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis $(NODE)/node_modules

@@ -27,7 +27,10 @@ MAX_HEADER_BYTES = 16384
 REFUSED = b'{"result":"ERROR","error":"The request is larger than this server takes."}'
 """Body of an answer to a request that was not read to its end, for clients that read the body whatever the status."""
 
-PERMISSIONS = b"camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+PERMISSIONS = b", ".join((
+    *(b"%s=(self)" % one for one in (b"camera", b"microphone", b"display-capture", b"speaker-selection", b"screen-wake-lock",
+                                     b"fullscreen", b"picture-in-picture")),
+    b"geolocation=(), payment=(), usb=()"))
 """What scripts of a page may ask the browser for (Permissions-Policy)."""
 
 

@@ -6,8 +6,9 @@ from twisted.application.service import IService, Service
 
 from rtcd.config import ConfigError, changes
 from rtcd.context import Context
-from rtcd.web.assets import TYPES, Asset, Assets
-from rtcd.web.pages import STATIC, Page, QrCode
+from rtcd.web.assets import Assets
+from rtcd.web.files import read
+from rtcd.web.pages import Filled, Manifest, Master, Page, QrCode, plain_policy, worker_policy
 from rtcd.web.resources import Analytics, Join, Leave, Message, Params, Rooms
 from rtcd.web.settings import Settings
 
@@ -24,19 +25,23 @@ class WebService(Service):
         self._settings = settings
         self.rooms = Rooms(context, settings)
         door = context.doorway
-        door.add_child("/", Page(self.rooms, call=False))
-        door.add_child("/r", Page(self.rooms, call=True))
+        files = read()
+        master, policy = Master(files), plain_policy(door.frame_rule)
+        door.add_child("/", Page(self.rooms, master, call=False))
+        door.add_child("/r", Page(self.rooms, master, call=True))
         door.add_child("/join", Join(self.rooms))
         door.add_child("/message", Message(self.rooms))
         door.add_child("/leave", Leave(self.rooms))
         door.add_child("/params", Params(self.rooms))
         door.add_child("/a", Analytics(self.rooms))
         door.add_child("/qr.svg", QrCode(self.rooms))
-        files = {path.name: Asset.read(path) for path in STATIC.iterdir() if path.suffix in TYPES}
-        door.add_child("/static", Assets(files))
+        door.add_child("/manifest.webmanifest", Manifest(self.rooms, master))
+        door.add_child("/offline.html", Filled(self.rooms, master, "offline.html", policy))
+        door.add_child("/sw.js", Filled(self.rooms, master, "sw.js", worker_policy(door.frame_rule)))
+        door.add_child("/static", Assets(files, master.version, policy.encode()))
         for path, name in (("/params.html", "params.html"), ("/help.html", "params.html"),
                            ("/robots.txt", "robots.txt"), ("/favicon.ico", "favicon.svg")):
-            door.add_child(path, Assets({"": files[name]}))
+            door.add_child(path, Assets({"": files[name]}, policy=policy.encode()))
         context.on_reload("web", self._reload)
 
     def startService(self) -> None:

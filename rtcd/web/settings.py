@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rtcd.config import option
 
+MAX_APP_NAME_CHARS = 40
+"""Of the site's name; phones show about twelve."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -18,6 +21,7 @@ class Settings:
     join_rate: float = option(
         10.0, "Joins and room pages a second for one address (ten times as many at once); 0: no limit.", minimum=0)
     bypass_join_confirmation: bool = option(False, "Join at once when a room link is opened, without asking.")
+    name: str = option("rtcd", "What the page is called in tabs, and on the screen of a phone that has installed it.")
     header_message: str | None = option(None, "A line of text that the page shows on top.")
     allowed_ice: tuple[str, ...] = option(
         (), "Base URLs of ICE providers that a link may choose with ts=, one a line.")
@@ -25,6 +29,8 @@ class Settings:
         (), "Former host names: their pages redirect to [doorway] public-url, one a line.")
 
     def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= MAX_APP_NAME_CHARS or not self.name.isprintable():
+            raise ValueError(f"name: {self.name!r} is no name; write at most {MAX_APP_NAME_CHARS} characters")
         if self.ice_server_url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", self.ice_server_url):
             raise ValueError(f"ice-server-url: {self.ice_server_url!r} is no absolute URL; write it like "
                              "https://ice.example.org/v1alpha/iceconfig")

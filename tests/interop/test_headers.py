@@ -23,7 +23,9 @@ tls = no
 external-ip =
 """
 
-PERMISSIONS = "camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+PERMISSIONS = (
+    "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), screen-wake-lock=(self), "
+    "fullscreen=(self), picture-in-picture=(self), geolocation=(), payment=(), usb=()")
 FRIEND = "https://cloud.example.org"
 
 UPGRADE = ("-H", "Upgrade: websocket", "-H", "Connection: Upgrade", "-H", "Sec-WebSocket-Version: 13",
@@ -36,7 +38,11 @@ ANSWERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "/r/no%20room": ("404", ()),
     "/static/app.js": ("200", ()),
     "/static/nothing.js": ("404", ()),
+    "/static/0123456789abcdef/app.js": ("404", ()),
     "/params.html": ("200", ()),
+    "/manifest.webmanifest?lang=en": ("200", ()),
+    "/sw.js": ("200", ()),
+    "/offline.html": ("200", ()),
     "/qr.svg?room=some-room": ("200", ()),
     "/join/some-room": ("200", ("-X", "POST")),
     "/join/": ("404", ("-X", "POST")),

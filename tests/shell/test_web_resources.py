@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.rooms.room import StoreUnavailable
+from rtcd.rooms.outcome import StoreUnavailable
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.web.pages import qr_code
 from rtcd.web.service import WebService
@@ -352,7 +352,8 @@ class PageTests(SynchronousTestCase):
                 self.assertEqual(params["room_link"], f"https://{base}/r/room{path[1:]}")
                 self.assertTrue(params["ice_server_url"].startswith(f"https://{base}/v1alpha/iceconfig?"))
                 page = server.request("GET", f"{path}/r/room1", **ask)
-                self.assertIn(b'href="/calls/static/app.css"', page.body)
+                self.assertRegex(page.body, rb'href="/calls/static/[0-9a-f]{16}/page\.css"')
+                self.assertNotIn(b"{{", page.body)
                 self.assertIn(b'"base": "/calls"', page.body)
                 self.assertIn("connect-src 'self' wss://calls.example:8443;", page.header("content-security-policy") or "")
                 self.assertEqual(server.request("GET", f"{path}/static/app.css", **ask).code, 200)
@@ -407,6 +408,9 @@ class ServiceTests(SynchronousTestCase):
         for key, values in (
             ("ice-server-url", {"ice_server_url": "h"}),
             ("redirect-hosts", {"redirect_hosts": ("https://old",)}),
+            ("name", {"name": ""}),
+            ("name", {"name": "x" * 41}),
+            ("name", {"name": "two\nlines"}),
             ("allowed-ice", {"allowed_ice": ("ice.example",)}),
         ):
             error = self.assertRaises(ValueError, Settings, **values)

@@ -1,0 +1,55 @@
+"""The wheel: what it holds, how large the page is that it brings, and a call by that page in real Chromium."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from typing import Any
+
+from tests.daemon.packaging import Packager
+from tests.daemon.process import TWISTD
+from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
+
+MAX_PAGE_BYTES = 150_000
+"""Of all scripts and styles together, not compressed: a phone on a slow network has to load them."""
+
+STATIC = "rtcd/web/static"
+
+
+class WheelTests(Packager, PageTestCase):
+    """Built from a copy, and installed where nothing else is."""
+
+    def launch(self, **options: Any) -> None:
+        """Build, install, and start what is installed."""
+        self.folder = self.copy()
+        self.pip(sys.executable, "wheel", "--no-deps", "-w", str(self.folder / "dist"), str(self.folder))
+        self.wheel, = (self.folder / "dist").glob("*.whl")
+        self.python = self.venv()
+        self.pip(self.python, "install", "--no-deps", str(self.wheel))
+        super().launch(command=(self.python, *TWISTD[1:], "-n", "--pidfile="), extra={"PYTHONPATH": ""})
+
+    def test_the_wheel_has_everything_and_its_page_makes_calls(self) -> None:
+        """Static files and plugins, but nothing that would shadow Twisted; no tests. Its scripts are shorter than ours."""
+        with zipfile.ZipFile(self.wheel) as opened:
+            sizes = {one.filename: one.file_size for one in opened.infolist()}
+        expected = {str(one.relative_to(self.folder)) for top in ("rtcd", "twisted")
+                    for one in (self.folder / top).rglob("*") if one.is_file()}
+        packed = {name for name in sizes if name.endswith((".br", ".gz"))}
+        self.assertEqual({name for name in sizes.keys() - packed if ".dist-info/" not in name}, expected)
+        for name in ("page.css", "app.js", "texts-zh-CN.json", "favicon.svg"):
+            self.assertTrue({f"{STATIC}/{name}.gz", f"{STATIC}/{name}.br"} <= packed, name)
+        self.assertIn("twisted/plugins/rtcd_services.py", sizes)
+        self.assertFalse(sizes.keys() & {"twisted/__init__.py", "twisted/plugins/__init__.py"})
+        page = {name: size for name, size in sizes.items() if name.startswith(STATIC) and name.endswith((".js", ".css"))}
+        self.assertLess(sum(page.values()), MAX_PAGE_BYTES, sorted(page.items(), key=lambda one: -one[1]))
+        self.starts(self.python)
+        browser = self.browser(FAKE_PERMISSION)
+        first = self.join(browser, "/r/wheel-room")
+        self.state(first, "waiting")
+        second = self.join(browser, "/r/wheel-room")
+        for one in (first, second):
+            self.state(one, "connected")
+            self.rising(one)
+            one.keyboard.press("t")
+            one.wait_for_selector("#chat-input:visible")
+        self.assertEqual(self.complaints, [])
