@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
-from unittest import SkipTest
 
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from tests.daemon.process import TWISTD
-from tests.interop import require_program
-from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
-
-INI = """
-[doorway]
-https = tcp:443
-http =
-[web]
-[signaling]
-[ice]
-[turn]
-{turn}
-[log]
-level = debug
-"""
-SERVER = "10.83.0.1"
-"""Private, and so denied as a peer: what calls go through is relays."""
+from tests.interop.namespaces import SERVER, Client, NetworkTestCase
+from tests.interop.test_page import FAKE_PERMISSION
 
 FIREWALL = """
 table netdev firewall {{
@@ -82,79 +59,8 @@ PATH = """async () => {
 }"""
 
 
-class Client(NamedTuple):
-    """A namespace with a person in it."""
-
-    namespace: str
-    host: str
-
-
-class Firewall(PageTestCase):
-    """A daemon and two people in three networks, joined by a bridge. Certificates are believed by our authority alone."""
-
-    def setUp(self) -> None:
-        if os.geteuid() != 0:
-            raise SkipTest("only root can make network namespaces")
-        self.ip, self.nft, chromium, self.certutil = map(require_program, ("ip", "nft", "chromium", "certutil"))
-        self.complaints = []
-        self.folder = Path(self.mktemp()).resolve()
-        self.folder.mkdir()
-        self.clients = self.make_network()
-        self.wrappers = [self.wrapper(one, chromium) for one in self.clients]
-        self._playwright = sync_playwright().start()
-        self.addCleanup(self._playwright.stop)
-
-    def run_program(self, *command: str, given: str = "") -> str:
-        """What a program prints, which has to end well."""
-        done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
-        return done.stdout
-
-    def make_network(self) -> list[Client]:
-        """The server's namespace, which is the bridge too, and the clients'. With them goes all that is in them."""
-        self.server = self.namespace("server")
-        self.run_program(self.ip, "-n", self.server, "link", "add", "br0", "type", "bridge")
-        self.run_program(self.ip, "-n", self.server, "address", "add", f"{SERVER}/24", "dev", "br0")
-        self.run_program(self.ip, "-n", self.server, "link", "set", "br0", "up")
-        found = []
-        for number in (2, 3):
-            one = Client(self.namespace(f"client{number}"), f"10.83.0.{number}")
-            self.run_program(self.ip, "-n", one.namespace, "link", "add", "eth0", "type", "veth",
-                             "peer", f"veth{number}", "netns", self.server)
-            self.run_program(self.ip, "-n", self.server, "link", "set", f"veth{number}", "master", "br0", "up")
-            self.run_program(self.ip, "-n", one.namespace, "address", "add", f"{one.host}/24", "dev", "eth0")
-            self.run_program(self.ip, "-n", one.namespace, "link", "set", "eth0", "up")
-            self.run_program(self.ip, "-n", one.namespace, "route", "add", "default", "via", SERVER)
-            found.append(one)
-        return found
-
-    def namespace(self, name: str) -> str:
-        """A network namespace of this process, with a loopback interface."""
-        full = f"rtcd-{os.getpid()}-{name}"
-        self.run_program(self.ip, "netns", "add", full)
-        self.addCleanup(self.run_program, self.ip, "netns", "delete", full)
-        self.run_program(self.ip, "-n", full, "link", "set", "lo", "up")
-        return full
-
-    def wrapper(self, client: Client, chromium: str) -> str:
-        """A program that is Chromium in the client's network."""
-        path = self.folder / client.namespace
-        path.write_text(f'#!/bin/sh\nexec {self.ip} netns exec {client.namespace} {chromium} "$@"\n')
-        path.chmod(0o700)
-        return str(path)
-
-    def serve(self, turn: str) -> None:
-        """Start the daemon with these lines in ``[turn]``, and have its authority believed in the browsers' home."""
-        inside = (self.ip, "netns", "exec", self.server, *TWISTD, "-n", "--pidfile=")
-        self.daemon = self.run_daemon(INI.format(turn=turn), command=inside).started()
-        self.origin = f"https://{SERVER}"
-        (authority,) = self.daemon.folder.rglob("ca.crt")
-        home = self.folder / "home"
-        database = home / ".pki" / "nssdb"
-        database.mkdir(parents=True)
-        for arguments in (("-N", "--empty-password"), ("-A", "-t", "C,,", "-n", "rtcd", "-i", str(authority))):
-            self.run_program(self.certutil, "-d", f"sql:{database}", *arguments)
-        self.environment = {**os.environ, "HOME": str(home)}
+class Firewall(NetworkTestCase):
+    """Nothing gets out but what the test lets out."""
 
     def answering(self, client: Client, timeout_s: int, *places: str) -> set[str]:
         """Which of these places a client reaches."""
@@ -189,22 +95,12 @@ class Firewall(PageTestCase):
         assert found is not None
         return int(found[1])
 
-    def open(self, browser: Browser, path: str, **context: Any) -> Page:
-        """A page whose certificate has to be good."""
-        page = browser.new_context(**context).new_page()
-        page.set_default_timeout(ANSWER_S * 1000)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
-        page.goto(self.origin + path)
-        return page
-
     def call(self, room: str) -> list[tuple[str, str]]:
         """Two people see each other through relays; how each reaches theirs. The firewalls have let all of it pass."""
         stopped = {one: self.packets(one, "stopped") for one in self.clients}
         pages = []
-        for wrapper in self.wrappers:
-            self._chromium = wrapper
-            page = self.join(self.browser(FAKE_PERMISSION), f"/r/{room}")
+        for number in range(len(self.clients)):
+            page = self.join(self.browser_of(number, FAKE_PERMISSION), f"/r/{room}")
             self.state(page, "waiting", "connected")
             pages.append(page)
         found = []

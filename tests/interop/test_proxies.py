@@ -71,7 +71,7 @@ class Suites:
         def test_page_and_files_come_through_with_the_urls_that_work(self) -> None:
             """In links, pictures and the content security policy: all have the port and the prefix that the browser sees."""
             page = self.curl("-D", "-", f"{self.base}/")
-            self.assertIn(f'src="{self.prefix}/static/app.js"', page)
+            self.assertRegex(page, f'src="{self.prefix}/static/[0-9a-f]{{16}}/app.js"')
             self.assertIn(f"wss://127.0.0.1:{self.port};", page)
             self.assertIn("export", self.curl(f"{self.base}/static/call.js"))
             picture = self.curl("--interface", "127.0.0.9", f"{self.base}/qr.svg?room=abcde")

@@ -10,7 +10,7 @@ test("messages have exactly the fields that the phone apps read", () => {
   assert.deepEqual(JSON.parse(BYE), { type: "bye" });
   assert.deepEqual(JSON.parse(descriptionText("offer", "v=0")), { type: "offer", sdp: "v=0" });
   const text = candidateText({ candidate: HOST, sdpMid: "0", sdpMLineIndex: 0 }, false);
-  assert.deepEqual(JSON.parse(text), { type: "candidate", label: 0, id: "0", candidate: HOST });
+  assert.deepEqual(JSON.parse(/** @type {string} */ (text)), { type: "candidate", label: 0, id: "0", candidate: HOST });
 });
 
 test("TCP candidates and the end of candidates are not told", () => {
@@ -35,4 +35,17 @@ test("of stored messages the newest offer comes first, then all candidates", () 
   const messages = storedMessages([candidate, descriptionText("offer", "old"), descriptionText("offer", "new"), candidate, BYE]);
   assert.deepEqual(messages.map(({ type }) => type), ["offer", "candidate", "candidate"]);
   assert.equal(/** @type {any} */ (messages[0]).sdp, "new");
+});
+
+test("between pages a message names its session, and the offer that begins one says so; an app gets no such key", () => {
+  const offer = parseMessage(descriptionText("offer", "v=0", "0badcafe", true));
+  assert.deepEqual(offer, { type: "offer", sdp: "v=0", session: "0badcafe", first: true });
+  assert.deepEqual(JSON.parse(descriptionText("answer", "v=0", "0badcafe")), { type: "answer", sdp: "v=0", session: "0badcafe" });
+  const candidate = candidateText({ candidate: HOST, sdpMid: "0", sdpMLineIndex: 0 }, false, "0badcafe");
+  assert.equal(/** @type {any} */ (parseMessage(/** @type {string} */ (candidate))).session, "0badcafe");
+  assert.deepEqual(Object.keys(JSON.parse(descriptionText("offer", "v=0"))), ["sdp", "type"]);
+});
+
+test("keys of the wrong kind are as if they were not there", () => {
+  assert.deepEqual(parseMessage('{"type":"offer","sdp":"v=0","session":7,"first":"yes"}'), { type: "offer", sdp: "v=0" });
 });

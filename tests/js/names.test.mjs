@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isNumberName, isRoomName, MAX_RECENT, randomRoomName, RecentRooms } from "../../rtcd/web/static/names.js";
+import { isNumberName, isRoomName, MAX_OWN, MAX_RECENT, ownName, randomRoomName, RecentRooms, rememberOwnName } from "../../rtcd/web/static/names.js";
 
 /** @param {Record<string, string>} values */
 function storage(values = {}) {
-  return { getItem: (key) => values[key] ?? null, setItem: (key, value) => (values[key] = value) };
+  return {
+    getItem: (/** @type {string} */ key) => values[key] ?? null,
+    setItem: (/** @type {string} */ key, /** @type {string} */ value) => void (values[key] = value),
+  };
 }
 
 test("a room name has five or more letters, digits, underscores or hyphens", () => {
@@ -57,4 +60,18 @@ test("storage that is forbidden or holds rubbish is no list, and no error", () =
   for (const rubbish of ["{", "7", '{"a":1}', '[1,"ok"]', "null"]) {
     assert.deepEqual(new RecentRooms(() => storage({ recentRooms: rubbish })).list(), []);
   }
+});
+
+test("our own name is remembered, not longer than names may be, where that is allowed", () => {
+  const kept = storage();
+  assert.equal(ownName(() => kept), "");
+  rememberOwnName("Anna", () => kept);
+  assert.equal(ownName(() => kept), "Anna");
+  rememberOwnName("a".repeat(MAX_OWN + 1), () => kept);
+  assert.equal(ownName(() => kept).length, MAX_OWN);
+  const forbidden = () => {
+    throw new Error("SecurityError");
+  };
+  rememberOwnName("Anna", forbidden);
+  assert.equal(ownName(forbidden), "");
 });

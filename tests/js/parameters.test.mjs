@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import en from "../../rtcd/web/static/texts-en.js";
 import { normalise, ownUrl, peerConfiguration, qrPath, roomOfPath, roomPath, shareLink, usableIceServers, warningKey } from "../../rtcd/web/static/parameters.js";
 
+const en = JSON.parse(await readFile(new URL("../../rtcd/web/static/texts-en.json", import.meta.url), "utf8"));
 const PAGE = { protocol: "https:", host: "call.example:8443", origin: "https://call.example:8443", search: "?it=relay" };
 
 test("a URL of our own host takes the page's scheme, so that it is never mixed content", () => {
@@ -64,6 +65,7 @@ test("an empty object gives a page that still works", () => {
   assert.equal(parameters.wssUrl, "wss://call.example:8443/ws");
   assert.deepEqual(parameters.mediaConstraints, { audio: true, video: true });
   assert.equal(parameters.iceServerRequestUrl, "");
+  assert.equal(parameters.capacity, 0);
 });
 
 test("the QR code carries the arguments of the link", () => {

@@ -26,18 +26,28 @@ test("a preferred codec comes first, with or without its rate, in any case", () 
   assert.equal(incoming(SDP, args("asc=nonesuch")), SDP);
 });
 
+test("a browser that chooses codecs itself gets descriptions as they are", () => {
+  assert.equal(outgoing(SDP, args("vrc=VP9&arc=PCMU"), { preferences: true }), SDP);
+  assert.equal(incoming(SDP, args("vsc=VP9&asc=PCMU"), { codec: true }), SDP);
+  assert.notEqual(incoming(SDP, args("vsc=VP9"), { preferences: true }), SDP);
+});
+
 test("bit rates stand after the connection line of their own medium", () => {
-  const edited = lines(incoming(SDP, args("asbr=32&vsbr=800&arbr=1&vrbr=2")));
+  const edited = lines(outgoing(SDP, args("asbr=1&vsbr=2&arbr=32&vrbr=800")));
   assert.equal(edited[edited.indexOf("b=AS:32") - 1], "c=IN IP4 0.0.0.0");
   assert.ok(edited.indexOf("b=AS:32") < edited.indexOf("b=AS:800"));
   assert.ok(!edited.includes("b=AS:1"));
-  assert.ok(lines(outgoing(SDP, args("arbr=40"))).includes("b=AS:40"));
-  assert.equal(incoming(SDP, args("asbr=-1&vsbr=many")), SDP);
+  const limits = args("arbr=32&vrbr=8");
+  assert.equal(outgoing(SDP.replaceAll("c=IN", "b=AS:7\r\nc=IN"), limits), outgoing(SDP, limits), "one that was there goes");
+  assert.equal(incoming(SDP, args("asbr=20&vsbr=30")), SDP, "which senders are told");
+  assert.equal(outgoing(SDP, args("arbr=-1&vrbr=many")), SDP);
 });
 
 test("the initial video rate does not exceed the limit", () => {
   const edited = lines(incoming(SDP, args("vsibr=900&vsbr=500")));
   assert.ok(edited.includes("a=fmtp:96 x-google-min-bitrate=500;x-google-max-bitrate=500"));
+  assert.ok(lines(incoming(SDP, args("vsibr=300&vsc=VP9"), { codec: true }))
+    .includes("a=fmtp:98 x-google-min-bitrate=300;x-google-max-bitrate=300"), "on the codec that is sent");
 });
 
 test("options of Opus are set and removed", () => {

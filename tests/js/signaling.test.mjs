@@ -1,19 +1,27 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { Signaling } from "../../rtcd/web/static/signaling.js";
+import { MAX_WAITING, Signaling } from "../../rtcd/web/static/signaling.js";
 
 /** A WebSocket whose server is the test. */
 class FakeSocket {
   static OPEN = 1;
   static CLOSED = 3;
+  /** @type {FakeSocket[]} */
   static all = [];
   readyState = 0;
+  /** @type {any[]} */
   sent = [];
+  /** @type {(() => void) | undefined} */
+  onopen;
+  /** @type {((event: any) => void) | undefined} */
+  onmessage;
+  /** @type {((event: any) => void) | undefined} */
+  onclose;
 
   constructor() {
     FakeSocket.all.push(this);
   }
-  send(text) {
+  send(/** @type {string} */ text) {
     this.sent.push(JSON.parse(text));
   }
   close() {
@@ -22,28 +30,25 @@ class FakeSocket {
   addEventListener() {}
   opens() {
     this.readyState = 1;
-    this.onopen();
+    this.onopen?.();
   }
-  says(frame) {
-    this.onmessage({ data: JSON.stringify(frame) });
+  says(/** @type {object} */ frame) {
+    this.onmessage?.({ data: JSON.stringify(frame) });
   }
   breaks() {
     this.readyState = 3;
-    this.onclose({ code: 1006 });
+    this.onclose?.({ code: 1006 });
   }
 }
 
 globalThis.WebSocket = /** @type {any} */ (FakeSocket);
-/** @type {Map<string, () => void>} */
-const handlers = new Map();
-globalThis.addEventListener = (/** @type {string} */ name, /** @type {any} */ handler) => handlers.set(name, handler);
-globalThis.removeEventListener = (/** @type {string} */ name) => handlers.delete(name);
 
+const REGISTER = { cmd: "register", roomid: "room1", clientid: "me" };
 /** @type {string[]} */
 let heard;
 /** @type {Signaling} */
 let signaling;
-const newest = () => FakeSocket.all.at(-1);
+const newest = () => /** @type {FakeSocket} */ (FakeSocket.all.at(-1));
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 beforeEach(async () => {
@@ -54,6 +59,8 @@ beforeEach(async () => {
   heard = [];
   signaling = new Signaling("wss://h/ws", {
     message: (text) => heard.push(text),
+    room: ({ event }) => heard.push(event),
+    registered: (again) => heard.push(again ? "(again)" : "(registered)"),
     lost: () => heard.push("(lost)"),
     restored: () => heard.push("(restored)"),
     refused: () => heard.push("(refused)"),
@@ -66,17 +73,42 @@ beforeEach(async () => {
 
 test("a client registers first and then sends", () => {
   signaling.send("x");
-  assert.deepEqual(newest().sent, [{ cmd: "register", roomid: "room1", clientid: "me" }, { cmd: "send", msg: "x" }]);
+  signaling.command({ cmd: "direct", to: "b", msg: "y" });
+  assert.deepEqual(newest().sent, [REGISTER, { cmd: "send", msg: "x" }, { cmd: "direct", to: "b", msg: "y" }]);
 });
 
-test("only messages of the peer are passed on", () => {
+test("what was said before the registration follows it", async () => {
+  const early = new Signaling("wss://h/ws", /** @type {any} */ ({}));
+  const connected = early.connect();
+  early.send("x");
+  newest().opens();
+  await connected;
+  early.register("room1", "me");
+  assert.deepEqual(newest().sent, [REGISTER, { cmd: "send", msg: "x" }]);
+});
+
+test("only so much waits for a socket", async () => {
+  newest().breaks();
+  for (let count = 0; count < MAX_WAITING + 10; count += 1) {
+    signaling.send(String(count));
+  }
+  mock.timers.tick(400);
+  newest().opens();
+  await settle();
+  assert.equal(newest().sent.length, 1 + MAX_WAITING);
+});
+
+test("peers' messages and what the server tells pages are passed on, nothing else", () => {
   newest().says({ msg: "hello", error: "" });
+  newest().says({ msg: "", error: "", room: { event: "room" } });
   newest().says({ msg: "", error: "no" });
-  newest().onmessage({ data: "rubbish" });
-  assert.deepEqual(heard, ["hello"]);
+  newest().onmessage?.({ data: "rubbish" });
+  newest().onmessage?.({ data: "null" });
+  assert.deepEqual(heard, ["hello", "(registered)", "room"]);
 });
 
-test("a broken socket is opened again as the same client, and what was said meanwhile follows", async () => {
+test("a socket that breaks is opened again as the same client, and what was said meanwhile follows", async () => {
+  mock.timers.tick(1_000);
   newest().breaks();
   signaling.send("later");
   assert.equal(signaling.open, false);
@@ -84,12 +116,25 @@ test("a broken socket is opened again as the same client, and what was said mean
   newest().opens();
   await settle();
   assert.equal(FakeSocket.all.length, 2);
-  assert.deepEqual(newest().sent, [{ cmd: "register", roomid: "room1", clientid: "me" }, { cmd: "send", msg: "later" }]);
+  assert.deepEqual(newest().sent, [REGISTER, { cmd: "send", msg: "later" }]);
+  newest().says({ msg: "", error: "", room: { event: "room" } });
+  assert.deepEqual(heard, ["(registered)", "(again)", "room"], "too short to speak of");
+});
+
+test("one that is away for longer is spoken of, and so is its return", async () => {
   mock.timers.tick(1_000);
-  assert.deepEqual(heard, ["(lost)", "(restored)"]);
+  newest().breaks();
+  mock.timers.tick(1_600);
+  newest().breaks();
+  mock.timers.tick(1_600);
+  newest().opens();
+  await settle();
+  mock.timers.tick(1_000);
+  assert.deepEqual(heard, ["(registered)", "(lost)", "(again)", "(restored)"]);
 });
 
 test("being taken for one's own dead socket is tried again; an unknown client needs a new seat", async () => {
+  mock.timers.tick(1_000);
   newest().breaks();
   for (const error of ["Duplicated registration", "Duplicated registration", "Unknown client"]) {
     mock.timers.tick(6_000);
@@ -98,9 +143,19 @@ test("being taken for one's own dead socket is tried again; an unknown client ne
     newest().says({ msg: "", error });
     newest().breaks();
   }
-  assert.deepEqual(heard, ["(lost)", "(refused)"]);
+  assert.deepEqual(heard, ["(registered)", "(lost)", "(refused)"]);
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.all.length, 4, "a refused client does not knock again by itself");
+});
+
+test("a refusal that will pass does not cost the seat", async () => {
+  newest().says({ msg: "", error: "Too many registrations from this address; try again later" });
+  newest().breaks();
+  mock.timers.tick(400);
+  newest().opens();
+  await settle();
+  assert.deepEqual(newest().sent, [REGISTER]);
+  assert.equal(heard.includes("(refused)"), false);
 });
 
 test("a new seat gets a new socket and none of the old seat's words", async () => {
@@ -109,14 +164,17 @@ test("a new seat gets a new socket and none of the old seat's words", async () =
   signaling.register("room1", "again");
   newest().opens();
   await settle();
-  assert.deepEqual(newest().sent, [{ cmd: "register", roomid: "room1", clientid: "again" }]);
+  assert.deepEqual(newest().sent, [{ ...REGISTER, clientid: "again" }]);
 });
 
 test("once closed it stays closed", () => {
   const socket = newest();
   signaling.close();
+  socket.says({ msg: "too late", error: "" });
   socket.breaks();
   mock.timers.tick(60_000);
+  signaling.reconnect();
+  signaling.probe();
   assert.deepEqual(heard, []);
   assert.equal(FakeSocket.all.length, 1);
 });
@@ -133,13 +191,63 @@ test("closed between two attempts to connect, it does not try again", async () =
   assert.equal(FakeSocket.all.length, before);
 });
 
-test("when the network is back, a socket that only seems open is replaced", async () => {
+test("in another network a socket that only seems open is replaced at once", async () => {
+  mock.timers.tick(1_000);
   const old = newest();
-  handlers.get("online")?.();
+  signaling.reconnect();
   signaling.send("later");
   assert.equal(FakeSocket.all.length, 2);
   assert.equal(old.readyState, 3);
   newest().opens();
   await settle();
-  assert.deepEqual(newest().sent, [{ cmd: "register", roomid: "room1", clientid: "me" }, { cmd: "send", msg: "later" }]);
+  assert.deepEqual(newest().sent, [REGISTER, { cmd: "send", msg: "later" }]);
+});
+
+test("a socket that answers a probe stays, by whatever it says", () => {
+  signaling.probe();
+  signaling.probe();
+  assert.deepEqual(newest().sent, [REGISTER, { cmd: "ping" }]);
+  newest().says({ msg: "", error: "Invalid message: unexpected 'cmd'" });
+  mock.timers.tick(10_000);
+  assert.equal(FakeSocket.all.length, 1);
+  newest().breaks();
+  assert.deepEqual(heard, ["(registered)"], "that is no refusal");
+});
+
+test("one that does not is replaced within three seconds, and one that is silent for long is asked", () => {
+  signaling.probe();
+  mock.timers.tick(2_500);
+  assert.equal(FakeSocket.all.length, 2);
+  newest().opens();
+  return settle().then(() => {
+    mock.timers.tick(30_000);
+    assert.deepEqual(newest().sent, [REGISTER, { cmd: "ping" }]);
+    mock.timers.tick(2_500);
+    assert.equal(FakeSocket.all.length, 3);
+  });
+});
+
+test("a probe does not wait for the next try of a socket that is gone", () => {
+  for (let times = 0; times < 5; times += 1) {
+    newest().breaks();
+    mock.timers.tick(10_000);
+  }
+  newest().breaks();
+  const before = FakeSocket.all.length;
+  signaling.probe();
+  assert.equal(FakeSocket.all.length, before + 1);
+});
+
+test("a socket that does not open is given up and another one tried", async () => {
+  newest().breaks();
+  mock.timers.tick(400);
+  assert.equal(FakeSocket.all.length, 2);
+  mock.timers.tick(6_000);
+  mock.timers.tick(1_300);
+  assert.equal(FakeSocket.all.length, 3);
+  FakeSocket.all[1].opens();
+  newest().opens();
+  await settle();
+  assert.deepEqual(FakeSocket.all[1].sent, []);
+  assert.equal(newest().sent[0].cmd, "register");
 });

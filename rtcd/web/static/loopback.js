@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * The other side of a call to oneself (`debug=loopback`): a second client of the signalling server, which sends back what it gets.
+ * The other side of a call to oneself (`debug=loopback`): a second client of the signalling server, which sends back what it
+ * gets.
  *
  * It goes the whole way through the server, so that a call to oneself tells whether a real one would work.
  */
@@ -22,10 +23,7 @@ export class LoopbackPartner {
   /** @type {Promise<unknown>} */
   #work = Promise.resolve();
 
-  /**
-   * @param {string} wssUrl
-   * @param {() => RTCConfiguration} configuration asked when an offer comes
-   */
+  /** @param {string} wssUrl @param {() => RTCConfiguration} configuration asked when an offer comes */
   constructor(wssUrl, configuration) {
     this.#configuration = configuration;
     this.#signaling = new Signaling(wssUrl, {

@@ -1,17 +1,27 @@
 // @ts-check
 /**
- * Our own microphone and camera: opening what there is, switching off and on, and why something could not be had.
- *
- * A refused or missing device never stops a call; it becomes a `Problem` that the page explains.
+ * Our own microphone, camera and screen: opening what there is, switching, going over to others. A refused or missing device
+ * never stops a call; it becomes a `Problem` that the page explains.
  */
+
+import { afterLoss, Choices, LIST_OF, sortDevices } from "./devices.js";
 
 /**
  * @typedef {"audio" | "video"} Kind
- * @typedef {{kinds: Kind[], name: string}} Problem `name` is that of the DOMException, or "Insecure"
+ * @typedef {Kind | "screen" | "screenAudio"} Slot
+ * @typedef {"detail" | "motion"} Hint what matters on a shared screen
+ * @typedef {{kinds: Kind[], name: string}} Problem `name` is that of the DOMException, or "Insecure", or "Ended"
+ * @typedef {import("./devices.js").DeviceKind} DeviceKind
+ * @typedef {{id: string, group: string, absent: boolean}} Used the device of a track; `absent` only once it was lost
  */
 
-/** Long enough for a few black pictures to be sent before the camera goes off, so that no still picture of us stays over there. */
+/** Long enough for a few black pictures to go out before the camera does: no still picture of us stays over there. */
 const BLACK_MS = 400;
+/** @type {Kind[]} */
+const KINDS = ["audio", "video"];
+const PROCESSING = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+/** Pictures a second of a shared screen. */
+const SCREEN_RATE = { detail: 15, motion: 30 };
 
 /** Whether this page may ask for devices at all. */
 export function isSecure() {
@@ -22,31 +32,57 @@ export function isSecure() {
 export class LocalMedia {
   /** The tracks that are live now, in one stream for the own picture and for the other side to keep them together. */
   stream = new MediaStream();
+  /** The shared screen and its sound, likewise. */
+  screen = new MediaStream();
   /** @type {Problem[]} */
   problems = [];
-  /** Called with a kind when its track came, went or was muted. */
-  onChange = (/** @type {Kind} */ _kind) => {};
-  /** Called when the first attempt to open devices is over, whatever came of it. */
-  onOpened = () => {};
+  /** Why the screen could not be shared, if not because the user did not want to: the name of the DOMException. */
+  screenProblem = "";
+  /** @type {Hint} */
+  hint = "detail";
+  /** Called with a slot when its track came, went, was muted or got another hint. */
+  onChange = (/** @type {Slot} */ _slot) => {};
   /** Called when `problems` may be others; with a kind when that device went away by itself. */
   onProblems = (/** @type {Kind | null} */ _lost) => {};
+  /** Called when there may be other devices, or others in use. */
+  onDevices = () => {};
   /** @type {{audio: any, video: any, fake?: boolean}} */
   #wanted;
+  #choices;
   #closed = false;
+  #muted = false;
+  #blurred = false;
+  /** The side that the camera was flipped to. */
+  #facing = "";
+  #lists = sortDevices([]);
+  /** @type {Partial<Record<Kind, Used | null>>} */
+  #used = {};
+  /** @type {Partial<Record<Kind, Used | null>>} what went away in use and may come back */
+  #lost = {};
   /** @type {Promise<unknown>} */
   #switching = Promise.resolve();
+  /** @type {Promise<boolean> | null} */
+  #sharing = null;
+  #plugged = () => void this.#next(() => this.#replug(KINDS));
 
-  /** @param {{audio: any, video: any, fake?: boolean}} constraints as the server gives them */
-  constructor(constraints) {
+  /**
+   * @param {{audio: any, video: any, fake?: boolean}} constraints as the server gives them
+   * @param {Choices} [choices]
+   */
+  constructor(constraints, choices = new Choices()) {
     this.#wanted = constraints;
+    this.#choices = choices;
+    navigator.mediaDevices?.addEventListener?.("devicechange", this.#plugged);
   }
 
   /**
-   * @param {Kind} kind
+   * @param {Slot} slot
    * @returns {MediaStreamTrack | null}
    */
-  track(kind) {
-    return this.stream.getTracks().find((track) => track.kind === kind) ?? null;
+  track(slot) {
+    const kind = { screen: "video", screenAudio: "audio" }[/** @type {string} */ (slot)];
+    const tracks = (kind ? this.screen : this.stream).getTracks();
+    return tracks.find((track) => track.kind === (kind ?? slot)) ?? null;
   }
 
   /**
@@ -58,21 +94,23 @@ export class LocalMedia {
   }
 
   /**
-   * Whether the other side can hear or see us.
-   * @param {Kind} kind
+   * Whether the other side can hear or see it.
+   * @param {Slot} slot
    */
-  isOn(kind) {
-    return this.track(kind)?.enabled === true;
+  isOn(slot) {
+    return this.track(slot)?.enabled === true;
   }
 
-  /** Open what is wanted, else what there is. Never throws: see `problems`. */
-  open() {
+  /**
+   * Open what is wanted, else what there is. Never throws: see `problems`.
+   * @param {Kind[]} [off] kinds that are not wanted yet
+   */
+  open(off = []) {
+    const kinds = KINDS.filter((kind) => this.wants(kind) && !off.includes(kind));
     return this.#next(async () => {
-      const kinds = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.wants(kind));
       if (kinds.length > 0) {
         await this.#openKinds(kinds);
       }
-      this.onOpened();
     });
   }
 
@@ -82,6 +120,7 @@ export class LocalMedia {
    */
   setMicrophone(on) {
     return this.#next(async () => {
+      this.#muted = !on;
       const track = this.track("audio");
       if (track) {
         track.enabled = on;
@@ -102,11 +141,14 @@ export class LocalMedia {
       const track = this.track("video");
       if (on && !track) {
         await this.#openKinds(["video"]);
-      } else if (!on && track) {
-        track.enabled = false;
-        this.onChange("video");
-        await new Promise((resolve) => setTimeout(resolve, BLACK_MS));
-        this.#remove(track);
+      } else if (!on) {
+        this.#lost.video = null;
+        if (track) {
+          track.enabled = false;
+          this.onChange("video");
+          await new Promise((resolve) => setTimeout(resolve, BLACK_MS));
+          this.#remove(track);
+        }
       }
       return this.isOn("video");
     });
@@ -114,17 +156,122 @@ export class LocalMedia {
 
   /** Whether a question about devices may be waiting for the user's answer. */
   async isAsking() {
-    const kinds = /** @type {Kind[]} */ (["audio", "video"]).filter((kind) => this.wants(kind));
+    const kinds = KINDS.filter((kind) => this.wants(kind));
     return isSecure() && (await Promise.all(kinds.map(permission))).some((state) => state !== "granted");
   }
 
-  /** Let go of all devices, also of those that a prompt still open may bring. */
+  /** The devices there are; those that the browser still hides are left out. */
+  async devices() {
+    this.#lists = sortDevices((await navigator.mediaDevices?.enumerateDevices?.().catch(() => null)) ?? []);
+    return this.#lists;
+  }
+
+  /**
+   * The device that was chosen last in this browser, plugged in or not; "" is the default one.
+   * @param {DeviceKind} kind
+   */
+  chosen(kind) {
+    return this.#choices.get(kind);
+  }
+
+  /** Where sound is to come out now: the speaker chosen if it is there, else "". */
+  get output() {
+    return this.#isThere("output") ? this.chosen("output") : "";
+  }
+
+  /**
+   * Use this device from now on and remember it. What is switched off stays off. False: it cannot be had, all is as before.
+   * @param {DeviceKind} kind
+   * @param {string} id "" for the default one
+   */
+  choose(kind, id) {
+    return this.#next(async () => {
+      const inUse = kind !== "output" && (this.track(kind) || this.problems.some(({ kinds }) => kinds.includes(kind)));
+      const done = !inUse || (await this.#swap(kind, named(id)));
+      if (done) {
+        this.#choices.set(kind, id);
+        this.#facing = kind === "video" ? "" : this.#facing;
+      }
+      await this.#tellDevices();
+      return done;
+    });
+  }
+
+  /** Whether there is a camera on the other side of this phone. */
+  get canFlip() {
+    return this.#lists.videoinput.length > 1 && this.#side() !== undefined;
+  }
+
+  /** Show what is on the other side of the phone. Returns whether it is shown. */
+  flip() {
+    return this.#next(async () => {
+      const side = this.#side() === "user" ? "environment" : "user";
+      const done = this.canFlip && (await this.#swap("video", { facingMode: { exact: side } }));
+      if (done) {
+        this.#facing = side;
+        await this.#tellDevices();
+      }
+      return done;
+    });
+  }
+
+  /** Whether the background is blurred; undefined where browser and camera cannot do that by themselves. */
+  get blur() {
+    const track = /** @type {any} */ (this.track("video"));
+    return track?.getCapabilities?.().backgroundBlur?.length > 1 ? track.getSettings().backgroundBlur === true : undefined;
+  }
+
+  /**
+   * Returns whether it is so now.
+   * @param {boolean} on
+   */
+  setBlur(on) {
+    return this.#next(async () => {
+      this.#blurred = on;
+      const track = this.blur === undefined ? null : this.track("video");
+      if (track) {
+        await constrainMore(track, { backgroundBlur: on });
+        this.onChange("video");
+      }
+      return this.blur === on;
+    });
+  }
+
+  get canShare() {
+    return isSecure() && "getDisplayMedia" in navigator.mediaDevices;
+  }
+
+  get sharing() {
+    return this.isOn("screen");
+  }
+
+  /** Ask which screen, window or tab to share, while a click is being handled. Returns whether one is shared. */
+  shareScreen() {
+    this.#sharing ??= this.#share().finally(() => (this.#sharing = null));
+    return this.#sharing;
+  }
+
+  stopScreen() {
+    this.screen.getTracks().forEach((track) => this.#remove(track));
+  }
+
+  /** @param {Hint} hint */
+  setHint(hint) {
+    this.hint = hint;
+    const track = this.track("screen");
+    if (track) {
+      this.#hintScreen(track);
+      constrainMore(track, { frameRate: { max: SCREEN_RATE[hint] } });
+      this.onChange("screen");
+    }
+  }
+
+  /** Let go of all devices, also of those that a prompt still open may bring; nothing is told any more. */
   close() {
     this.#closed = true;
-    for (const track of this.stream.getTracks()) {
-      track.stop();
-      this.stream.removeTrack(track);
-    }
+    navigator.mediaDevices?.removeEventListener?.("devicechange", this.#plugged);
+    this.onChange = this.onDevices = this.onProblems = () => {};
+    [...this.stream.getTracks(), ...this.screen.getTracks()].forEach((track) => this.#remove(track));
   }
 
   /**
@@ -139,6 +286,29 @@ export class LocalMedia {
     return done;
   }
 
+  async #tellDevices() {
+    await this.devices();
+    this.onDevices();
+  }
+
+  #side() {
+    return this.track("video")?.getSettings?.().facingMode;
+  }
+
+  /** @param {DeviceKind} kind */
+  #isThere(kind) {
+    return this.#lists[LIST_OF[kind]].some(({ id }) => id === this.chosen(kind));
+  }
+
+  /**
+   * The device to open if it is there, "" for any: the link comes first, and the side that was flipped to.
+   * @param {Kind} kind
+   */
+  #favourite(kind) {
+    const bound = /** @type {any} */ (modernConstraints(this.#wanted[kind], kind)).deviceId;
+    return bound || (kind === "video" && this.#facing) ? "" : this.chosen(kind);
+  }
+
   /** @param {Kind[]} kinds */
   async #openKinds(kinds) {
     if (this.#closed) {
@@ -146,11 +316,20 @@ export class LocalMedia {
     }
     this.#solved(kinds);
     if (isSecure()) {
+      await this.devices();
       await this.#tryKinds(kinds);
     } else {
       this.problems.push({ kinds, name: "Insecure" });
     }
     this.onProblems(null);
+    await this.#tellDevices();
+    for (const kind of kinds) {
+      // Its name was still hidden when we asked; Chromium heeds no wish then.
+      const id = this.#favourite(kind);
+      if (id && this.track(kind) && this.#isThere(kind) && this.#used[kind]?.id !== id) {
+        await this.#swap(kind, named(id));
+      }
+    }
   }
 
   /** @param {Kind[]} kinds */
@@ -170,10 +349,41 @@ export class LocalMedia {
   }
 
   /**
-   * Forget the problems of these kinds.
+   * Go over to another device. Many phones open one camera at a time: the old one is let go, and taken back if in vain.
+   * @param {Kind} kind
+   * @param {Record<string, any>} wish
+   */
+  async #swap(kind, wish) {
+    const old = this.track(kind);
+    const before = this.#used[kind];
+    if (this.#closed || !isSecure()) {
+      return false;
+    }
+    let error = await this.#request([kind], true, wish);
+    if (error === "OverconstrainedError") {
+      error = await this.#request([kind], false, wish);
+    } else if (error !== null && error !== "NotAllowedError" && old) {
+      old.onended = null;
+      old.stop();
+      error = await this.#request([kind], false, wish);
+      if (error !== null && (await this.#request([kind], true, named(before?.id))) !== null) {
+        this.#remove(old);
+        this.#ended(kind);
+      }
+    }
+    if (error === null) {
+      this.#solved([kind]);
+      this.onProblems(null);
+    }
+    return error === null;
+  }
+
+  /**
+   * Forget the problems of these kinds, and what they lost.
    * @param {Kind[]} kinds
    */
   #solved(kinds) {
+    kinds.forEach((kind) => (this.#lost[kind] = null));
     this.problems = this.problems
       .map((problem) => ({ ...problem, kinds: problem.kinds.filter((kind) => !kinds.includes(kind)) }))
       .filter((problem) => problem.kinds.length > 0);
@@ -183,12 +393,19 @@ export class LocalMedia {
    * Ask the browser once. Returns null, or the name of the error.
    * @param {Kind[]} kinds
    * @param {boolean} exactly with the constraints of the link; else any device will do
+   * @param {Record<string, any>} [wish] the device to have; else the one flipped to or chosen
    * @returns {Promise<string | null>}
    */
-  async #request(kinds, exactly) {
+  async #request(kinds, exactly, wish) {
     const constraints = /** @type {any} */ ({ audio: false, video: false });
     for (const kind of kinds) {
-      constraints[kind] = exactly ? modernConstraints(this.#wanted[kind], kind) : true;
+      const own = /** @type {any} */ (modernConstraints(exactly ? this.#wanted[kind] : true, kind));
+      const { deviceId: _, facingMode: __, ...others } = own;
+      const id = this.#favourite(kind);
+      const chosen = id && (exactly && this.#isThere(kind) ? named(id) : { deviceId: id });
+      const flipped = kind === "video" && this.#facing && { facingMode: this.#facing };
+      const device = wish ?? (chosen || flipped);
+      constraints[kind] = device ? { ...others, ...device } : own;
     }
     if (this.#wanted.fake) {
       constraints.fake = true; // Firefox's own word for its test picture
@@ -196,6 +413,9 @@ export class LocalMedia {
     try {
       const opened = await navigator.mediaDevices.getUserMedia(constraints);
       for (const track of opened.getTracks()) {
+        if (this.#blurred && track.kind === "video") {
+          await constrainMore(track, { backgroundBlur: true }); // before anybody sees it
+        }
         this.#add(track);
       }
       return null;
@@ -209,13 +429,12 @@ export class LocalMedia {
    * After a refusal: the devices that are worth asking for alone, because the browser's user did not refuse them.
    * @param {Kind[]} kinds
    * @param {string} error
-   * @returns {Promise<Kind[]>}
    */
   async #notDenied(kinds, error) {
     if (kinds.length === 1) {
       return error === "OverconstrainedError" ? kinds : [];
     }
-    const states = await Promise.all(kinds.map((kind) => permission(kind)));
+    const states = await Promise.all(kinds.map(permission));
     // "prompt" means that the question was dismissed: asking again at once would be a nuisance.
     return kinds.filter((_, index) => states[index] === "granted");
   }
@@ -226,14 +445,18 @@ export class LocalMedia {
       track.stop();
       return;
     }
-    if (track.kind === "video" && "contentHint" in track) {
+    const kind = /** @type {Kind} */ (track.kind);
+    if (kind === "audio") {
+      track.enabled = !this.#muted;
+    } else {
       track.contentHint = "motion";
     }
-    const kind = /** @type {Kind} */ (track.kind);
     const old = this.track(kind);
     if (old) {
-      this.#remove(old); // never two of a kind: one of them could not be switched off
+      this.#remove(old, true); // never two of a kind: one of them could not be switched off
     }
+    const { deviceId = "", groupId = "" } = track.getSettings?.() ?? {};
+    this.#used[kind] = { id: deviceId, group: groupId, absent: false };
     track.onended = () => this.#lose(track);
     this.stream.addTrack(track);
     this.onChange(kind);
@@ -245,18 +468,119 @@ export class LocalMedia {
    */
   #lose(track) {
     const kind = /** @type {Kind} */ (track.kind);
+    this.#lost[kind] ??= this.#used[kind];
     this.#remove(track);
+    this.#next(async () => {
+      await this.#replug([kind]);
+      if (this.track(kind) === null) {
+        this.#ended(kind);
+      }
+    });
+  }
+
+  /** @param {Kind} kind */
+  #ended(kind) {
+    const lost = this.#lost[kind];
     this.#solved([kind]);
+    this.#lost[kind] = lost; // it may come back
     this.problems.push({ kinds: [kind], name: "Ended" });
     this.onProblems(kind);
   }
 
-  /** @param {MediaStreamTrack} track */
-  #remove(track) {
-    this.stream.removeTrack(track);
-    this.onChange(/** @type {Kind} */ (track.kind));
+  /**
+   * Go over to what is there, or back to what is there again.
+   * @param {Kind[]} kinds
+   */
+  async #replug(kinds) {
+    await this.devices();
+    for (const kind of kinds) {
+      const lost = this.#lost[kind];
+      if (lost) {
+        const used = this.track(kind) && (this.#used[kind]?.id ?? "");
+        const { absent, take } = afterLoss(this.#lists[LIST_OF[kind]], lost, used);
+        lost.absent = absent;
+        if (take !== null && ["granted", "unknown"].includes(await permission(kind))) {
+          const back = (await this.#swap(kind, named(take))) && take !== "";
+          this.#lost[kind] = back ? null : lost;
+        }
+      }
+    }
+    this.onDevices();
+  }
+
+  /**
+   * @param {MediaStreamTrack} track
+   * @param {boolean} [replaced] another one comes at once
+   */
+  #remove(track, replaced = false) {
+    const kind = /** @type {Kind} */ (track.kind);
+    const shown = this.screen.getTracks().includes(track);
+    (shown ? this.screen : this.stream).removeTrack(track);
+    if (!replaced) {
+      this.onChange(!shown ? kind : kind === "video" ? "screen" : "screenAudio");
+    }
     track.onended = null;
     track.stop();
+  }
+
+  async #share() {
+    this.screenProblem = "";
+    if (this.sharing || !this.canShare) {
+      return this.sharing;
+    }
+    // The system's sound holds the voices of the others, who would hear themselves unless the browser takes our page's out.
+    const clean = "restrictOwnAudio" in (navigator.mediaDevices.getSupportedConstraints?.() ?? {});
+    const options = {
+      video: { frameRate: { max: SCREEN_RATE[this.hint] } },
+      audio: clean ? { restrictOwnAudio: true } : true,
+      systemAudio: clean ? "include" : "exclude",
+      selfBrowserSurface: "exclude",
+      surfaceSwitching: "include",
+    };
+    try {
+      const opened = await navigator.mediaDevices.getDisplayMedia(/** @type {any} */ (options));
+      for (const track of opened.getTracks()) {
+        const video = track.kind === "video";
+        if (this.#closed) {
+          track.stop();
+        } else {
+          track.onended = () => (video ? this.stopScreen() : this.#remove(track));
+          video ? this.#hintScreen(track) : (track.contentHint = "music");
+          this.screen.addTrack(track);
+          this.onChange(video ? "screen" : "screenAudio");
+        }
+      }
+    } catch (error) {
+      console.debug("rtcd: getDisplayMedia", error);
+      const { name } = /** @type {DOMException} */ (error);
+      this.screenProblem = name === "NotAllowedError" ? "" : name;
+    }
+    return this.sharing;
+  }
+
+  /** @param {MediaStreamTrack} track */
+  #hintScreen(track) {
+    track.contentHint = this.hint;
+    if (this.hint === "detail") {
+      track.contentHint = "text"; // most screens; a browser that does not know the word keeps the one before
+    }
+  }
+}
+
+/** @param {string | undefined} id of the one device to have; any if there is none */
+function named(id) {
+  return id ? { deviceId: { exact: id } } : {};
+}
+
+/**
+ * @param {MediaStreamTrack} track
+ * @param {Record<string, any>} more
+ */
+async function constrainMore(track, more) {
+  try {
+    await track.applyConstraints({ ...track.getConstraints(), ...more });
+  } catch (error) {
+    console.debug("rtcd: not applied", more, error);
   }
 }
 
@@ -277,25 +601,17 @@ async function permission(kind) {
  * AppRTC's constraints (`{"mandatory": {"minWidth": "1280"}, "optional": [{…}]}`) as today's browsers want them.
  * @param {any} given
  * @param {Kind} kind
- * @returns {boolean | Record<string, any>}
+ * @returns {false | Record<string, any>}
  */
 export function modernConstraints(given, kind) {
-  if (given === false) {
-    return false;
-  }
   /** @type {Record<string, any>} */
-  const constraints = kind === "video" ? { facingMode: "user" } : {};
-  if (given !== null && typeof given === "object") {
-    for (const item of [given.optional ?? []].flat()) {
-      for (const [name, value] of Object.entries(item)) {
-        constrain(constraints, name, value, false);
-      }
-    }
-    for (const [name, value] of Object.entries(given.mandatory ?? {})) {
-      constrain(constraints, name, value, true);
+  const constraints = kind === "video" ? { facingMode: "user" } : { ...PROCESSING };
+  for (const item of [given?.optional ?? [], given?.mandatory ?? {}].flat()) {
+    for (const [name, value] of Object.entries(item)) {
+      constrain(constraints, name, value, item === given.mandatory);
     }
   }
-  return Object.keys(constraints).length > 0 ? constraints : true;
+  return given !== false && constraints;
 }
 
 /**
@@ -305,19 +621,14 @@ export function modernConstraints(given, kind) {
  * @param {boolean} mandatory
  */
 function constrain(constraints, name, value, mandatory) {
-  const range = /^(min|max)(Width|Height|FrameRate|AspectRatio)$/.exec(name);
-  if (range) {
-    const property = range[2][0].toLowerCase() + range[2].slice(1);
-    const number = Number(value);
-    if (Number.isFinite(number)) {
-      constraints[property] = { ...constraints[property], [mandatory ? range[1] : "ideal"]: number };
-    }
-    return;
+  const lower = (/** @type {string} */ word) => word[0].toLowerCase() + word.slice(1);
+  const [, bound, size] = /^(min|max)(Width|Height|FrameRate|AspectRatio)$/.exec(name) ?? [];
+  if (bound && Number.isFinite(Number(value))) {
+    const property = lower(size);
+    constraints[property] = { ...constraints[property], [mandatory ? bound : "ideal"]: Number(value) };
   }
-  const property = { sourceId: "deviceId", googEchoCancellation: "echoCancellation", googAutoGainControl: "autoGainControl",
-    googNoiseSuppression: "noiseSuppression" }[name] ?? name;
-  if (["echoCancellation", "autoGainControl", "noiseSuppression", "facingMode", "deviceId"].includes(property)) {
-    const plain = value === "true" ? true : value === "false" ? false : value;
-    constraints[property] = { [mandatory ? "exact" : "ideal"]: plain };
+  const property = name === "sourceId" ? "deviceId" : lower(name.replace(/^goog/, ""));
+  if ([...Object.keys(PROCESSING), "facingMode", "deviceId"].includes(property)) {
+    constraints[property] = { [mandatory ? "exact" : "ideal"]: value === "true" || (value !== "false" && value) };
   }
 }

@@ -1,13 +1,16 @@
 // @ts-check
 /**
- * The messages between two peers, as AppRTC's web, Android and iPhone clients write them.
+ * The messages between two peers, as AppRTC's web, Android and iPhone clients write them, and what our pages add for each
+ * other.
  *
- * Exactly four types are sent: offer, answer, candidate, bye. A phone app ends the call on any other.
+ * Exactly four types are sent: offer, answer, candidate, bye. A phone app ends the call on any other. Between pages,
+ * messages also
+ * say which `session` (one RTCPeerConnection of each side) they belong to; an app gets no such key.
  */
 
 /**
- * @typedef {{type: "offer" | "answer", sdp: string}} DescriptionMessage
- * @typedef {{type: "candidate", label: number, id: string, candidate: string}} CandidateMessage
+ * @typedef {{type: "offer" | "answer", sdp: string, session?: string, first?: boolean}} DescriptionMessage
+ * @typedef {{type: "candidate", label: number, id: string, candidate: string, session?: string}} CandidateMessage
  * @typedef {{type: "bye"}} ByeMessage
  * @typedef {DescriptionMessage | CandidateMessage | ByeMessage} PeerMessage
  */
@@ -18,27 +21,32 @@ export const BYE = JSON.stringify({ type: "bye" });
  * The text of an offer or answer.
  * @param {RTCSdpType} type
  * @param {string} sdp
+ * @param {string} [session] none for an app
+ * @param {boolean} [first] whether this offer begins the session
  * @returns {string}
  */
-export function descriptionText(type, sdp) {
-  return JSON.stringify({ sdp, type });
+export function descriptionText(type, sdp, session, first = false) {
+  return JSON.stringify({ sdp, type, session, first: first || undefined });
 }
 
 /**
  * The text for a local candidate, or null if the other side should not hear of it.
  *
- * Not told: the end of candidates, TCP candidates (AppRTC never had them), and whatever is not relayed when only relays may be used.
+ * Not told: the end of candidates, TCP candidates (AppRTC never had them), and whatever is not relayed when only relays may
+ * be used.
  * @param {{candidate: string, sdpMid: string | null, sdpMLineIndex: number | null}} candidate
  * @param {boolean} relayOnly
+ * @param {string} [session] none for an app
  * @returns {string | null}
  */
-export function candidateText(candidate, relayOnly) {
+export function candidateText(candidate, relayOnly, session) {
   const fields = candidate.candidate.split(" ");
   if (fields.length < 8 || fields[2].toLowerCase() !== "udp" || (relayOnly && fields[7] !== "relay")) {
     return null;
   }
   const label = candidate.sdpMLineIndex ?? 0;
-  return JSON.stringify({ type: "candidate", label, id: candidate.sdpMid ?? String(label), candidate: candidate.candidate });
+  const id = candidate.sdpMid ?? String(label);
+  return JSON.stringify({ type: "candidate", label, id, candidate: candidate.candidate, session });
 }
 
 /**
@@ -53,13 +61,16 @@ export function parseMessage(text) {
   } catch {
     return null;
   }
+  const session = typeof message?.session === "string" ? { session: message.session } : {};
   switch (message?.type) {
     case "offer":
     case "answer":
-      return typeof message.sdp === "string" ? { type: message.type, sdp: message.sdp } : null;
+      return typeof message.sdp === "string"
+        ? { type: message.type, sdp: message.sdp, ...session, ...(message.first === true ? { first: true } : {}) }
+        : null;
     case "candidate":
       return typeof message.candidate === "string"
-        ? { type: "candidate", label: Number(message.label) || 0, id: message.id, candidate: message.candidate }
+        ? { type: "candidate", label: Number(message.label) || 0, id: message.id, candidate: message.candidate, ...session }
         : null;
     case "bye":
       return { type: "bye" };

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Room names: the rule that they keep, names made up by us, and the list of rooms used recently in this browser.
+ * Room names: the rule that they keep, names made up by us, and the list of rooms used recently in this browser. And what we are
+ * called ourselves.
  *
  * Nothing here knows the page or the server.
  */
@@ -9,8 +10,13 @@ const RULE = /^[A-Za-z0-9_-]{5,}$/;
 const CONSONANTS = "bdglmnprstvz";
 const VOWELS = "aeiou";
 const RECENT_KEY = "recentRooms";
+const OWN_KEY = "name";
 /** How many rooms are remembered. */
 export const MAX_RECENT = 10;
+/** Under which `sessionStorage` holds the seat of this tab. @param {string} room */
+export const seatKey = (room) => `rtcd.was:${room}`;
+/** Longest name of a person, in characters. */
+export const MAX_OWN = 40;
 
 /**
  * Whether a room of this name may be joined from the page.
@@ -101,5 +107,30 @@ export class RecentRooms {
     } catch {
       // Storage is full or forbidden (private windows): the list is a convenience, the call is not.
     }
+  }
+}
+
+/**
+ * What we were called last, or nothing.
+ * @param {() => Pick<Storage, "getItem">} [storage]
+ * @returns {string}
+ */
+export function ownName(storage = () => localStorage) {
+  try {
+    return (storage().getItem(OWN_KEY) ?? "").slice(0, MAX_OWN);
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {() => Pick<Storage, "setItem">} [storage]
+ */
+export function rememberOwnName(name, storage = () => localStorage) {
+  try {
+    storage().setItem(OWN_KEY, name.slice(0, MAX_OWN));
+  } catch {
+    // It holds for this page then.
   }
 }

@@ -10,7 +10,8 @@
  * @property {string} base path prefix of all our URLs, without a slash at the end; usually empty
  * @property {string | null} roomId
  * @property {string | null} roomLink
- * @property {boolean} full whether the room of this page had no free seat when the page was served
+ * @property {string} refused why the room of this page had no free seat when the page was served: full, app or empty
+ * @property {number} capacity seats of a room; 0: not known
  * @property {string} headerMessage a line of the operator's, or empty
  * @property {string} error why there is no room to go into, as one of the `error.{kind}` texts, or empty
  * @property {string[]} errorMessages
@@ -49,7 +50,8 @@ export function normalise(given, location) {
     base,
     roomId: given.roomId ?? null,
     roomLink: given.roomLink ?? null,
-    full: given.full === true,
+    refused: given.refused ?? "",
+    capacity: Number(given.capacity) || 0,
     headerMessage: given.headerMessage ?? "",
     error: given.error ?? "",
     errorMessages: given.errorMessages ?? [],

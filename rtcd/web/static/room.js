@@ -1,21 +1,21 @@
 // @ts-check
 /**
- * The room server over HTTP: join, send a message, leave, ask for ICE servers, and the signalling server's POST and DELETE.
+ * The room server over HTTP: join, leave, ask for ICE servers, and the signalling server's POST and DELETE for last words.
  *
  * Each call either returns what the server said or throws a `RequestError` that says what kind of trouble it was.
  */
 
 import { ownUrl } from "./parameters.js";
+import { readSnapshot } from "./roster.js";
 
 const REQUEST_TIMEOUT_MS = 10_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
-/** A request that got no useful answer. `kind` is offline, unreachable, timeout, busy, name, status or garbled. */
+/**
+ * A request that got no useful answer. `kind` is offline, unreachable, timeout, busy, name, status, duplicate or garbled.
+ */
 export class RequestError extends Error {
-  /**
-   * @param {string} kind
-   * @param {string} detail
-   */
+  /** @param {string} kind @param {string} detail */
   constructor(kind, detail) {
     super(`${kind}: ${detail}`);
     this.kind = kind;
@@ -26,10 +26,14 @@ export class RequestError extends Error {
 /**
  * @typedef {object} Membership
  * @property {string} room
- * @property {string} client
+ * @property {string} client who knows it may act as this client
  * @property {boolean} initiator
  * @property {string[]} messages
  * @property {string} iceUrl where this client's own ICE servers are to be had; empty: there is nothing to ask
+ * @property {import("./roster.js").Snapshot | null} snapshot who is in; null in a room that knows no pages
+ *
+ * @typedef {{reason: string, capacity: number}} Refusal `reason` is full, app, locked or password
+ * @typedef {{id: string, name: string, password?: string, was?: string}} Introduction how a page declares itself
  */
 
 /** Speaks for one page with the server. */
@@ -39,7 +43,10 @@ export class RoomServer {
   #postUrl;
   #iceUrl;
 
-  /** @param {{base: string, query: string, wssPostUrl: string, iceServerRequestUrl: string}} urls `query` begins with "?" or is empty */
+  /**
+   * @param {{base: string, query: string, wssPostUrl: string, iceServerRequestUrl: string}} urls `query` begins with "?" or
+   *   is empty
+   */
   constructor({ base, query, wssPostUrl, iceServerRequestUrl }) {
     this.#base = base;
     this.#query = query;
@@ -48,77 +55,59 @@ export class RoomServer {
   }
 
   /**
-   * Take a seat. Returns null if the room is full.
+   * Take a seat. A page whose public name is another's already gets a `RequestError` of kind duplicate.
    * @param {string} room
-   * @returns {Promise<Membership | null>}
+   * @param {Introduction | null} page null: join as a client of AppRTC
+   * @returns {Promise<Membership | Refusal>}
    */
-  async join(room) {
+  async join(room, page) {
+    const url = `${this.#base}/join/${encodeURIComponent(room)}${this.#query}`;
     for (let attempt = 0; ; attempt += 1) {
-      const answer = await this.#json(`${this.#base}/join/${encodeURIComponent(room)}${this.#query}`);
-      if (answer.result === "SUCCESS" && typeof answer.params?.client_id === "string") {
-        const { client_id: client, is_initiator: initiator, messages } = answer.params;
-        const given = answer.params.ice_server_url;
+      const answer = await this.#json(url, page ? JSON.stringify({ page }) : undefined);
+      const { result, reason, capacity, params, room: seen } = answer;
+      if (result === "SUCCESS" && typeof params?.client_id === "string") {
+        const { client_id: client, is_initiator: initiator, messages, ice_server_url: given } = params;
         const iceUrl = typeof given === "string" ? given && ownUrl(given, location) : this.#iceUrl;
-        return { room, client, initiator: String(initiator) === "true", messages: messages ?? [], iceUrl };
+        const snapshot = page && readSnapshot(seen);
+        return { room, client, initiator: String(initiator) === "true", messages: messages ?? [], iceUrl, snapshot };
       }
-      if (answer.result === "FULL") {
-        return null;
+      if (["FULL", "LOCKED", "PASSWORD"].includes(result)) {
+        return { reason: String(reason ?? result).toLowerCase(), capacity: Number(capacity) || 2 };
       }
-      if (answer.result !== "DUPLICATE_CLIENT" || attempt >= 3) {
-        throw new RequestError("garbled", `join: ${answer.result}`);
+      if (result !== "DUPLICATE_CLIENT") {
+        throw new RequestError("garbled", `join: ${result}`);
+      }
+      if (page || attempt >= 3) {
+        throw new RequestError("duplicate", "join");
       }
     }
   }
 
   /**
-   * Send a peer message through the room. Returns the server's result, `SUCCESS` if all is well.
+   * Give the seat back. Never throws: there is nothing that the one who leaves could do. Returns whether the server has
+   * heard it.
    * @param {Membership} membership
-   * @param {string} text
-   * @returns {Promise<string>}
    */
-  async message({ room, client }, text) {
-    const answer = await this.#json(`${this.#base}/message/${path(room, client)}${this.#query}`, text);
-    return String(answer.result);
+  leave({ room, client }) {
+    return this.#quietly(`${this.#base}/leave/${path(room, client)}`, "POST");
   }
 
-  /**
-   * Give the seat back. Never throws: there is nothing that the one who leaves could do.
-   * @param {Membership} membership
-   */
-  async leave({ room, client }) {
-    await this.#quietly(`${this.#base}/leave/${path(room, client)}`, "POST");
-  }
-
-  /**
-   * Give the seat back while the page is being closed.
-   * @param {Membership} membership
-   */
+  /** Give the seat back while the page is being closed. @param {Membership} membership */
   leaveNow({ room, client }) {
     navigator.sendBeacon(`${this.#base}/leave/${path(room, client)}`);
   }
 
-  /**
-   * Send a message when the WebSocket is not open.
-   * @param {Membership} membership
-   * @param {string} text
-   */
+  /** Send a message when the WebSocket is not open. @param {Membership} membership @param {string} text */
   async signal({ room, client }, text) {
     await this.#quietly(`${this.#postUrl}/${path(room, client)}`, "POST", text);
   }
 
-  /**
-   * The same while the page is being closed.
-   * @param {Membership} membership
-   * @param {string} text
-   */
+  /** The same while the page is being closed. @param {Membership} membership @param {string} text */
   signalNow({ room, client }, text) {
     navigator.sendBeacon(`${this.#postUrl}/${path(room, client)}`, text);
   }
 
-  /**
-   * Tell the signalling server to forget us.
-   * @param {Membership} membership
-   */
+  /** Tell the signalling server to forget us. @param {Membership} membership */
   async forget({ room, client }) {
     await this.#quietly(`${this.#postUrl}/${path(room, client)}`, "DELETE");
   }
@@ -136,16 +125,13 @@ export class RoomServer {
     return answer.iceServers;
   }
 
-  /**
-   * @param {string} url
-   * @param {string} [body]
-   * @returns {Promise<any>}
-   */
+  /** @param {string} url @param {string} [body] @returns {Promise<any>} */
   async #json(url, body) {
     let response;
     let text;
     try {
-      response = await fetch(url, { method: "POST", body, cache: "no-store", signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+      response = await fetch(url, { method: "POST", body, cache: "no-store", signal });
       text = await response.text();
     } catch (error) {
       throw networkError(error, url);
@@ -154,43 +140,34 @@ export class RoomServer {
       throw statusError(response.status);
     }
     try {
-      return JSON.parse(text);
+      return Object(JSON.parse(text));
     } catch {
       throw new RequestError("garbled", new URL(url, location.origin).pathname);
     }
   }
 
-  /**
-   * @param {string} url
-   * @param {string} method
-   * @param {string} [body]
-   */
+  /** @param {string} url @param {string} method @param {string} [body] */
   async #quietly(url, method, body) {
     try {
-      await fetch(url, { method, body, keepalive: true, signal: AbortSignal.timeout(LEAVE_TIMEOUT_MS) });
+      return (await fetch(url, { method, body, keepalive: true, signal: AbortSignal.timeout(LEAVE_TIMEOUT_MS) })).ok;
     } catch (error) {
       console.debug("rtcd:", method, url, error);
+      return false;
     }
   }
 }
 
-/**
- * @param {string} room
- * @param {string} client
- */
+/** @param {string} room @param {string} client */
 function path(room, client) {
   return `${encodeURIComponent(room)}/${encodeURIComponent(client)}`;
 }
 
-/**
- * @param {any} error
- * @param {string} url
- */
+/** @param {any} error @param {string} url */
 function networkError(error, url) {
   if (error?.name === "TimeoutError") {
     return new RequestError("timeout", url);
   }
-  return new RequestError(navigator.onLine === false ? "offline" : "unreachable", url);
+  return new RequestError(globalThis.navigator?.onLine === false ? "offline" : "unreachable", url);
 }
 
 /** @param {number} status */

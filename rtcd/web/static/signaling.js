@@ -2,9 +2,11 @@
 /**
  * The WebSocket to the signalling server: open, register, send, and come back after it breaks.
  *
- * The server does not confirm a registration; it only refuses one, by an error frame followed by closing the socket. A socket that
- * breaks without such a frame is opened again, with growing pauses, and the same client registers again; what we meant to send
- * meanwhile waits. Media does not depend on any of this.
+ * The server does not confirm a registration; it refuses one by an error frame followed by closing the socket (a page is
+ * also sent
+ * its room at once). A socket that breaks without such a frame is opened again, with growing pauses, and the same client
+ * registers again;
+ * what we meant to send meanwhile waits. Media does not depend on any of this.
  */
 
 const OPEN_TIMEOUT_MS = 6_000;
@@ -12,11 +14,27 @@ const FIRST_ATTEMPTS = 3;
 const PAUSES_MS = [300, 1_000, 2_000, 4_000, 8_000];
 /** How often "this client is connected already" is taken for our own dead socket before it is taken for a refusal. */
 const DUPLICATES = 6;
-const MAX_WAITING = 1_024;
+/** A registration that is not refused for so long has been accepted. */
+const SETTLE_MS = 1_000;
+/** A socket that is back before is not worth a word. */
+const LOST_MS = 1_500;
+/** How long the server may take to answer a probe, and how long it may be silent before there is one. */
+const PROBE_MS = 2_500;
+const SILENCE_MS = 30_000;
+export const MAX_WAITING = 1_024;
+
+/** Refusals of one socket or frame, not of the client: it may register again. */
+const PASSING = /later|in time|receive error|queued|missing/i;
+/** What a server says to a command that it does not know, and so to a probe. */
+const UNKNOWN = /unexpected 'cmd'/i;
+
+/** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
 
 /**
  * @typedef {object} SignalingListener
- * @property {(text: string) => void} message a peer's message
+ * @property {(text: string) => void} message a peer's message, in AppRTC's frame
+ * @property {(event: any) => void} [room] what the server tells a page
+ * @property {(again: boolean) => void} [registered] what we say is heard; `again`: what we said before may have been lost
  * @property {() => void} lost the socket broke; we are trying again
  * @property {() => void} restored a new socket is registered
  * @property {(reason: string) => void} refused the server does not know this client any more; a new seat is needed
@@ -30,28 +48,29 @@ export class Signaling {
   #socket = null;
   /** @type {{room: string, client: string} | null} */
   #identity = null;
+  /** Whether this client has been registered before, on another socket. */
+  #again = false;
   #registered = false;
+  #settled = false;
   #closed = false;
   #lost = false;
   #refusal = "";
   #attempts = 0;
   #duplicates = 0;
-  /** @type {string[]} */
+  /** @type {object[]} */
   #waiting = [];
-  #timer = 0;
-  /** The network is back: a socket from before may be dead without knowing it. */
-  #wake = () => {
-    if (this.#identity !== null && !this.#closed) {
-      this.#attempts = 0;
-      this.#drop();
-      this.#retryNow();
-    }
-  };
+  /** @type {Timer} */
+  #retryTimer;
+  /** @type {Timer} */
+  #settleTimer;
+  /** @type {Timer} */
+  #lostTimer;
+  /** @type {Timer} */
+  #probeTimer;
+  /** @type {Timer} */
+  #silenceTimer;
 
-  /**
-   * @param {string} url
-   * @param {SignalingListener} listener
-   */
+  /** @param {string} url @param {SignalingListener} listener */
   constructor(url, listener) {
     this.#url = url;
     this.#listener = listener;
@@ -64,7 +83,6 @@ export class Signaling {
 
   /** Connect for the first time. Rejects after a few attempts. */
   async connect() {
-    globalThis.addEventListener("online", this.#wake);
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.#open();
@@ -82,46 +100,75 @@ export class Signaling {
   }
 
   /**
-   * Say who we are. On a socket that has been used by another client a new one is opened, since a socket registers once.
+   * Say who we are. On a socket that has been used by another client a new one is opened, since a socket registers once;
+   * what that
+   * client had still to say is forgotten.
    * @param {string} room
    * @param {string} client
    */
   register(room, client) {
-    const again = this.#identity !== null;
+    const other = this.#identity !== null;
     this.#identity = { room, client };
-    this.#waiting = [];
+    this.#again = false;
     this.#attempts = 0;
     this.#duplicates = 0;
-    if (again || this.#socket?.readyState !== WebSocket.OPEN) {
-      this.#drop();
-      this.#retryNow();
+    if (other) {
+      this.#waiting = [];
+    }
+    if (other || this.#socket?.readyState !== WebSocket.OPEN) {
+      this.reconnect();
     } else {
       this.#introduce();
     }
   }
 
-  /**
-   * Send a peer message; it waits if the socket is not there.
-   * @param {string} text
-   */
+  /** Send a message to the other client of AppRTC; it waits if the socket is not there. @param {string} text */
   send(text) {
+    this.command({ cmd: "send", msg: text });
+  }
+
+  /** Send any command, likewise. @param {object} command */
+  command(command) {
     if (this.open) {
-      this.#write({ cmd: "send", msg: text });
+      this.#write(command);
     } else if (this.#waiting.length < MAX_WAITING) {
-      this.#waiting.push(text);
+      this.#waiting.push(command);
+    }
+  }
+
+  /** Make a new socket at once; the one there is, if any, may be dead without knowing it. */
+  reconnect() {
+    if (this.#identity !== null && !this.#closed) {
+      this.#attempts = 0;
+      this.#drop();
+      this.#retryNow();
+    }
+  }
+
+  /** Find out at once whether the socket lives, and make another one if it does not. */
+  probe() {
+    if (this.#identity === null || this.#closed) {
+      return;
+    }
+    if (this.#socket === null) {
+      this.#attempts = 0;
+      this.#retryNow();
+    } else if (this.open && !this.#probeTimer) {
+      this.#probeTimer = setTimeout(() => this.reconnect(), PROBE_MS);
+      this.#write({ cmd: "ping" });
     }
   }
 
   /** Close for good. Resolves when the server has had all that was sent, or soon after. */
   async close() {
     this.#closed = true;
-    globalThis.removeEventListener("online", this.#wake);
-    clearTimeout(this.#timer);
+    this.#clearTimers();
+    clearTimeout(this.#lostTimer);
     const socket = this.#socket;
     if (socket && socket.readyState <= WebSocket.OPEN) {
       const gone = new Promise((resolve) => {
-        socket.addEventListener("close", resolve, { once: true });
-        setTimeout(resolve, 1_000);
+        const timer = setTimeout(resolve, 1_000);
+        socket.addEventListener("close", () => resolve(clearTimeout(timer)), { once: true });
       });
       socket.close(1000);
       await gone;
@@ -137,13 +184,15 @@ export class Signaling {
       this.#refusal = "";
       const timeout = setTimeout(() => {
         reject(new Error("timeout"));
+        socket.onclose = null; // which may take its time
         socket.close();
+        over();
       }, OPEN_TIMEOUT_MS);
       socket.onopen = () => {
         clearTimeout(timeout);
         resolve();
       };
-      socket.onmessage = (event) => this.#receive(event.data);
+      socket.onmessage = (event) => socket === this.#socket && this.#receive(event.data);
       const over = () => {
         clearTimeout(timeout);
         reject(new Error("closed"));
@@ -161,88 +210,126 @@ export class Signaling {
     const { room, client } = /** @type {{room: string, client: string}} */ (this.#identity);
     this.#write({ cmd: "register", roomid: room, clientid: client });
     this.#registered = true;
-    for (const text of this.#waiting.splice(0)) {
-      this.#write({ cmd: "send", msg: text });
+    this.#settled = false;
+    for (const command of this.#waiting.splice(0)) {
+      this.#write(command);
+    }
+    this.#settleTimer = setTimeout(() => this.#settle(), SETTLE_MS);
+    this.#heard();
+  }
+
+  /** The registration has been accepted. */
+  #settle() {
+    clearTimeout(this.#settleTimer);
+    if (this.#settled || !this.open || this.#refusal) {
+      return;
+    }
+    const again = this.#again;
+    this.#settled = this.#again = true;
+    this.#attempts = 0;
+    this.#duplicates = 0;
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = undefined;
+    this.#listener.registered?.(again);
+    if (this.#lost) {
+      this.#lost = false;
+      this.#listener.restored();
     }
   }
 
   /** @param {any} data */
   #receive(data) {
+    if (this.#closed) {
+      return;
+    }
+    this.#heard();
     let frame;
     try {
       frame = JSON.parse(data);
     } catch {
       return;
     }
-    if (frame.error) {
-      console.warn("rtcd: signalling server:", frame.error);
-      this.#refusal = String(frame.error);
-    } else if (typeof frame.msg === "string" && frame.msg !== "") {
+    if (frame?.error) {
+      if (!UNKNOWN.test(frame.error)) {
+        console.warn("rtcd: signalling server:", frame.error);
+        this.#refusal = String(frame.error);
+      }
+    } else if (typeof frame?.msg === "string" && frame.msg !== "") {
       this.#listener.message(frame.msg);
+    } else if (frame?.room) {
+      this.#settle();
+      this.#listener.room?.(frame.room);
     }
   }
 
+  /** The server lives; ask again only after a long silence. */
+  #heard() {
+    clearTimeout(this.#probeTimer);
+    this.#probeTimer = undefined;
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => this.probe(), SILENCE_MS);
+  }
+
   #broken() {
-    this.#socket = null;
-    this.#registered = false;
+    this.#forget();
     if (this.#identity === null) {
       return;
     }
     if (/duplicated registration/i.test(this.#refusal) && this.#duplicates < DUPLICATES) {
       this.#duplicates += 1;
-    } else if (this.#refusal) {
+    } else if (this.#refusal && !PASSING.test(this.#refusal)) {
+      clearTimeout(this.#lostTimer);
+      this.#lostTimer = undefined;
       this.#listener.refused(this.#refusal);
       return;
     }
-    if (!this.#lost) {
-      this.#lost = true;
-      this.#listener.lost();
-    }
     const pause = PAUSES_MS[Math.min(this.#attempts, PAUSES_MS.length - 1)];
     this.#attempts += 1;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#retryNow(), pause * (0.75 + Math.random() / 2));
+    this.#retryTimer = setTimeout(() => this.#retryNow(), pause * (0.75 + Math.random() / 2));
   }
 
   #retryNow() {
-    clearTimeout(this.#timer);
+    clearTimeout(this.#retryTimer);
     if (this.#closed || this.#identity === null || this.#socket !== null) {
       return;
     }
     this.#open().then(
-      () => {
-        this.#introduce();
-        this.#settle();
-      },
+      () => this.#introduce(),
       () => {}, // onclose has seen to the next attempt
     );
   }
 
-  /** A registration that is not refused within a moment has been accepted. */
-  #settle() {
-    const socket = this.#socket;
-    setTimeout(() => {
-      if (socket === this.#socket && socket?.readyState === WebSocket.OPEN && !this.#refusal) {
-        this.#attempts = 0;
-        this.#duplicates = 0;
-        if (this.#lost) {
-          this.#lost = false;
-          this.#listener.restored();
-        }
-      }
-    }, 1_000);
-  }
-
   #drop() {
     const socket = this.#socket;
-    this.#socket = null;
-    this.#registered = false;
+    this.#forget();
     if (socket) {
+      socket.onopen = null;
       socket.onclose = null;
       socket.onmessage = null;
       socket.onerror = null;
       socket.close(1000);
     }
+  }
+
+  /** The socket is no more; say so if none takes its place soon. */
+  #forget() {
+    this.#socket = null;
+    this.#registered = false;
+    this.#clearTimers();
+    if (!this.#lost && !this.#lostTimer && this.#identity !== null) {
+      this.#lostTimer = setTimeout(() => {
+        this.#lostTimer = undefined;
+        this.#lost = true;
+        this.#listener.lost();
+      }, LOST_MS);
+    }
+  }
+
+  #clearTimers() {
+    for (const timer of [this.#retryTimer, this.#settleTimer, this.#probeTimer, this.#silenceTimer]) {
+      clearTimeout(timer);
+    }
+    this.#probeTimer = undefined;
   }
 
   /** @param {object} command */

@@ -1,218 +1,270 @@
 // @ts-check
+/** The call on the screen: tiles, bar, panels and invitation put together. What its buttons do, they do to the visit that is on. */
+
+import { Chat } from "./chat.js";
+import { Controls } from "./controls.js";
+import { element } from "./elements.js";
+import { Info } from "./info.js";
+import { Invitation } from "./invite.js";
+import { keyAction, keyList } from "./keys.js";
+import { Menus } from "./menus.js";
+import { News, showCount } from "./news.js";
+import { Panels } from "./panels.js";
+import { People } from "./people.js";
+import { Tiles } from "./tiles.js";
+import { WakeKeeper } from "./wake.js";
+
 /**
- * The call on the screen: the two pictures, the invitation while alone, and the controls.
+ * @typedef {import("./call.js").Member} Member
+ * @typedef {import("./call.js").RoomView} RoomView
+ *
+ * @typedef {() => import("./visit.js").Visit | null} Current the visit that is on
  */
 
-import { element } from "./view.js";
+/** Phases in which there are others. */
+const TOGETHER = ["connecting", "connected"];
 
-const IDLE_MS = 4_000;
-/** Aspect ratios further apart than this are shown whole instead of filling the stage. */
-const COVER_RATIO = 1.4;
-
-/** Draws one call. */
+/** Draws one call after the other. */
 export class Stage {
-  #texts;
-  #remote = /** @type {HTMLVideoElement} */ (element("remote-video"));
-  #local = /** @type {HTMLVideoElement} */ (element("local-video"));
-  #idleTimer = 0;
-  #idleAllowed = false;
-  #copied = 0;
+  texts;
+  menus;
+  tiles;
+  #controls;
+  #chat;
+  #people;
+  #info;
+  #panels;
+  #invitation;
+  #news;
+  #wake = new WakeKeeper();
+  #phase = "";
+  /** @type {RoomView | null} */
+  #room = null;
 
-  /** @param {import("./texts.js").Texts} texts */
-  constructor(texts) {
-    this.#texts = texts;
-    this.#remote.addEventListener("resize", () => this.#fit());
-    this.#local.addEventListener("resize", () => this.#shapeSelf());
-    new ResizeObserver(() => this.#fit()).observe(element("remote"));
+  /**
+   * @param {import("./texts.js").Texts} texts
+   * @param {import("./sound.js").Sounds} sounds
+   * @param {Current} visit
+   */
+  constructor(texts, sounds, visit) {
+    this.texts = texts;
+    this.menus = new Menus(texts);
+    this.tiles = new Tiles(texts, visit, this.menus, () => (element("hear-button").hidden = false));
+    this.#panels = new Panels((open) => this.#panelChanged(open));
+    this.#controls = new Controls(texts, sounds, visit, this);
+    this.#controls.mayRest = () => this.#phase === "connected" && !this.#panels.open && !this.menus.open;
+    this.#invitation = new Invitation(texts, (key) => visit()?.announce(key));
+    this.#people = new People(texts, visit, (button, id) => this.menus.attach(button, () => this.tiles.hostItems(id)));
+    this.#news = new News(texts, () => this.panel("chat", true));
+    const tell = (/** @type {string} */ name, /** @type {string} */ text) =>
+      this.#panels.open !== "chat" && this.#news.add(name, text);
+    this.#chat = new Chat(texts, visit, (id) => this.tiles.nameOf(id), tell);
+    this.#info = new Info(texts, visit, (id) => this.tiles.nameOf(id));
+    element("hear-button").addEventListener("click", () => {
+      element("hear-button").hidden = true;
+      this.tiles.play();
+    });
+    element("tiles").addEventListener("click", () => matchMedia("(hover: none)").matches && this.#controls.tap());
+    this.#drops();
+    document.addEventListener("keydown", (event) => visit()?.live && this.#key(event));
+    // Names like "You" and "Guest" are no texts of elements, so a change of language shows everything again.
+    new MutationObserver(() => this.#show()).observe(document.documentElement, { attributeFilter: ["lang"] });
     const notices = element("notices");
     const room = () => document.documentElement.style.setProperty("--notices", `${notices.offsetHeight}px`);
     new ResizeObserver(room).observe(notices);
-    element("hear-button").addEventListener("click", () => this.#play());
-    element("copy-button").addEventListener("click", () => this.#copy());
-    element("share-button").addEventListener("click", () => this.#share());
-    element("room-link").addEventListener("focus", (event) => /** @type {HTMLInputElement} */ (event.target).select());
-    const qr = /** @type {HTMLImageElement} */ (element("qr"));
-    qr.addEventListener("load", () => (qr.hidden = false));
-    qr.addEventListener("error", () => (qr.hidden = true));
-    element("share-button").hidden = typeof navigator.share !== "function";
-    element("fullscreen-button").hidden = !document.fullscreenEnabled;
-    document.addEventListener("fullscreenchange", () => {
-      element("fullscreen-button").setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+    visualViewport?.addEventListener("resize", () => {
+      const hidden = innerHeight - (visualViewport?.height ?? innerHeight) * (visualViewport?.scale ?? 1);
+      element("stage").style.setProperty("--keyboard", `${Math.max(0, Math.round(hidden))}px`);
     });
-    for (const event of ["pointermove", "pointerdown", "keydown", "focusin"]) {
-      document.addEventListener(event, () => this.#stir(), { passive: true });
-    }
   }
 
-  /**
-   * @param {string} link
-   * @param {string} qrUrl
-   */
+  /** @param {string} link @param {string} qrUrl */
   invite(link, qrUrl) {
-    /** @type {HTMLInputElement} */ (element("room-link")).value = link;
-    const qr = /** @type {HTMLImageElement} */ (element("qr"));
-    qr.hidden = true;
-    qr.src = qrUrl;
+    this.#invitation.show(link, qrUrl);
   }
 
-  /**
-   * What belongs to this moment of the call.
-   * @param {import("./call.js").Phase} phase
-   */
+  /** What belongs to this moment of the call. @param {import("./call.js").Phase} phase */
   phase(phase) {
+    this.#phase = phase;
+    this.#wake.keep(phase === "connected");
+    this.#info.phase(phase);
     element("invitation").hidden = phase !== "waiting";
-    this.#idleAllowed = phase === "connected";
     if (phase !== "joining") {
       this.prompt(false);
     }
     if (phase !== "connected") {
       element("hear-button").hidden = true;
     }
-    this.#stir();
+    this.tiles.begin(phase === "connected");
+    this.#reachable();
+    this.#controls.stir();
   }
 
-  /**
-   * Say that the browser's question about devices is waiting for an answer.
-   * @param {boolean} open
-   */
-  prompt(open) {
-    element("prompt").hidden = !open;
-  }
-
-  /**
-   * Show our own devices as they are.
-   * @param {import("./media.js").LocalMedia} media
-   */
+  /** Show our own devices as they are. @param {import("./media.js").LocalMedia} media */
   local(media) {
-    if (this.#local.srcObject !== media.stream) {
-      this.#local.srcObject = media.stream;
-      this.#local.play().catch(() => {});
-    }
-    const button = { audio: element("mute-button"), video: element("camera-button") };
-    for (const kind of /** @type {("audio" | "video")[]} */ (["audio", "video"])) {
-      button[kind].hidden = !media.wants(kind);
-      button[kind].setAttribute("aria-pressed", String(!media.isOn(kind)));
-    }
-    element("self-off").hidden = media.isOn("video");
-    element("self-muted").hidden = media.isOn("audio") || !media.wants("audio");
-    element("self").classList.toggle("empty", !media.isOn("video"));
-    this.#shapeSelf();
+    this.#controls.local(media);
+    this.tiles.local(media);
   }
 
-  /**
-   * Show the other side.
-   * @param {MediaStreamTrack} track
-   */
-  remoteTrack(track) {
-    const stream = this.#remote.srcObject instanceof MediaStream ? this.#remote.srcObject : new MediaStream();
-    for (const old of stream.getTracks().filter((other) => other.kind === track.kind)) {
-      stream.removeTrack(old);
-    }
-    stream.addTrack(track);
-    this.#remote.srcObject = stream;
-    this.#play();
-  }
-
-  /** The other side is gone. */
-  clearRemote() {
-    this.#remote.srcObject = null;
-    element("remote-off").hidden = true;
-    element("remote").classList.remove("empty");
-  }
-
-  /**
-   * Whether microphone and camera can be switched: not while the first question about them is open.
-   * @param {boolean} able
-   */
+  /** Whether our own devices can be switched. @param {boolean} able */
   switches(able) {
-    for (const id of ["mute-button", "camera-button"]) {
+    for (const id of ["mute-button", "camera-button", "screen-button"]) {
       /** @type {HTMLButtonElement} */ (element(id)).disabled = !able;
     }
   }
 
-  /**
-   * Whether pictures of the other side arrive.
-   * @param {boolean} arriving
-   */
-  remotePictures(arriving) {
-    element("remote-off").hidden = arriving;
-    element("remote").classList.toggle("empty", !arriving);
+  /** @param {boolean} open whether the browser's question about devices is waiting for an answer */
+  prompt(open) {
+    element("prompt").hidden = !open;
+  }
+
+  /** @param {RoomView} view */
+  room(view) {
+    this.#room = view;
+    for (const member of view.members) {
+      this.tiles.member(member);
+    }
+    this.#show();
+  }
+
+  /** @param {Member} member */
+  member(member) {
+    this.tiles.member(member);
+    this.#show();
+  }
+
+  /** @param {string} id @param {import("./media.js").Slot} slot @param {MediaStreamTrack | null} track */
+  track(id, slot, track) {
+    this.tiles.track(id, slot, track);
+  }
+
+  /** @param {string} id */
+  left(id) {
+    this.tiles.left(id);
+    this.#show();
+  }
+
+  /** @param {import("./chat.js").ChatMessage} message */
+  chat(message) {
+    this.#chat.message({ ...message, name: this.tiles.nameOf(message.from) });
+  }
+
+  /** @param {import("./chat.js").FileEvent} event */
+  file(event) {
+    this.#chat.file(event);
+  }
+
+  /** Nothing is left of the call before. */
+  clear() {
+    this.#room = null;
+    this.#wake.keep(false);
+    this.menus.close(false);
+    this.#panels.show(null);
+    this.tiles.clear();
+    this.#chat.clear();
+    this.#info.clear();
+    this.#show();
+    this.#news.clear();
+    element("hear-button").hidden = true;
   }
 
   /** Into full screen, or out of it. */
   toggleFullscreen() {
     if (document.fullscreenElement) {
-      document.exitFullscreen();
+      document.exitFullscreen().catch(() => {});
     } else {
       document.documentElement.requestFullscreen?.().catch(() => {});
     }
   }
 
-  async #play() {
-    const hear = element("hear-button");
-    try {
-      await this.#remote.play();
-      hear.hidden = true;
-    } catch (error) {
-      if (error instanceof DOMException && error.name === "NotAllowedError") {
-        hear.hidden = false; // the browser wants a gesture before there may be sound
+  /** Open a panel, or close it unless it is to `stay`. @param {import("./panels.js").PanelName} name @param {boolean} [stay] */
+  panel(name, stay = false) {
+    stay ? this.#panels.show(name) : this.#panels.toggle(name);
+  }
+
+  /** The keys, in a dialog. */
+  showHelp() {
+    const body = /** @type {HTMLElement} */ (this.help.querySelector(".body"));
+    if (body.childElementCount === 0) {
+      body.append(keyList(this.texts));
+      this.help.querySelector("button")?.addEventListener("click", () => this.help.close());
+      this.help.addEventListener("click", (event) => event.target === this.help && this.help.close());
+    }
+    this.help.showModal();
+  }
+
+  /** @returns {HTMLDialogElement} */
+  get help() {
+    return element("help");
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const action = this.help.open ? null : keyAction(event);
+    if (action === null || (action === "close" && !this.menus.open && !this.#panels.open)) {
+      return;
+    }
+    event.preventDefault();
+    if (action === "close") {
+      this.menus.open ? this.menus.close() : this.#panels.show(null);
+    } else if (action === "help") {
+      this.showHelp();
+    } else if (action === "self") {
+      this.tiles.toggleSelf();
+    } else if (action === "info") {
+      this.panel("info");
+    } else if (!element(`${action}-button`).hidden) {
+      element(`${action}-button`).click(); // which does nothing while it is disabled
+    }
+  }
+
+  #show() {
+    const view = this.#room;
+    this.tiles.me(view?.me ?? null);
+    if (view) {
+      this.#people.show(view, this.tiles.people());
+    }
+    showCount("people-count", view?.members.length ? view.members.length + 1 : 0);
+    this.#reachable();
+  }
+
+  #reachable() {
+    const members = this.#room?.members ?? [];
+    const pages = members.some(({ page }) => page);
+    this.#chat.reachable(
+      pages && TOGETHER.includes(this.#phase) ? "" : members.length > 0 && !pages ? "chat.app" : "chat.nobody",
+    );
+  }
+
+  /** @param {import("./panels.js").PanelName | null} open */
+  #panelChanged(open) {
+    if (open === "chat") {
+      this.#news.clear();
+      this.#chat.shown();
+    }
+    this.#info.run(open === "info");
+    this.tiles.move();
+    this.#controls.stir();
+  }
+
+  /** Files dropped on the stage are offered. */
+  #drops() {
+    const stage = element("stage");
+    const over = (/** @type {boolean} */ on) => (element("drop").hidden = !on);
+    stage.addEventListener("dragover", (event) => {
+      if (event.dataTransfer?.types.includes("Files")) {
+        event.preventDefault();
+        over(this.#chat.open);
       }
-    }
-  }
-
-  /** Fill the stage if not much is cut off by that, else show all of the picture. */
-  #fit() {
-    const { videoWidth, videoHeight, clientWidth, clientHeight } = this.#remote;
-    if (videoWidth && clientHeight) {
-      const ratio = videoWidth / videoHeight / (clientWidth / clientHeight);
-      this.#remote.classList.toggle("whole", Math.max(ratio, 1 / ratio) > COVER_RATIO);
-    }
-  }
-
-  #shapeSelf() {
-    const { videoWidth, videoHeight } = this.#local;
-    element("self").classList.toggle("upright", videoHeight > videoWidth);
-  }
-
-  /** Something moved: show the controls, and hide them again later, if a mouse is there to call them back. */
-  #stir() {
-    delete document.documentElement.dataset.idle;
-    clearTimeout(this.#idleTimer);
-    if (this.#idleAllowed && matchMedia("(hover: hover) and (pointer: fine)").matches) {
-      this.#idleTimer = setTimeout(() => this.#rest(), IDLE_MS);
-    }
-  }
-
-  #rest() {
-    const used = ["controls", "top", "notices"].some((id) => element(id).matches(":hover, :has(:focus-visible)"));
-    if (used) {
-      this.#stir();
-    } else {
-      document.documentElement.dataset.idle = "";
-    }
-  }
-
-  async #copy() {
-    const field = /** @type {HTMLInputElement} */ (element("room-link"));
-    const words = /** @type {HTMLElement} */ (element("copy-button").querySelector("span"));
-    let key = "invite.copied";
-    try {
-      await navigator.clipboard.writeText(field.value);
-    } catch {
-      field.select();
-      key = "invite.copyFailed"; // no clipboard without https, or not allowed
-    }
-    this.#texts.show(key === "invite.copied" ? words : element("status"), key);
-    clearTimeout(this.#copied);
-    this.#copied = setTimeout(() => this.#texts.show(words, "invite.copy"), 2_500);
-  }
-
-  async #share() {
-    const { value: url } = /** @type {HTMLInputElement} */ (element("room-link"));
-    try {
-      await navigator.share({ title: this.#texts.get("invite.shareTitle"), url });
-    } catch {
-      // The sheet was closed.
-    }
+    });
+    stage.addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
+    stage.addEventListener("drop", (event) => {
+      event.preventDefault();
+      over(false);
+      if (this.#chat.open && event.dataTransfer?.files.length) {
+        this.#chat.offer(event.dataTransfer.files);
+        this.panel("chat", true);
+      }
+    });
   }
 }

@@ -2,36 +2,23 @@
 /**
  * The page's texts: which language, and which element shows which text.
  *
- * A text may hold `{name}` for values. Elements carry keys: `data-text` for their content, `data-label` for name and tooltip.
+ * A text may hold `{name}` for values. Elements carry keys: `data-text` for their content, `data-label` for name and tooltip,
+ * `data-placeholder` for an empty field. The server has filled them in once, in the language of `<html lang>`.
  */
 
-const LANGUAGE_KEY = "language";
-
-/** The languages that there are; the catalogue of each is the module `texts-{language}.js`, fetched when it is wanted. */
+/** The languages that there are; the catalogue of each is `texts-{language}.json`, fetched when it is wanted. */
 export const LANGUAGES = ["en", "zh-CN"];
 
+const YEAR_S = 31_536_000;
+
 /**
- * The language to begin with: the one chosen here before, else the browser's first that we have.
- * @param {readonly string[]} wanted the browser's languages, best first
- * @param {() => Pick<Storage, "getItem">} [storage]
- * @returns {string}
+ * The cookie by which the server knows the reader's choice at the next visit.
+ * @param {string} language
+ * @param {string} base path prefix of the site
+ * @returns {string} for `document.cookie`
  */
-export function chooseLanguage(wanted, storage = () => localStorage) {
-  try {
-    const chosen = storage().getItem(LANGUAGE_KEY);
-    if (chosen !== null && LANGUAGES.includes(chosen)) {
-      return chosen;
-    }
-  } catch {
-    // No storage: go by the browser.
-  }
-  for (const language of wanted) {
-    const primary = language.toLowerCase().split("-")[0];
-    if (primary === "en" || primary === "zh") {
-      return primary === "zh" ? "zh-CN" : "en";
-    }
-  }
-  return "en";
+export function languageCookie(language, base) {
+  return `language=${language}; path=${base}/; max-age=${YEAR_S}; samesite=lax`;
 }
 
 /** The texts in the language of the moment, and the elements that show them. */
@@ -42,16 +29,29 @@ export class Texts {
   /** @type {WeakMap<Element, Record<string, string>>} */
   #values = new WeakMap();
 
+  /** The language that is not spoken now. */
+  get other() {
+    return LANGUAGES[this.language === "en" ? 1 : 0];
+  }
+
   /**
-   * Fetch a language and show everything on the page in it. Without its catalogue all stays as it is.
+   * Fetch a language and show everything on the page in it. Without its catalogue all stays as it is: false.
    * @param {string} language
    * @param {Document} page
    */
   async use(language, page) {
-    this.#catalogue = (await import(`./texts-${language}.js`)).default;
-    this.language = language;
-    page.documentElement.lang = language;
+    const known = LANGUAGES.includes(language) ? language : LANGUAGES[0];
+    try {
+      const answer = await fetch(new URL(`./texts-${known}.json`, import.meta.url));
+      this.#catalogue = await answer.json();
+    } catch (error) {
+      console.warn("rtcd: no texts", known, error);
+      return false;
+    }
+    this.language = known;
+    page.documentElement.lang = known;
     this.apply(page);
+    return true;
   }
 
   /**
@@ -82,31 +82,25 @@ export class Texts {
    * @param {Document | HTMLElement} root
    */
   apply(root) {
-    for (const element of root.querySelectorAll("[data-text], [data-label]")) {
+    for (const element of root.querySelectorAll("[data-text], [data-label], [data-placeholder]")) {
       this.#fill(/** @type {HTMLElement} */ (element));
-    }
-  }
-
-  /** Remember the language of the moment for the next visit. */
-  remember() {
-    try {
-      localStorage.setItem(LANGUAGE_KEY, this.language);
-    } catch {
-      // It holds for this page then.
     }
   }
 
   /** @param {HTMLElement} element */
   #fill(element) {
-    const { text, label } = element.dataset;
+    const { text, label, placeholder } = element.dataset;
     if (text !== undefined) {
       element.textContent = text === "" ? "" : this.get(text, this.#values.get(element));
     }
     if (label) {
-      element.setAttribute("aria-label", this.get(label));
+      element.setAttribute("aria-label", this.get(label, this.#values.get(element)));
       if (element.matches("button, a")) {
-        element.title = this.get(label);
+        element.title = this.get(label, this.#values.get(element));
       }
+    }
+    if (placeholder) {
+      element.setAttribute("placeholder", this.get(placeholder));
     }
   }
 }

@@ -1,40 +1,65 @@
 // @ts-check
 /**
- * The panels around a call (landing page, questions, farewells, errors), the notices, and which of them is to be seen.
+ * The panels around a call (landing page, farewell, refusals, errors), title and status, and which of them is to be seen.
  *
- * The call itself is drawn by stage.js. What buttons do is decided in app.js.
+ * The green room is drawn by green.js, the call by stage.js. What buttons do is decided in app.js.
  */
 
+import { element, icon, make } from "./elements.js";
 import { isRoomName } from "./names.js";
 
 /**
- * @typedef {"landing" | "confirm" | "joining" | "waiting" | "connected" | "left" | "full" | "error"} State
+ * @typedef {"landing" | "green" | "joining" | "waiting" | "connected" | "left" | "refused" | "error"} State
  *
- * It is kept in `document.documentElement.dataset.state`, for the stylesheet and for tests.
+ * It is kept in `document.documentElement.dataset.state`, for the stylesheet (which shows the panel) and for tests.
  */
 
 const STAGE_STATES = ["joining", "waiting", "connected"];
+/** Kinds of error after which trying again is of no use. */
+const HOPELESS = ["insecure", "webrtc", "name", "address"];
+/** Why one may not come in: its symbol, and whether the main thing to do is to try again. */
+const REFUSALS = /** @type {Record<string, {icon: string, again: boolean}>} */ ({
+  full: { icon: "people", again: true },
+  app: { icon: "phone", again: true },
+  locked: { icon: "lock", again: true },
+  kicked: { icon: "door", again: false },
+  elsewhere: { icon: "window", again: true },
+});
 
 /**
- * The element with this id, which the page has.
- * @template {HTMLElement} T
- * @param {string} id
- * @returns {T}
+ * A length of time as on a clock: `4:07`, `1:02:03`.
+ * @param {number} seconds
+ * @returns {string}
  */
-export function element(id) {
-  return /** @type {T} */ (document.getElementById(id));
+export function clockTime(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
 }
 
 /** Shows one state at a time. */
 export class View {
   #texts;
-  /** @type {State | "loading"} */
-  state = "loading";
+  #room = "";
+  #loading = true;
 
   /** @param {import("./texts.js").Texts} texts */
   constructor(texts) {
     this.#texts = texts;
     this.input.addEventListener("input", () => this.#checkName());
+    document.addEventListener("visibilitychange", () => document.hidden || this.title(this.#room));
+  }
+
+  /** @returns {State} */
+  get state() {
+    return /** @type {State} */ (document.documentElement.dataset.state);
+  }
+
+  /** Whether a call is to be seen. */
+  get inCall() {
+    return STAGE_STATES.includes(this.state);
   }
 
   /** The field for the room name. @returns {HTMLInputElement} */
@@ -48,16 +73,13 @@ export class View {
    */
   show(state) {
     const before = this.state;
-    this.state = state;
     document.documentElement.dataset.state = state;
-    const panel = STAGE_STATES.includes(state) ? "stage" : state;
-    document.documentElement.classList.toggle("in-call", panel === "stage");
-    for (const section of document.querySelectorAll("[data-panel]")) {
-      /** @type {HTMLElement} */ (section).hidden = /** @type {HTMLElement} */ (section).dataset.panel !== panel;
+    document.documentElement.classList.toggle("in-call", this.inCall); // for what is in the call; the tokens go by the state
+    if (this.inCall ? !STAGE_STATES.includes(before) : state !== before || this.#loading) {
+      scrollTo(0, 0);
+      this.#focus(state);
     }
-    if (state !== before && panel !== "stage") {
-      this.#focus(element(panel), before === "loading");
-    }
+    this.#loading = false;
   }
 
   /**
@@ -76,31 +98,36 @@ export class View {
   recent(rooms, href) {
     element("recent").hidden = rooms.length === 0;
     element("recent-rooms").replaceChildren(
-      ...rooms.map((room) => {
-        const link = document.createElement("a");
-        link.href = href(room);
-        link.dataset.room = room;
-        link.textContent = room;
-        const item = document.createElement("li");
-        item.append(link);
-        return item;
-      }),
+      ...rooms.map((room) => make("li", {}, make("a", { href: href(room), "data-room": room }, room))),
     );
   }
 
   /**
    * @param {string} room
-   * @param {boolean} named whether the name is worth reading
+   * @param {number} seconds that one was connected; 0: nobody came
    */
-  confirm(room, named) {
-    this.#texts.show(element("confirm-title"), named ? "confirm.title" : "confirm.title.plain", { room });
-    this.show("confirm");
+  left(room, seconds) {
+    this.#texts.show(element("left-room"), seconds > 0 ? "left.room.time" : "left.room", { room, time: clockTime(seconds) });
+    this.show("left");
   }
 
-  /** @param {string} room */
-  left(room) {
-    this.#texts.show(element("left-room"), "left.room", { room });
-    this.show("left");
+  /**
+   * Say why one may not come in. `document.documentElement.dataset.refused` holds the reason.
+   * @param {string} reason "full", "app", "locked", "kicked" or "elsewhere"
+   * @param {number} capacity of the room; 0: not known
+   */
+  refused(reason, capacity) {
+    const known = REFUSALS[reason] ? reason : "full";
+    const { icon: symbol, again } = REFUSALS[known];
+    document.documentElement.dataset.refused = known;
+    this.#texts.show(element("refused-title"), `refused.${known}.title`);
+    this.#texts.show(element("refused-text"), `refused.${known}.text`);
+    this.#texts.show(element("refused-count"), known === "full" && capacity > 0 ? "refused.full.count" : "", { capacity: String(capacity) });
+    this.#texts.show(element("refused-retry-button"), `refused.${["elsewhere", "kicked"].includes(known) ? known : "full"}.retry`);
+    element("refused-emblem").replaceChildren(icon(symbol));
+    element("refused-retry-button").classList.toggle("primary", again);
+    element("refused-new-room-button").classList.toggle("primary", !again);
+    this.show("refused");
   }
 
   /**
@@ -119,7 +146,7 @@ export class View {
     anchor.hidden = link === null;
     anchor.href = link ?? "";
     element("error-continue-button").hidden = !insecure;
-    const hopeless = insecure || ["webrtc", "name", "address"].includes(kind);
+    const hopeless = HOPELESS.includes(kind);
     element("error-retry-button").hidden = hopeless;
     element("error-new-room-button").classList.toggle("primary", hopeless);
     element("error-new-room-button").hidden = insecure || kind === "webrtc";
@@ -127,75 +154,56 @@ export class View {
   }
 
   /**
-   * Show what the room is called at the top, or nothing.
-   * @param {string | null} room
+   * What the room is called, at the top of a call and in the window's title.
+   * @param {string} room may be empty
    */
   title(room) {
-    const title = element("room-title");
-    title.hidden = room === null;
-    title.textContent = room ?? "";
-    document.title = room === null ? "rtcd" : `${room} · rtcd`;
+    const site = element("brand").textContent?.trim() ?? ""; // as the server has it
+    this.#room = room;
+    element("room-title").textContent = room || site;
+    document.title = room ? `${room} · ${site}` : site;
+  }
+
+  /**
+   * Something happened that is to be seen among the tabs of a browser, until the page itself is seen again.
+   * @param {string} words
+   */
+  call(words) {
+    if (document.hidden) {
+      document.title = `● ${words}`;
+    }
   }
 
   /**
    * The one line that says how the call stands; it is read out.
    * @param {string} key
+   * @param {Record<string, string>} [values]
    */
-  status(key) {
+  status(key, values) {
     const status = element("status");
-    if (status.dataset.text !== key) {
-      this.#texts.show(status, key);
+    if (status.dataset.text !== key || values) {
+      this.#texts.show(status, key, values);
     }
-  }
-
-  /**
-   * Show a notice until it is dismissed or withdrawn; the same id replaces itself.
-   * @param {string} id
-   * @param {"error" | "warning" | "plain"} gravity
-   * @param {{key?: string, text?: string, values?: Record<string, string>}} what a text of ours, or the server's own words
-   */
-  notice(id, gravity, { key, text, values }) {
-    this.withdraw(id);
-    const notice = document.createElement("div");
-    notice.className = `notice ${gravity}`;
-    notice.dataset.notice = id;
-    notice.setAttribute("role", gravity === "error" ? "alert" : "status");
-    const words = document.createElement("p");
-    if (key) {
-      this.#texts.show(words, key, values);
-    } else {
-      words.textContent = text ?? "";
-    }
-    const dismiss = document.createElement("button");
-    dismiss.type = "button";
-    dismiss.className = "quiet dismiss";
-    dismiss.dataset.label = "notice.dismiss";
-    dismiss.append(icon("close"));
-    dismiss.addEventListener("click", () => notice.remove());
-    notice.append(words, dismiss);
-    element("notices").append(notice);
-    this.#texts.apply(notice);
-  }
-
-  /** @param {string} id */
-  withdraw(id) {
-    document.querySelector(`[data-notice="${id}"]`)?.remove();
   }
 
   /**
    * Put the focus where a keyboard goes on: into the panel's field or main button, on a touch screen (where a field would call up
    * its keyboard) on the heading. A page just loaded leaves it alone, except for the field to type in and the button to join with.
-   * @param {HTMLElement} panel
-   * @param {boolean} loading
+   * @param {State} state
    */
-  #focus(panel, loading) {
+  #focus(state) {
     const mouse = matchMedia("(pointer: fine)").matches;
-    const selector = !mouse ? "h1" : loading ? "input, #confirm-button" : ":is(input, .primary):not([hidden])";
-    const target = loading && !mouse ? null : /** @type {HTMLElement | null} */ (panel.querySelector(selector));
-    if (target?.matches("h1")) {
-      target.tabIndex = -1;
+    const wanted = { landing: "#room-name", green: "#own-name:placeholder-shown, #enter-button", left: ".primary", refused: ".primary", error: ".primary:not([hidden])" };
+    const selector = /** @type {Record<string, string>} */ (wanted)[state];
+    if (this.#loading && (!mouse || !["landing", "green"].includes(state))) {
+      return;
     }
-    target?.focus();
+    const panel = element(selector ? state : "stage");
+    const target = (mouse && selector && panel.querySelector(selector)) || panel.querySelector("h1") || panel;
+    if (!target.matches("input, button, a")) {
+      target.setAttribute("tabindex", "-1");
+    }
+    /** @type {HTMLElement} */ (target).focus({ preventScroll: true });
   }
 
   #checkName() {
@@ -203,15 +211,4 @@ export class View {
     /** @type {HTMLButtonElement} */ (element("join-button")).disabled = !good;
     this.input.setAttribute("aria-invalid", String(!good));
   }
-}
-
-/** @param {string} name */
-function icon(name) {
-  const namespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(namespace, "svg");
-  svg.setAttribute("class", "icon");
-  const use = document.createElementNS(namespace, "use");
-  use.setAttribute("href", `#icon-${name}`);
-  svg.append(use);
-  return svg;
 }

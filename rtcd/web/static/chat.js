@@ -1,0 +1,269 @@
+// @ts-check
+/** Messages and files between the people in the room. What they write is shown as text, whatever it looks like. */
+
+import { element, icon, iconButton, make } from "./elements.js";
+import { MAX_FILE_BYTES } from "./files.js";
+
+/**
+ * @typedef {{from: string, name: string, text: string, at: number}} ChatMessage `at` in milliseconds
+ * @typedef {import("./files.js").FileEvent & {from: string}} FileEvent
+ */
+
+/** More than this is forgotten, the oldest first. */
+export const MAX_ENTRIES = 500;
+export const MAX_TEXT = 2_000;
+/** Messages of one person within this time stand together under one name. */
+const TOGETHER_MS = 120_000;
+const LINK = /https?:\/\/[^\s<>"'\u3000-\u303f\uff00-\uff60]+/gi;
+const UNITS = ["B", "kB", "MB", "GB"];
+
+/**
+ * A text in pieces, with its web addresses apart; the stop at the end of a sentence is no part of an address.
+ * @param {string} text
+ * @returns {{text: string, link: boolean}[]}
+ */
+export function pieces(text) {
+  const found = [];
+  let done = 0;
+  for (const match of text.matchAll(LINK)) {
+    const closing = match[0].includes("(") ? /[.,;:!?\]}*_]+$/ : /[.,;:!?)\]}*_]+$/;
+    const address = match[0].replace(closing, "");
+    if (URL.canParse?.(address) ?? true) {
+      found.push({ text: text.slice(done, match.index), link: false }, { text: address, link: true });
+      done = match.index + address.length;
+    }
+  }
+  return [...found, { text: text.slice(done), link: false }].filter((piece) => piece.text !== "");
+}
+
+/**
+ * @param {number} bytes
+ * @param {string} [language]
+ */
+export function sizeText(bytes, language) {
+  const unit = Math.min(UNITS.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const digits = { maximumFractionDigits: unit > 1 ? 1 : 0 };
+  return `${(bytes / 1000 ** unit).toLocaleString(language, digits)} ${UNITS[unit]}`;
+}
+
+/** The chat's panel. */
+export class Chat {
+  #texts;
+  #visit;
+  #nameOf;
+  #onNew;
+  #log = element("chat-log");
+  #field = /** @type {HTMLTextAreaElement} */ (element("chat-text"));
+  /** @type {Map<string, {entry: HTMLElement, url: string | null, status: string}>} */
+  #files = new Map();
+  /** @type {{from: string, at: number}} */
+  #last = { from: "", at: 0 };
+  /** Whether anybody is there who can read. */
+  open = false;
+
+  /**
+   * @param {import("./texts.js").Texts} texts
+   * @param {import("./stage.js").Current} visit
+   * @param {(id: string) => string} nameOf a member, for files
+   * @param {(name: string, text: string) => void} onNew something came from somebody else
+   */
+  constructor(texts, visit, nameOf, onNew) {
+    this.#texts = texts;
+    this.#visit = visit;
+    this.#nameOf = nameOf;
+    this.#onNew = onNew;
+    const chooser = /** @type {HTMLInputElement} */ (element("chat-file"));
+    element("chat-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#say();
+    });
+    this.#field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.#say();
+      }
+    });
+    this.#field.addEventListener("paste", (event) => this.offer(event.clipboardData?.files));
+    element("chat-file-button").addEventListener("click", () => chooser.click());
+    chooser.addEventListener("change", () => {
+      this.offer(chooser.files);
+      chooser.value = "";
+    });
+  }
+
+  /**
+   * Offer files to everybody.
+   * @param {FileList | null | undefined} files
+   */
+  offer(files) {
+    for (const file of files ?? []) {
+      const large = file.size > MAX_FILE_BYTES;
+      if (large || !this.#visit()?.call?.sendFile(file)) {
+        const size = sizeText(MAX_FILE_BYTES, this.#texts.language);
+        this.#visit()?.warn(large ? "file.large" : "file.unsent", { name: file.name, size });
+      }
+    }
+  }
+
+  /**
+   * Whether anybody is there who can read: a phone app cannot, and nobody cannot.
+   * @param {string} key of a text that says why not; empty: somebody is
+   */
+  reachable(key) {
+    this.open = key === "";
+    element("chat-nobody").hidden = this.open;
+    this.#texts.show(element("chat-nobody"), key);
+    for (const id of ["chat-text", "chat-send-button", "chat-file-button"]) {
+      /** @type {HTMLButtonElement} */ (element(id)).disabled = !this.open;
+    }
+  }
+
+  /**
+   * @param {ChatMessage} message
+   * @param {boolean} [own]
+   */
+  message({ from, name, text, at }, own = false) {
+    const words = make("p", { class: "bubble" });
+    for (const piece of pieces(text)) {
+      words.append(
+        piece.link ? make("a", { href: piece.text, target: "_blank", rel: "noopener noreferrer" }, piece.text) : piece.text,
+      );
+    }
+    const entry = make("div", { class: `entry${own ? " own" : ""}` }, this.#heading(from, name, at, own), words);
+    this.#add(entry);
+    if (!own) {
+      this.#onNew(name, text);
+    }
+  }
+
+  /** @param {FileEvent} event */
+  file(event) {
+    const { from, id, name, size, direction, status } = event;
+    const key = `${direction}:${from}:${id}`;
+    const known = this.#files.get(key);
+    const file = known ?? {
+      entry: make("div", { class: `entry file${direction === "out" ? " own" : ""}` }),
+      url: null,
+      status: "",
+    };
+    const { entry } = file;
+    if (!known) {
+      const who = this.#nameOf(from);
+      const about = make("p", { class: "hint" });
+      this.#texts.show(about, direction === "out" ? "file.to" : "file.from", { name: who });
+      const bytes = make("small", {}, sizeText(size, this.#texts.language));
+      const title = make("p", { class: "file-name" }, icon("file"), make("span", {}, name), bytes);
+      entry.append(about, make("div", { class: "bubble" }, title, make("div", { class: "file-state" })));
+      this.#files.set(key, file);
+      this.#add(entry, key);
+      if (direction === "in") {
+        this.#onNew(who, name);
+      }
+    }
+    const progress = entry.querySelector("progress");
+    if (status === "running" && progress) {
+      progress.value = event.bytes;
+      return;
+    }
+    if (status !== file.status) {
+      file.status = status;
+      entry.querySelector(".file-state")?.replaceChildren(...this.#fileState(event, file));
+      this.#texts.apply(entry);
+      this.#last = { from: "", at: 0 };
+    }
+  }
+
+  /** The panel was opened: the newest is what is wanted. */
+  shown() {
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  /** Another call: nothing of the one before is kept. */
+  clear() {
+    for (const { url } of this.#files.values()) {
+      url && URL.revokeObjectURL(url);
+    }
+    this.#files.clear();
+    this.#log.replaceChildren();
+    this.#last = { from: "", at: 0 };
+    this.#field.value = "";
+  }
+
+  /**
+   * @param {FileEvent} event
+   * @param {{url: string | null}} file
+   * @returns {Node[]}
+   */
+  #fileState({ from, id, name, size, direction, status, bytes, blob }, file) {
+    const call = this.#visit()?.call;
+    const stop = () => call?.stopFile(id);
+    const words = make("span", { "data-text": `file.${status}.${direction}` });
+    const act = (/** @type {string} */ key, /** @type {() => void} */ action, primary = false) =>
+      make("button", { class: `small${primary ? " primary" : ""}`, "data-text": key, onclick: action });
+    if (status === "offered") {
+      return direction === "in"
+        ? [act("file.take", () => call?.takeFile(from, id), true), act("file.refuse", () => call?.refuseFile(from, id))]
+        : [words, act("file.stop", stop)];
+    }
+    if (status === "running") {
+      const bar = make("progress", { max: size || 1, "aria-label": name });
+      bar.value = bytes;
+      return [bar, iconButton("close", "file.stop", stop)];
+    }
+    if (status === "done" && blob) {
+      file.url = URL.createObjectURL(blob);
+      return [make("a", { class: "button small primary", href: file.url, download: name, "data-text": "file.save" })];
+    }
+    return [words];
+  }
+
+  #say() {
+    const text = this.#field.value.trim().slice(0, MAX_TEXT);
+    if (text !== "") {
+      const reached = (this.#visit()?.call?.say(text) ?? 0) > 0;
+      element("chat-nobody").hidden = reached;
+      this.#texts.show(element("chat-nobody"), reached ? "" : "chat.failed");
+      if (reached) {
+        this.message({ from: "me", name: "", text, at: Date.now() }, true);
+        this.#field.value = "";
+      }
+    }
+  }
+
+  /**
+   * Name and time, unless they stand just above.
+   * @param {string} from
+   * @param {string} name
+   * @param {number} at
+   * @param {boolean} own
+   */
+  #heading(from, name, at, own) {
+    const together = this.#last.from === from && at - this.#last.at < TOGETHER_MS;
+    this.#last = { from, at };
+    const time = new Date(at).toLocaleTimeString(this.#texts.language, { hour: "2-digit", minute: "2-digit" });
+    return together ? null : make("p", { class: "hint" }, own ? time : `${name} · ${time}`);
+  }
+
+  /**
+   * @param {HTMLElement} entry
+   * @param {string} [key] of a file
+   */
+  #add(entry, key) {
+    const log = this.#log;
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+    if (key) {
+      entry.dataset.file = key;
+    }
+    log.append(entry);
+    while (log.childElementCount > MAX_ENTRIES) {
+      const oldest = /** @type {HTMLElement} */ (log.firstElementChild);
+      const url = this.#files.get(oldest.dataset.file ?? "")?.url;
+      url && URL.revokeObjectURL(url);
+      this.#files.delete(oldest.dataset.file ?? "");
+      oldest.remove();
+    }
+    if (atEnd || entry.classList.contains("own")) {
+      log.scrollTop = log.scrollHeight;
+    }
+  }
+}

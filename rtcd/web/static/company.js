@@ -1,0 +1,351 @@
+// @ts-check
+/**
+ * Everybody else in the room: a `Member` for each, as snapshots and messages come; and what concerns all of them: bit rates,
+ * quality,
+ * own state, and why there is no path.
+ *
+ * The seat, the socket and the call's phases are in call.js; what a snapshot means is in roster.js.
+ */
+
+import { Member } from "./member.js";
+import { parseMessage, storedMessages } from "./messages.js";
+import { APP, compare } from "./roster.js";
+
+const SAMPLE_EVERY_MS = 2_000;
+/** So long media may outlive a seat. */
+const KEPT_MS = 30_000;
+/** Time for a goodbye over a data channel to leave. */
+const BYE_MS = 100;
+/** Messages of those who are not in the room yet, as far as we know. */
+export const MAX_STRANGE = 256;
+/** The ways of TURN servers to say that these credentials are no good. */
+const CREDENTIAL_CODES = [401, 403, 441];
+const MAX_CANDIDATE_ERRORS = 32;
+
+/** @typedef {import("./member.js").Slot} Slot */
+
+/**
+ * @typedef {object} RoomView
+ * @property {Member[]} members without us
+ * @property {{id: string, name: string, host: boolean}} me
+ * @property {string} host
+ * @property {boolean} locked
+ * @property {boolean} password
+ * @property {number} capacity
+ * @property {boolean} alone
+ * @property {boolean} app whether a client of AppRTC is here
+ *
+ * @typedef {object} CallListener
+ * @property {(phase: import("./call.js").Phase, reason?: string) => void} phase refused: full, app, locked, password, kicked
+ *   or elsewhere
+ * @property {(room: RoomView) => void} room after every change
+ * @property {(member: Member) => void} member state, trouble, quality or name of one changed
+ * @property {(id: string, slot: Slot, track: MediaStreamTrack | null) => void} track
+ * @property {(member: Member, why: import("./roster.js").Why) => void} left its tile goes now
+ * @property {(message: {from: string, name: string, text: string, at: number}) => void} chat
+ * @property {(event: import("./files.js").FileEvent & {from: string}) => void} file
+ * @property {(kind: "audio" | "video", name: string) => void} mute the host asks us to
+ * @property {(command: string, why: string) => void} refused
+ * @property {(trouble: "signaling" | "ice" | "candidate" | "path", present: boolean, detail?: any) => void} trouble
+ * @property {(kind: string, detail: string) => void} failed the call cannot be: kinds of `RequestError`, or "socket"
+ */
+
+/**
+ * `changed`: who is here, or how the connections are · `alone`: an app has said bye
+ * @typedef {CallListener & {changed: () => void, alone: () => void}} CompanyListener
+ */
+
+/** The others, until `close`. */
+export class Company {
+  /** @type {Map<string, Member>} */
+  members = new Map();
+  #seat;
+  #signaling;
+  #media;
+  #args;
+  #listener;
+  #parts;
+  /** @type {Set<string>} who said bye while the server still has them seated */
+  #over = new Set();
+  /** @type {Map<string, import("./signaling.js").Timer>} timers of those whose media outlive their seats */
+  #kept = new Map();
+  /** @type {[string, import("./messages.js").PeerMessage][]} messages that came before the snapshot that explains them */
+  #strange = [];
+  /**
+   * @type {Map<string, {url: string, code: number, text: string} | null>} why a server gave no candidate; null once it is
+   *   told
+   */
+  #candidateErrors = new Map();
+  /** @type {import("./signaling.js").Timer} */
+  #timer;
+
+  /**
+   * @param {object} setup
+   * @param {import("./seat.js").Seat} setup.seat
+   * @param {import("./signaling.js").Signaling} setup.signaling
+   * @param {import("./media.js").LocalMedia} setup.media
+   * @param {URLSearchParams} setup.args the page's URL arguments
+   * @param {CompanyListener} listener
+   * @param {typeof import("./member.js").PARTS} parts
+   */
+  constructor({ seat, signaling, media, args }, listener, parts) {
+    this.#seat = seat;
+    this.#signaling = signaling;
+    this.#media = media;
+    this.#args = args;
+    this.#listener = listener;
+    this.#parts = parts;
+  }
+
+  /** @param {import("./roster.js").Snapshot} snapshot @returns {RoomView} */
+  view({ members: seated, host, locked, password, capacity }) {
+    const { me: id, name } = this.#seat;
+    const me = { id, name: seated.find((one) => one.id === id)?.name ?? name, host: host === id };
+    const members = [...this.members.values()];
+    return { members, me, host, locked, password, capacity, alone: members.length === 0, app: this.app };
+  }
+
+  /** Whether a client of AppRTC is here. */
+  get app() {
+    return this.members.has(APP);
+  }
+
+  /** Make it as a snapshot says, unless we are not in it ourselves. @param {import("./roster.js").Snapshot} snapshot */
+  take(snapshot) {
+    const news = compare(snapshot, this.#seat.me, this.members.values(), this.#over);
+    if (!news.seated) {
+      return news;
+    }
+    const ids = snapshot.members.map(({ id }) => id);
+    this.#over = new Set(ids.filter((id) => this.#over.has(id)));
+    news.gone.forEach(({ id, why }) => this.#drop(id, why));
+    news.kept.forEach((id) => this.#keep(id));
+    for (const one of news.stayed) {
+      clearTimeout(this.#kept.get(one.id));
+      this.#kept.delete(one.id);
+      this.members.get(one.id)?.seen(one);
+    }
+    news.arrived.forEach((one) => this.#add(one));
+    this.#order([...ids, ...news.kept], snapshot.host);
+    for (const [id, message] of this.#strange.splice(0)) {
+      this.members.get(id)?.receive(message);
+    }
+    this.#changed();
+    return news;
+  }
+
+  /** A page speaks to us. @param {string} from @param {string} text */
+  heard(from, text) {
+    const message = parseMessage(text);
+    if (message && message.type !== "bye") {
+      this.#give(from, message);
+    }
+  }
+
+  /** A client of AppRTC speaks. @param {string} text */
+  heardApp(text) {
+    const message = parseMessage(text);
+    if (message && message.type !== "bye") {
+      this.#give(APP, message);
+    } else if (message && this.app) {
+      this.#goodbye(APP);
+      this.#listener.alone();
+    }
+  }
+
+  /** What a client of AppRTC said before we came. @param {string[]} texts */
+  stored(texts) {
+    storedMessages(texts).forEach((message) => this.#give(APP, message));
+  }
+
+  /** What we say is heard (again). @param {boolean} lost whether what we said before may never have arrived */
+  registered(lost) {
+    if (lost) {
+      this.#over.delete(APP); // the next snapshot may mean another app
+      this.members.forEach((member) => member.heard(true));
+    }
+  }
+
+  /** We have no seat any more: to an app, which has no other way, we are gone. */
+  unseated() {
+    this.#drop(APP, "lost");
+    this.#changed();
+  }
+
+  networkChanged() {
+    this.members.forEach((member) => member.networkChanged());
+  }
+
+  /** @param {Slot} slot of our own media that is another now */
+  mediaChanged(slot) {
+    for (const member of this.members.values()) {
+      member.update(slot);
+      member.announce(this.#state);
+    }
+    this.#limit();
+  }
+
+  /** @param {string} text @returns {number} the pages that it went to */
+  say(text) {
+    return [...this.members.values()].filter((member) => member.say(text)).length;
+  }
+
+  /** @param {File} file @returns {string | null} its id, the same for all; null if nobody was there to be offered it */
+  offer(file) {
+    /** @type {string | null} */
+    let id = null;
+    for (const { page, files } of this.members.values()) {
+      id = (page && files.offer(file, id ?? undefined)) || id;
+    }
+    return id;
+  }
+
+  /** Leave them. @param {boolean} now whether there is no time for a goodbye */
+  close(now) {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#kept.forEach((timer) => clearTimeout(timer));
+    this.#kept.clear();
+    for (const member of this.members.values()) {
+      member.bye();
+      member.close(now ? 0 : BYE_MS);
+    }
+    this.members.clear();
+  }
+
+  /** @param {import("./roster.js").Seated & {offers: boolean}} one */
+  #add(one) {
+    const { id, page } = one;
+    const listener = this.#listener;
+    const setup = { me: this.#seat.me, media: this.#media, args: this.#args };
+    /** @type {Member} */
+    const member = new Member(one, setup, {
+      send: (msg) => (page ? this.#signaling.command({ cmd: "direct", to: id, msg }) : this.#signaling.send(msg)),
+      audible: () => this.#signaling.open,
+      configuration: () => this.#seat.configuration(),
+      changed: () => this.members.get(id) === member && listener.member(member),
+      connection: () => this.members.get(id) === member && this.#connectionChanged(member),
+      track: (slot, track) => listener.track(id, slot, track),
+      chat: (text) => listener.chat({ from: id, name: member.name, text, at: Date.now() }),
+      file: (event) => listener.file({ ...event, from: id }),
+      bye: () => this.#goodbye(id),
+      candidateError: (error) => this.#candidateError(error),
+    }, this.#parts);
+    this.members.set(id, member);
+    member.announce(this.#state);
+    member.open().catch((error) => console.error("rtcd: no connection", error));
+  }
+
+  /** In the order of the room, and who is host. @param {string[]} ids @param {string} host */
+  #order(ids, host) {
+    for (const id of ids) {
+      const member = this.members.get(id);
+      if (member) {
+        member.host = id === host;
+        this.members.delete(id);
+        this.members.set(id, member);
+      }
+    }
+  }
+
+  /** @param {string} id @param {import("./messages.js").PeerMessage} message */
+  #give(id, message) {
+    const member = this.members.get(id);
+    if (member) {
+      member.receive(message);
+    } else if (this.#strange.length < MAX_STRANGE) {
+      this.#strange.push([id, message]);
+    }
+  }
+
+  /** Its seat is lost, its media are not. @param {string} id */
+  #keep(id) {
+    const member = this.members.get(id);
+    if (member && !this.#kept.has(id)) {
+      member.seen({ name: member.name, here: false });
+      this.#kept.set(id, setTimeout(() => {
+        this.#drop(id, "lost");
+        this.#changed();
+      }, KEPT_MS));
+    }
+  }
+
+  /** Somebody says that it leaves; the server will say so too. @param {string} id */
+  #goodbye(id) {
+    this.#over.add(id);
+    this.#drop(id, "left");
+    this.#changed();
+  }
+
+  /** @param {string} id @param {import("./roster.js").Why} why */
+  #drop(id, why) {
+    const member = this.members.get(id);
+    clearTimeout(this.#kept.get(id));
+    this.#kept.delete(id);
+    if (member) {
+      this.members.delete(id);
+      member.close();
+      this.#listener.left(member, why);
+    }
+  }
+
+  /** @param {Member} member */
+  #connectionChanged(member) {
+    if (this.#kept.has(member.id) && !member.working) {
+      this.#drop(member.id, "lost");
+    } else if (member.connectionState === "disconnected") {
+      this.#signaling.probe(); // what took the media may have taken the socket
+    }
+    this.#changed();
+  }
+
+  #changed() {
+    if (this.members.size > 0) {
+      this.#timer ||= setInterval(() => this.#sample(), SAMPLE_EVERY_MS);
+    } else {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    this.#limit();
+    const stuck = [...this.members.values()].some((member) => member.stuck);
+    this.#listener.trouble("path", stuck);
+    this.#explain(stuck);
+    this.#listener.changed();
+  }
+
+  async #sample() {
+    await Promise.all([...this.members.values()].map((member) => member.sample()));
+    this.#limit();
+  }
+
+  #limit() {
+    this.members.forEach((member) => member.limit(this.members.size + 1, this.#media.sharing));
+  }
+
+  get #state() {
+    const { sharing, hint } = this.#media;
+    return { audio: this.#media.isOn("audio"), video: this.#media.isOn("video"), screen: sharing, hint };
+  }
+
+  /** @param {{url: string, code: number, text: string}} error */
+  #candidateError(error) {
+    const { url } = error;
+    if (!this.#candidateErrors.has(url) && this.#candidateErrors.size < MAX_CANDIDATE_ERRORS) {
+      this.#candidateErrors.set(url, error);
+      this.#explain([...this.members.values()].some((member) => member.stuck));
+    }
+  }
+
+  /**
+   * Tell of servers that gave no candidates: of refused credentials always, of all else only where it matters.
+   * @param {boolean} stuck whether there is somebody whom we do not reach
+   */
+  #explain(stuck) {
+    for (const [url, error] of this.#candidateErrors) {
+      if (error && (stuck || CREDENTIAL_CODES.includes(error.code))) {
+        this.#candidateErrors.set(url, null);
+        this.#listener.trouble("candidate", true, error);
+      }
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// @ts-check
+/**
+ * The recovery ladder of one peer connection: what to try next, and when. Pure: told events and `now` in milliseconds, it
+ * says what
+ * to do; its owner keeps the timer.
+ *
+ * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed
+ * or the
+ * network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s. Of two pages the
+ * later one in the
+ * room climbs a little behind, so that mostly one alone acts. While nobody would hear us the ladder waits, save for its
+ * first rung:
+ * those words are the first to be said once we are heard again.
+ */
+
+const DISCONNECTED_MS = 2_000;
+const RELAY_MS = 8_000;
+const RENEW_MS = 20_000;
+const AGAIN_MS = 15_000;
+/** A rung that came late gets this long before the next. */
+const LEAST_MS = 5_000;
+/** `online` and a change of the connection come together; they are one change of network. */
+const SAME_CHANGE_MS = 1_500;
+
+/**
+ * @typedef {"restart" | "relay" | "renew"} Action
+ * @typedef {"connecting" | "interrupted" | "relay" | "renewing"} Step what is to be seen of it
+ */
+
+/** Tells one connection's way back. */
+export class Ladder {
+  /** @type {Step | null} null while all is well */
+  trouble = "connecting";
+  /** @type {number | null} when `advance` has something to do */
+  due;
+  #lag;
+  #renews;
+  /** @type {RTCPeerConnectionState} */
+  #state = "new";
+  #since;
+  #rung = 1;
+  #tried = false;
+  #blocked = false;
+  #ever = false;
+  #changed = -Infinity;
+
+  /**
+   * @param {number} now
+   * @param {{lag?: number, renews?: boolean}} [how] `lag`: milliseconds behind the other side · `renews`: false if only
+   *   restarts may be
+   */
+  constructor(now, { lag = 0, renews = true } = {}) {
+    this.#lag = lag;
+    this.#renews = renews;
+    this.#since = now;
+    this.due = now + RELAY_MS + lag;
+  }
+
+  /** The connection is in another state. @param {RTCPeerConnectionState} state @param {number} now */
+  state(state, now) {
+    const before = this.#state;
+    this.#state = state;
+    if (state === "connected") {
+      this.#ever = true;
+      this.#blocked = this.#tried = false;
+      this.trouble = this.due = null;
+    } else if (state === "new" && this.trouble === null) {
+      this.#begin(now, 0); // the other side has begun anew
+      this.trouble = "renewing";
+      this.#rung = 1;
+      this.#later(now);
+    } else if (state === "disconnected" && this.trouble === null) {
+      this.#begin(now, DISCONNECTED_MS + this.#lag);
+    } else if (state === "failed" && !this.#tried && !this.#blocked) {
+      this.trouble === null ? this.#begin(now, this.#lag) : this.#soon(now + this.#lag);
+    } else if (state === "connecting" && before === "disconnected" && this.#rung === 0) {
+      this.#rung = 1; // the other side has begun
+      this.due = this.#since + RELAY_MS + this.#lag;
+    } else if (state === "closed") {
+      this.due = null;
+    }
+  }
+
+  /** We are in another network: the path is likely dead, whatever the connection still believes. @param {number} now */
+  changed(now) {
+    if (now - this.#changed >= SAME_CHANGE_MS || now < this.#changed) {
+      this.#changed = now;
+      this.#tried = this.#blocked = false;
+      this.#since = now;
+      this.#soon(now);
+    }
+  }
+
+  /**
+   * What we say is heard (again).
+   * @param {number} now
+   * @param {boolean} lost whether what we said before may never have arrived
+   */
+  heard(now, lost) {
+    if (this.#state === "new" && this.trouble !== null && (lost || this.#blocked)) {
+      this.#since = now;
+      lost ? this.#soon(now) : this.#later(now);
+    } else if (this.#blocked) {
+      this.#since = now;
+      this.#soon(now);
+    }
+    this.#blocked = false;
+  }
+
+  /**
+   * Climb, if it is time. Returns what to do, or null.
+   * @param {number} now
+   * @param {boolean} audible whether the other side would hear us now
+   * @returns {Action | null}
+   */
+  advance(now, audible) {
+    if (this.due === null || now < this.due) {
+      return null;
+    }
+    if (!audible && (this.#tried || !this.#ever)) {
+      this.#blocked = true;
+      this.due = null;
+      return null;
+    }
+    const rung = this.#rung;
+    const waiting = this.#state === "new"; // nothing has been agreed: a restart would be an answer to nothing
+    if (rung === 0 && this.trouble === null) {
+      this.due = null; // to be on the safe side, on a path that may well be alive
+      return "restart";
+    }
+    this.#rung += 1;
+    if (rung === 1 && waiting) {
+      this.#later(now);
+      return null;
+    }
+    this.#tried = true;
+    this.#later(now);
+    if (rung === 1) {
+      this.trouble = "relay";
+      return "relay";
+    }
+    if (!this.#renews || (rung === 0 && !waiting)) {
+      return "restart";
+    }
+    this.trouble = "renewing";
+    this.#state = "new";
+    return "renew";
+  }
+
+  /** @param {number} now @param {number} wait */
+  #begin(now, wait) {
+    this.trouble = "interrupted";
+    this.#tried = false;
+    this.#since = now;
+    this.#soon(now + wait);
+  }
+
+  /** @param {number} due */
+  #soon(due) {
+    this.trouble &&= this.#ever ? "interrupted" : "connecting";
+    this.#rung = 0;
+    this.due = due;
+  }
+
+  /** @param {number} now */
+  #later(now) {
+    const { [this.#rung]: after = null } = { 1: RELAY_MS, 2: RENEW_MS };
+    this.due = after === null ? now + AGAIN_MS : Math.max(this.#since + after + this.#lag, now + LEAST_MS);
+  }
+}

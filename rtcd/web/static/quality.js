@@ -1,0 +1,89 @@
+// @ts-check
+/** How well one connection does, counted from one look at the statistics to the next: old losses are forgotten. */
+
+/**
+ * Shares of packets lost, 0 to 1, and milliseconds; null for what is not known.
+ * @typedef {{sending: number | null, receiving: number | null, rtt: number | null}} Sample
+ * @typedef {{grade: "good" | "fair" | "poor", side: "sending" | "receiving" | null}} Verdict `side`: which suffers more
+ */
+
+/** Fewer packets say nothing about losses. */
+const MIN_PACKETS = 20;
+/** So many looks have to agree before the grade changes. */
+const AGREE = 3;
+const GRADES = /** @type {const} */ (["good", "fair", "poor"]);
+
+/**
+ * @param {any[]} before reports of getStats; none at the first look
+ * @param {any[]} now
+ * @returns {Sample}
+ */
+export function sampleOf(before, now) {
+  const old = new Map(before.map((report) => [report.id, report]));
+  let [received, missed, sent, lost] = [0, 0, 0, 0];
+  /** @param {any} report @param {string} key */
+  const delta = (report, key) => Math.max(0, (report?.[key] ?? 0) - (old.get(report?.id)?.[key] ?? Infinity));
+  for (const report of now) {
+    if (report.type === "inbound-rtp") {
+      received += delta(report, "packetsReceived");
+      missed += delta(report, "packetsLost"); // one that was only late makes them fewer
+    } else if (report.type === "remote-inbound-rtp") {
+      const packets = delta(now.find(({ id }) => id === report.localId), "packetsSent");
+      const { fractionLost } = report;
+      sent += packets;
+      lost += Math.min(packets, fractionLost === undefined ? delta(report, "packetsLost") : packets * fractionLost);
+    }
+  }
+  return { sending: share(lost, sent), receiving: share(missed, received + missed), rtt: roundTrip(now) };
+}
+
+/** @param {number} part @param {number} whole */
+function share(part, whole) {
+  return whole < MIN_PACKETS ? null : part / whole;
+}
+
+/** @param {any[]} reports */
+function roundTrip(reports) {
+  const times = reports.filter(({ type }) => type === "remote-inbound-rtp").map(({ roundTripTime }) => roundTripTime ?? -1);
+  const seconds = selectedPair(reports)?.currentRoundTripTime ?? Math.max(-1, ...times);
+  return seconds < 0 ? null : seconds * 1000;
+}
+
+/**
+ * The candidate pair in use. Firefox has no report of the transport but marks the pair.
+ * @param {any[]} reports
+ */
+export function selectedPair(reports) {
+  const pairs = reports.filter(({ type }) => type === "candidate-pair");
+  const ids = reports.map(({ selectedCandidatePairId }) => selectedCandidatePairId);
+  return pairs.find(({ id, selected }) => selected || ids.includes(id))
+    ?? pairs.find(({ nominated, state }) => nominated && state === "succeeded");
+}
+
+/** The grade of one connection over time. */
+export class Quality {
+  /** @type {Verdict | null} none before enough looks agree */
+  #verdict = null;
+  #grade = 0;
+  #agreed = 0;
+
+  /** @param {Sample} sample */
+  add({ sending, receiving, rtt }) {
+    const [out, back] = [level(sending, 0.02, 0.05), level(receiving, 0.02, 0.05)];
+    const grade = Math.max(out, back, level(rtt, 200, 400));
+    if (grade >= 0) {
+      this.#agreed = grade === this.#grade ? this.#agreed + 1 : 1;
+      this.#grade = grade;
+      if (this.#agreed >= AGREE) {
+        const side = out > Math.max(back, 0) ? "sending" : back > Math.max(out, 0) ? "receiving" : null;
+        this.#verdict = { grade: GRADES[grade], side };
+      }
+    }
+    return this.#verdict;
+  }
+}
+
+/** @param {number | null} value @param {number} fair @param {number} poor */
+function level(value, fair, poor) {
+  return value === null ? -1 : value < fair ? 0 : value < poor ? 1 : 2;
+}

@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Ladder } from "../../rtcd/web/static/ladder.js";
+
+/**
+ * What a ladder does of itself until a time, as [milliseconds, action].
+ * @param {Ladder} ladder
+ * @param {number} until
+ */
+function climb(ladder, until, audible = true) {
+  /** @type {[number, string][]} */
+  const actions = [];
+  while (ladder.due !== null && ladder.due <= until) {
+    const now = ladder.due;
+    const action = ladder.advance(now, audible);
+    if (action) {
+      actions.push([now, action]);
+    }
+  }
+  return actions;
+}
+
+/** @param {ConstructorParameters<typeof Ladder>[1]} [how] */
+function connected(how) {
+  const ladder = new Ladder(0, how);
+  ladder.state("connecting", 100);
+  ladder.state("connected", 500);
+  assert.equal(ladder.trouble, null);
+  assert.equal(ladder.due, null);
+  return ladder;
+}
+
+test("disconnected for two seconds another path is looked for, after eight by relays, after twenty all anew, then every fifteen", () => {
+  const ladder = connected();
+  ladder.state("disconnected", 10_000);
+  assert.equal(ladder.trouble, "interrupted");
+  assert.deepEqual(climb(ladder, 29_999), [[12_000, "restart"], [18_000, "relay"]]);
+  assert.deepEqual(climb(ladder, 61_000), [[30_000, "renew"], [45_000, "renew"], [60_000, "renew"]]);
+  assert.equal(ladder.trouble, "renewing");
+  ladder.state("connected", 62_000);
+  assert.equal(ladder.trouble, null);
+  assert.deepEqual(climb(ladder, 999_000), []);
+});
+
+test("an interruption of less than two seconds is left to itself", () => {
+  const ladder = connected();
+  ladder.state("disconnected", 10_000);
+  ladder.state("connected", 11_900);
+  assert.deepEqual(climb(ladder, 60_000), []);
+});
+
+test("a failed connection is not waited for; that it fails again does not hurry the next rung", () => {
+  const ladder = connected();
+  ladder.state("failed", 10_000);
+  assert.deepEqual(climb(ladder, 10_000), [[10_000, "restart"]]);
+  ladder.state("connecting", 10_100);
+  ladder.state("failed", 12_000);
+  assert.deepEqual(climb(ladder, 20_000), [[18_000, "relay"]]);
+  assert.equal(ladder.trouble, "relay");
+});
+
+test("a first connection has eight seconds before relays alone are tried, and is begun anew if nothing was agreed in twenty", () => {
+  const slow = new Ladder(0);
+  slow.state("connecting", 1_000);
+  assert.equal(slow.trouble, "connecting");
+  assert.deepEqual(climb(slow, 20_000), [[8_000, "relay"], [20_000, "renew"]]);
+  assert.deepEqual(climb(new Ladder(0), 36_000), [[20_000, "renew"], [35_000, "renew"]]);
+});
+
+test("the later one in the room is a little behind, and leaves the first rung to the other if that has begun", () => {
+  const ladder = connected({ lag: 1_500 });
+  ladder.state("disconnected", 10_000);
+  assert.deepEqual(climb(ladder, 12_000), []);
+  ladder.state("connecting", 12_100);
+  assert.deepEqual(climb(ladder, 31_500), [[19_500, "relay"], [31_500, "renew"]]);
+});
+
+test("to an app nothing is ever made anew", () => {
+  const ladder = connected({ renews: false });
+  ladder.state("disconnected", 0);
+  assert.deepEqual(climb(ladder, 50_000).map(([, action]) => action), ["restart", "relay", "restart", "restart", "restart"]);
+});
+
+test("in another network a path is looked for at once, even while the old one seems to live, and once for two events", () => {
+  const ladder = connected();
+  ladder.changed(10_000);
+  ladder.changed(10_200);
+  assert.deepEqual(climb(ladder, 60_000), [[10_000, "restart"]]);
+  assert.equal(ladder.trouble, null);
+  ladder.state("disconnected", 70_000);
+  climb(ladder, 79_000);
+  assert.equal(ladder.trouble, "relay");
+  ladder.changed(80_000);
+  assert.deepEqual(climb(ladder, 88_000), [[80_000, "restart"], [88_000, "relay"]]);
+});
+
+test("while nobody hears us only the first rung is climbed; heard again, it is climbed from the bottom", () => {
+  const ladder = connected();
+  ladder.state("disconnected", 10_000);
+  assert.deepEqual(climb(ladder, 90_000, false), [[12_000, "restart"]]);
+  assert.equal(ladder.due, null);
+  ladder.heard(100_000, false);
+  assert.deepEqual(climb(ladder, 120_000), [[100_000, "restart"], [108_000, "relay"], [120_000, "renew"]]);
+});
+
+test("an offer that may have been lost on the way is made anew as soon as we are heard; one that waits for its reader is not", () => {
+  const lost = new Ladder(0);
+  lost.heard(3_000, true);
+  assert.deepEqual(climb(lost, 3_000), [[3_000, "renew"]]);
+  const waiting = new Ladder(0);
+  assert.deepEqual(climb(waiting, 30_000, false), []);
+  waiting.heard(31_000, false);
+  assert.deepEqual(climb(waiting, 50_000), []);
+  const well = connected();
+  well.heard(1_000, true);
+  assert.equal(well.due, null);
+});
+
+test("a connection that the other side has made anew has its time, and then its turn", () => {
+  const ladder = connected();
+  ladder.state("new", 10_000);
+  assert.equal(ladder.trouble, "renewing");
+  ladder.state("connecting", 10_100);
+  assert.deepEqual(climb(ladder, 30_000), [[18_000, "relay"], [30_000, "renew"]]);
+});
+
+test("a clock that goes back does no harm", () => {
+  const ladder = connected();
+  ladder.changed(10_000);
+  ladder.changed(5_000);
+  assert.equal(ladder.advance(ladder.due ?? 0, true), "restart");
+  ladder.state("disconnected", 4_000);
+  assert.equal(ladder.advance(3_000, true), null);
+  assert.deepEqual(climb(ladder, 6_000), [[6_000, "restart"]]);
+});

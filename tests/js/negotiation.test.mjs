@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LegacyNegotiation, Negotiation } from "../../rtcd/web/static/negotiation.js";
+
+const first = (/** @type {string} */ session) => /** @type {any} */ ({ type: "offer", sdp: "", session, first: true });
+const offer = (/** @type {string} */ session) => /** @type {any} */ ({ type: "offer", sdp: "", session });
+const answer = (/** @type {string} */ session) => /** @type {any} */ ({ type: "answer", sdp: "", session });
+const candidate = (/** @type {string} */ session) => /** @type {any} */ ({ type: "candidate", candidate: "c", session });
+const polite = () => new Negotiation("a", "b");
+const impolite = () => new Negotiation("b", "a");
+
+/** A session that both sides have agreed on. */
+function settled(/** @type {Negotiation} */ rules) {
+  rules.begin("one");
+  assert.equal(rules.take(answer("one"), "have-local-offer"), "accept");
+  return rules;
+}
+
+test("a first offer of another session replaces the connection, and its candidates are taken from then on", () => {
+  for (const rules of [polite(), impolite(), settled(polite()), settled(impolite())]) {
+    assert.equal(rules.take(candidate("two"), "stable"), "ignore");
+    assert.equal(rules.take(first("two"), "stable"), "replace");
+    assert.equal(rules.session, "two");
+    assert.equal(rules.take(candidate("two"), "stable"), "add");
+    assert.equal(rules.take(candidate("one"), "stable"), "ignore");
+  }
+});
+
+test("of two first offers that cross, that of the greater tag stands", () => {
+  const [a, b] = [polite(), impolite()];
+  a.begin("one");
+  b.begin("two");
+  assert.equal(b.take(first("one"), "have-local-offer"), "ignore");
+  assert.equal(b.take(candidate("one"), "have-local-offer"), "ignore");
+  assert.equal(a.take(first("two"), "have-local-offer"), "replace");
+  assert.equal(a.session, "two");
+  assert.equal(b.take(answer("two"), "have-local-offer"), "accept");
+  assert.equal(b.take(first("three"), "stable"), "replace");
+});
+
+test("what belongs to no session of ours is stale", () => {
+  const rules = settled(impolite());
+  const none = { ...first(""), session: undefined };
+  for (const message of [offer("two"), answer("two"), candidate("two"), { type: "bye" }, none]) {
+    assert.equal(rules.take(message, "stable"), "ignore");
+  }
+  assert.equal(rules.take(first("x".repeat(33)), "stable"), "ignore");
+  assert.equal(rules.take(first("one"), "stable"), "ignore", "told twice");
+  assert.equal(rules.take(answer("one"), "stable"), "ignore", "answered already");
+  assert.equal(rules.session, "one");
+});
+
+test("of two restarts that cross, the impolite side's stands, and the candidates of the other are passed over", () => {
+  const [a, b] = [settled(polite()), settled(impolite())];
+  assert.ok(a.restart("stable"));
+  assert.ok(b.restart("stable"));
+  assert.equal(b.take(offer("one"), "have-local-offer"), "ignore");
+  assert.equal(b.take(candidate("one"), "have-local-offer"), "ignore");
+  assert.equal(a.take(offer("one"), "have-local-offer"), "rollback");
+  assert.equal(b.take(answer("one"), "have-local-offer"), "accept");
+  assert.equal(b.take(candidate("one"), "stable"), "add");
+  assert.equal(a.due() || b.due(), false);
+  assert.equal(b.take(offer("one"), "stable"), "answer");
+});
+
+test("a restart that cannot be offered now is due once, when the answer has come", () => {
+  const rules = polite();
+  assert.equal(rules.restart("stable"), false, "nothing to restart");
+  assert.equal(rules.due(), false);
+  rules.begin("one");
+  assert.equal(rules.restart("have-local-offer"), false);
+  assert.equal(rules.take(answer("one"), "have-local-offer"), "accept");
+  assert.equal(rules.due(), true);
+  assert.equal(rules.due(), false);
+  assert.equal(rules.restart("have-local-offer"), false);
+  assert.equal(rules.take(offer("one"), "have-local-offer"), "rollback");
+  assert.equal(rules.due(), false, "to answer a restart is a restart");
+});
+
+test("a connection that has failed for good answers a restart with a session of its own", () => {
+  for (const rules of [settled(polite()), settled(impolite())]) {
+    assert.equal(rules.restart("closed"), false);
+    assert.equal(rules.take(offer("one"), "closed"), "renew");
+    assert.equal(rules.take(answer("one"), "closed"), "ignore");
+    assert.equal(rules.take(candidate("one"), "closed"), "ignore");
+    assert.equal(rules.take(first("two"), "closed"), "replace");
+  }
+});
+
+test("with an app only the initiator offers, and there are no sessions", () => {
+  const caller = new LegacyNegotiation(true);
+  const callee = new LegacyNegotiation(false);
+  assert.deepEqual([caller.session, caller.restart(), callee.restart(), caller.due()], [undefined, true, false, false]);
+  assert.equal(caller.take(offer("x"), "stable"), "ignore");
+  assert.equal(callee.take(offer("x"), "stable"), "answer");
+  assert.equal(callee.take(answer("x"), "stable"), "ignore");
+  assert.equal(caller.take(answer("x"), "have-local-offer"), "accept");
+  assert.equal(callee.take(candidate("x"), "stable"), "add");
+  assert.equal(callee.take({ type: "bye" }, "stable"), "ignore");
+});
