@@ -13,7 +13,7 @@ SOURCES := setup.cfg setup.py pyproject.toml $(shell find rtcd twisted -type f !
 PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
 	systemd:systemd-analyze nodejs:node npm:npm fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
 	nginx-light:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy \
-	sslscan:sslscan
+	sslscan:sslscan firefox-esr:firefox-esr
 NODE := tests/js
 
 .PHONY: run test lint ini programs packages clean

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import time
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.interop.test_page import DEADLINE_S, PageTestCase
 
 SMALL_PICTURES = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=5"
 SMALL = "video=mandatory:maxWidth=160,mandatory:maxHeight=120,mandatory:maxFrameRate=5"
-"""Thirty streams in six tabs are much for a small machine."""
+VIEWPORT = ViewportSize(width=480, height=360)
+"""Thirty streams in six tabs, and drawing them without a graphics card, are much for a small machine."""
 
 TILES = """() => Object.fromEntries([...document.querySelectorAll('#tiles .tile[data-kind=camera]:not(.own)')].map(
     (tile) => [tile.dataset.member, tile.querySelector('video').getVideoPlaybackQuality().totalVideoFrames]))"""
@@ -25,7 +25,7 @@ class RoomTests(PageTestCase):
 
     def enter(self, browser: Browser, room: str, name: str = "") -> Page:
         """Come into a room, under a name if one is given."""
-        page = self.open(browser, f"/r/{room}?{SMALL}")
+        page = self.open(browser, f"/r/{room}?{SMALL}", viewport=VIEWPORT)
         self.state(page, "green")
         if name:
             page.fill("#own-name", name)
@@ -65,44 +65,6 @@ class RoomTests(PageTestCase):
         self.assertEqual(len(found), 1)
         return found[0]
 
-    def test_two_three_and_six_people_see_each_other(self) -> None:
-        """One after the other comes; the seventh is told why not."""
-        browser = self.browser(*SMALL_PICTURES)
-        pages = []
-        for count in range(1, 7):
-            pages.append(self.enter(browser, "six-room", f"Person {count}"))
-            if count in (1, 2, 3, 6):
-                self.seen(pages)
-        seventh = self.open(browser, "/r/six-room")
-        self.state(seventh, "refused")
-        self.assertEqual(seventh.evaluate("document.documentElement.dataset.refused"), "full")
-        for leaver in pages[:4]:
-            leaver.click("#hangup-button")
-            self.state(leaver, "left")
-        self.seen(pages[4:])
-        self.assertEqual(self.complaints, [])
-
-    def test_three_leave_and_come_back_in_every_order(self) -> None:
-        """Whoever goes, by hanging up or by closing the tab: the rest sees each other, and who comes back is seen."""
-        browser = self.browser(*SMALL_PICTURES)
-        pages = [self.enter(browser, "order-room") for _ in range(3)]
-        self.seen(pages)
-        for order, (leaver, closes) in enumerate(itertools.product(range(3), (False, True))):
-            with self.subTest(order=order):
-                gone = pages[leaver]
-                rest = [page for page in pages if page is not gone]
-                if closes:
-                    gone.close(run_before_unload=False)
-                    self.seen(rest)
-                    pages[leaver] = self.enter(browser, "order-room")
-                else:
-                    gone.click("#hangup-button")
-                    self.state(gone, "left")
-                    self.seen(rest)
-                    gone.click("#rejoin-button")
-                self.seen(pages)
-        self.assertEqual(self.complaints, [])
-
     def test_all_go_but_one_who_waits_and_is_found_again(self) -> None:
         """Down to one and up again."""
         browser = self.browser(*SMALL_PICTURES)
@@ -132,7 +94,7 @@ class RoomTests(PageTestCase):
         pages = [self.enter(browser, "reload-room") for _ in range(3)]
         self.seen(pages)
         self.host(pages).evaluate("rtcdCall.call.lock(true)")
-        pages[1].wait_for_function("rtcdCall.call.room.locked")
+        pages[1].wait_for_function("() => rtcdCall.call.room.locked")
         pages[1].reload()
         self.state(pages[1], "green")
         pages[1].click("#enter-button")
@@ -155,7 +117,7 @@ class RoomTests(PageTestCase):
         with crashed.expect_event("crash"):
             _crash(session)
         for page in pages[:2]:
-            page.wait_for_function("[...rtcdCall.call.members.values()].some((one) => !one.here)")
+            page.wait_for_function("() => [...rtcdCall.call.members.values()].some((one) => !one.here)")
         crashed.goto(self.origin + "/r/crash-room")
         self.state(crashed, "green")
         crashed.click("#enter-button")
@@ -188,14 +150,14 @@ class RoomTests(PageTestCase):
         first = self.enter(browser, "secret-room")
         self.state(first, "waiting")
         first.evaluate("rtcdCall.call.password('open sesame')")
-        first.wait_for_function("rtcdCall.call.room.password")
+        first.wait_for_function("() => rtcdCall.call.room.password")
         second = self.enter(browser, "secret-room")
         second.wait_for_selector("#room-password:visible")
         for word in ("wrong", "open sesame"):
             second.fill("#room-password", word)
             second.click("#enter-button")
             if word == "wrong":
-                second.wait_for_function("document.getElementById('password-reason').dataset.text === 'green.password.wrong'")
+                second.wait_for_selector("#password-reason[data-text='green.password.wrong']")
         self.seen([first, second])
 
     def test_words_and_files_go_from_one_to_all(self) -> None:
@@ -204,7 +166,7 @@ class RoomTests(PageTestCase):
         pages = [self.enter(browser, "words-room", name) for name in ("Ann", "Bea", "Cem")]
         self.seen(pages)
         for page in pages:
-            page.wait_for_function("[...rtcdCall.call.members.values()].every((one) => one.state)")
+            page.wait_for_function("() => [...rtcdCall.call.members.values()].every((one) => one.state)")
         pages[0].keyboard.press("t")
         pages[0].fill("#chat-text", "Good morning <b>https://example.org/</b>")
         pages[0].press("#chat-text", "Enter")
@@ -215,7 +177,7 @@ class RoomTests(PageTestCase):
             self.assertEqual(page.locator("#chat-log a").get_attribute("href"), "https://example.org/")
         body = bytes(range(256)) * 4000
         pages[0].set_input_files("#chat-file", {"name": "all bytes.bin", "mimeType": "application/x", "buffer": body})
-        pages[1].click("#chat-log .file button.take")
+        pages[1].click("#chat-log [data-text='file.take']")
         with pages[1].expect_download() as download:
             pages[1].click("#chat-log .file a[download]")
         with open(download.value.path(), "rb") as file:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../../rtcd/web/static/channel.js";
 import {
-  CHUNK_BYTES, cleanName, MAX_BUFFERED_BYTES, MAX_FILE_BYTES, MAX_NAME, MAX_OPEN, MAX_RUNNING,
+  CHUNK_BYTES, cleanName, MAX_BUFFERED_BYTES, MAX_FILE_BYTES, MAX_NAME, MAX_OPEN,
 } from "../../rtcd/web/static/files.js";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -275,19 +275,6 @@ test("an offer beyond the limit is not made, and refused when it comes", async (
   control[0].send('{"t":"file","id":"0123abcd","name":"a","size":4}');
   await until(() => answers.length);
   assert.deepEqual([answers, last(1, "0123abcd"), b.ignored], [[{ t: "refuse", id: "0123abcd" }], undefined, 1]);
-});
-
-test("so many run at a time, the others wait for their turn", async () => {
-  const { a, b, events, made } = pages();
-  const ids = Array.from({ length: MAX_RUNNING + 3 }, () => String(a.offer(fileOf(300_000))));
-  await until(() => events[1].length === ids.length);
-  ids.forEach((id) => b.take(id));
-  let most = 0;
-  await until(() => {
-    most = Math.max(most, made.filter(({ readyState }) => readyState === "open").length);
-    return events[0].filter(({ status }) => status === "done").length === ids.length;
-  });
-  assert.equal(most, MAX_RUNNING);
 });
 
 test("what the other side may not say is ignored", async () => {

@@ -15,6 +15,7 @@ import { readParameters, roomOfPath, roomPath, warningKey } from "./parameters.j
 import { expose } from "./probe.js";
 import { register } from "./pwa.js";
 import { Sounds } from "./sound.js";
+import { recall } from "./storage.js";
 import { languageCookie, Texts } from "./texts.js";
 import { View } from "./view.js";
 
@@ -193,19 +194,8 @@ function begin() {
   } else if (named === null && location.hash === "#new") {
     prepare(randomRoomName()); // a shortcut of the installed page
   } else {
-    goTo(named, hasSeat(named) ? "" : parameters.refused);
-  }
-}
-
-/**
- * Whether this tab may have a seat in a room: a page that is loaded again is asked for before the one before has left.
- * @param {string | null} name
- */
-function hasSeat(name) {
-  try {
-    return sessionStorage.getItem(seatKey(name ?? "")) !== null;
-  } catch {
-    return false;
+    // A page that is loaded again is asked for before the one before has left: the seat taken may be our own.
+    goTo(named, recall(seatKey(named ?? ""), () => sessionStorage) ? "" : parameters.refused);
   }
 }
 

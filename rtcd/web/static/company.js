@@ -98,11 +98,15 @@ export class Company {
   }
 
   /** @param {import("./roster.js").Snapshot} snapshot @returns {RoomView} */
-  view({ members: seated, host, locked, password, capacity }) {
+  view({ members: seated, gone: _, ...room }) {
     const { me: id, name } = this.#seat;
-    const me = { id, name: seated.find((one) => one.id === id)?.name ?? name, host: host === id };
-    const members = [...this.members.values()];
-    return { members, me, host, locked, password, capacity, alone: members.length === 0, app: this.app };
+    const me = { id, name: seated.find((one) => one.id === id)?.name ?? name, host: room.host === id };
+    const members = this.#all;
+    return { ...room, members, me, alone: members.length === 0, app: this.app };
+  }
+
+  get #all() {
+    return [...this.members.values()];
   }
 
   /** Whether a client of AppRTC is here. */
@@ -178,16 +182,16 @@ export class Company {
 
   /** @param {Slot} slot of our own media that is another now */
   mediaChanged(slot) {
-    for (const member of this.members.values()) {
-      member.update(slot);
+    this.members.forEach((member) => {
+      member.peer?.update(slot);
       member.announce(this.#state);
-    }
+    });
     this.#limit();
   }
 
   /** @param {string} text @returns {number} the pages that it went to */
   say(text) {
-    return [...this.members.values()].filter((member) => member.say(text)).length;
+    return this.#all.filter((member) => member.say(text)).length;
   }
 
   /** @param {File} file @returns {string | null} its id, the same for all; null if nobody was there to be offered it */
@@ -203,9 +207,7 @@ export class Company {
   /** Leave them. @param {boolean} now whether there is no time for a goodbye */
   close(now) {
     clearInterval(this.#timer);
-    this.#timer = undefined;
     this.#kept.forEach((timer) => clearTimeout(timer));
-    this.#kept.clear();
     for (const member of this.members.values()) {
       member.bye();
       member.close(now ? 0 : BYE_MS);
@@ -307,14 +309,13 @@ export class Company {
       this.#timer = undefined;
     }
     this.#limit();
-    const stuck = [...this.members.values()].some((member) => member.stuck);
-    this.#listener.trouble("path", stuck);
-    this.#explain(stuck);
+    this.#listener.trouble("path", this.#stuck);
+    this.#explain();
     this.#listener.changed();
   }
 
   async #sample() {
-    await Promise.all([...this.members.values()].map((member) => member.sample()));
+    await Promise.all(this.#all.map((member) => member.sample()));
     this.#limit();
   }
 
@@ -323,8 +324,8 @@ export class Company {
   }
 
   get #state() {
-    const { sharing, hint } = this.#media;
-    return { audio: this.#media.isOn("audio"), video: this.#media.isOn("video"), screen: sharing, hint };
+    const media = this.#media;
+    return { audio: media.isOn("audio"), video: media.isOn("video"), screen: media.sharing, hint: media.hint };
   }
 
   /** @param {{url: string, code: number, text: string}} error */
@@ -332,17 +333,19 @@ export class Company {
     const { url } = error;
     if (!this.#candidateErrors.has(url) && this.#candidateErrors.size < MAX_CANDIDATE_ERRORS) {
       this.#candidateErrors.set(url, error);
-      this.#explain([...this.members.values()].some((member) => member.stuck));
+      this.#explain();
     }
   }
 
-  /**
-   * Tell of servers that gave no candidates: of refused credentials always, of all else only where it matters.
-   * @param {boolean} stuck whether there is somebody whom we do not reach
-   */
-  #explain(stuck) {
+  /** Whether there is somebody whom we do not reach. */
+  get #stuck() {
+    return this.#all.some((member) => member.stuck);
+  }
+
+  /** Tell of servers that gave no candidates: of refused credentials always, of all else only where it matters. */
+  #explain() {
     for (const [url, error] of this.#candidateErrors) {
-      if (error && (stuck || CREDENTIAL_CODES.includes(error.code))) {
+      if (error && (this.#stuck || CREDENTIAL_CODES.includes(error.code))) {
         this.#candidateErrors.set(url, null);
         this.#listener.trouble("candidate", true, error);
       }

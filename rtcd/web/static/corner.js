@@ -2,6 +2,7 @@
 /** The own picture's corner: dragged there, or sent there with the arrow keys; remembered for the next call. */
 
 import { cornerTowards, CORNERS, nearestCorner } from "./layout.js";
+import { recall, remember } from "./storage.js";
 
 const STORED = "selfCorner";
 /** Less than this is a tap, not a drag. */
@@ -25,10 +26,7 @@ export class SelfCorner {
   constructor(element, onChange) {
     this.#element = element;
     this.#onChange = onChange;
-    const stored = /** @type {any} */ (read());
-    if (CORNERS.includes(stored)) {
-      this.at = stored;
-    }
+    this.at = CORNERS.find((corner) => corner === recall(STORED)) ?? this.at;
     element.tabIndex = 0;
     element.addEventListener("keydown", (event) => {
       const to = event.target === element && this.loose && cornerTowards(this.at, event.key);
@@ -48,11 +46,7 @@ export class SelfCorner {
   /** @param {import("./layout.js").Corner} corner */
   #move(corner) {
     this.at = corner;
-    try {
-      localStorage.setItem(STORED, corner);
-    } catch {
-      // It holds for this page then.
-    }
+    remember(STORED, corner);
     this.#onChange();
   }
 
@@ -63,6 +57,7 @@ export class SelfCorner {
     }
     const element = this.#element;
     const from = element.getBoundingClientRect();
+    const drag = new AbortController(); // whose signal is an option of its listeners
     let dragged = false;
     const move = (/** @type {PointerEvent} */ event) => {
       const [x, y] = [event.clientX - down.clientX, event.clientY - down.clientY];
@@ -76,13 +71,7 @@ export class SelfCorner {
       if (event.pointerId !== down.pointerId) {
         return;
       }
-      for (const [name, listener] of /** @type {[string, any][]} */ ([
-        ["pointermove", move],
-        ["pointerup", end],
-        ["pointercancel", end],
-      ])) {
-        removeEventListener(name, listener);
-      }
+      drag.abort();
       element.classList.remove("dragged");
       element.style.translate = "";
       if (dragged) {
@@ -91,23 +80,12 @@ export class SelfCorner {
         setTimeout(() => element.removeEventListener("click", swallow, true));
       }
       if (dragged && event.type === "pointerup") {
-        const middle = [
-          from.x + from.width / 2 + event.clientX - down.clientX,
-          from.y + from.height / 2 + event.clientY - down.clientY,
-        ];
-        this.#move(nearestCorner(middle[0], middle[1], this.area));
+        const x = from.x + from.width / 2 + event.clientX - down.clientX;
+        this.#move(nearestCorner(x, from.y + from.height / 2 + event.clientY - down.clientY, this.area));
       }
     };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", end);
-    addEventListener("pointercancel", end);
-  }
-}
-
-function read() {
-  try {
-    return localStorage.getItem(STORED);
-  } catch {
-    return null;
+    addEventListener("pointermove", move, drag);
+    addEventListener("pointerup", end, drag);
+    addEventListener("pointercancel", end, drag);
   }
 }

@@ -1,6 +1,8 @@
 // @ts-check
 /** Which devices there are, which were chosen, and what to do when one goes or comes back. `LocalMedia` asks the browser. */
 
+import { recall, remember } from "./storage.js";
+
 /**
  * @typedef {"audio" | "video" | "output"} DeviceKind
  * @typedef {{id: string, label: string, group: string}} Device `group`: the piece of hardware that it belongs to
@@ -39,15 +41,15 @@ export function afterLoss(list, lost, used) {
   return { absent: lost.absent, take: lost.absent && used !== lost.id ? lost.id : null };
 }
 
-/** The devices chosen in this browser, kept in local storage where it allows that, else for as long as the page lives. */
+/** The devices chosen in this browser. */
 export class Choices {
-  #storage;
+  #store;
   /** @type {Record<string, string>} */
   #ids = {};
 
-  /** @param {() => Pick<Storage, "getItem" | "setItem">} [storage] asked each time, since `localStorage` may throw */
-  constructor(storage = () => localStorage) {
-    this.#storage = storage;
+  /** @param {import("./storage.js").Store} [store] */
+  constructor(store) {
+    this.#store = store;
   }
 
   /**
@@ -55,11 +57,7 @@ export class Choices {
    * @returns {string} "" for the default one
    */
   get(kind) {
-    try {
-      return this.#ids[kind] ?? this.#storage().getItem(`device.${kind}`) ?? "";
-    } catch {
-      return "";
-    }
+    return this.#ids[kind] ?? recall(`device.${kind}`, this.#store);
   }
 
   /**
@@ -68,10 +66,6 @@ export class Choices {
    */
   set(kind, id) {
     this.#ids[kind] = id;
-    try {
-      this.#storage().setItem(`device.${kind}`, id);
-    } catch {
-      // For this page only, then.
-    }
+    remember(`device.${kind}`, id, this.#store);
   }
 }

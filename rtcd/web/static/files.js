@@ -3,8 +3,6 @@
 
 /** The largest file. */
 export const MAX_FILE_BYTES = 200_000_000;
-/** So many run at a time in one direction; what is taken beyond waits for its turn. */
-export const MAX_RUNNING = 5;
 /** So many may be offered or running in one direction; an offer beyond is refused. */
 export const MAX_OPEN = 20;
 export const MAX_NAME = 120;
@@ -40,8 +38,6 @@ const HARMLESS = /^(image\/(png|jpeg|gif|webp|avif)|(audio|video)\/[\w.+-]+)$/;
 
 /** One file on its way. */
 class Transfer {
-  /** Whether it is its turn. */
-  started = false;
   /** Bytes when the listener was told last. */
   told = 0;
   /** @type {BlobPart[]} */
@@ -71,7 +67,6 @@ export class Files {
   #host;
   /** @type {Map<string, Transfer>} */
   #open = new Map();
-  #halted = false;
 
   /** @param {FilesHost} host */
   constructor(host) {
@@ -86,7 +81,7 @@ export class Files {
   offer(file, id = newFileId()) {
     const transfer = new Transfer(id, file, file);
     const { name, size, type } = transfer.about;
-    const able = size <= MAX_FILE_BYTES && !this.#open.has(id) && this.#count("out") < MAX_OPEN;
+    const able = size <= MAX_FILE_BYTES && !this.#open.has(id) && !this.#full("out");
     if (!able || !this.#host.send({ t: "file", id, name, size, type })) {
       return null;
     }
@@ -130,7 +125,7 @@ export class Files {
       if (known || typeof name !== "string" || !Number.isInteger(size) || size < 0 || size > MAX_FILE_BYTES) {
         return false;
       }
-      if (this.#count("in") >= MAX_OPEN) {
+      if (this.#full("in")) {
         this.#host.send({ t: "refuse", id });
         return false;
       }
@@ -156,7 +151,7 @@ export class Files {
    */
   incoming(dc) {
     const transfer = this.#open.get(dc.label.replace(/^file:/, ""));
-    if (transfer?.about.direction !== "in" || !transfer.started || transfer.dc) {
+    if (transfer?.about.direction !== "in" || transfer.about.status !== "running" || transfer.dc) {
       dc.close();
       return false;
     }
@@ -169,13 +164,11 @@ export class Files {
 
   /** @param {boolean} all whether everything ends, or only what runs since the connection is another one */
   fail(all) {
-    this.#halted = true;
     for (const transfer of this.#open.values()) {
       if (all || transfer.about.status === "running") {
         this.#settle(transfer, "failed", true);
       }
     }
-    this.#halted = false;
   }
 
   /**
@@ -188,8 +181,8 @@ export class Files {
   }
 
   /** @param {"in" | "out"} direction */
-  #count(direction, started = false) {
-    return [...this.#open.values()].filter((one) => one.about.direction === direction && (one.started || !started)).length;
+  #full(direction) {
+    return [...this.#open.values()].filter(({ about }) => about.direction === direction).length >= MAX_OPEN;
   }
 
   /** @param {Transfer} transfer */
@@ -200,25 +193,15 @@ export class Files {
 
   /** @param {Transfer} transfer */
   #run(transfer) {
-    transfer.about.status = "running";
+    const { about } = transfer;
+    about.status = "running";
     this.#tell(transfer);
-    this.#startNext();
-  }
-
-  /** Start what was taken, as far as it is its turn. */
-  #startNext() {
-    for (const transfer of this.#halted ? [] : this.#open.values()) {
-      const { status, direction, id, size } = transfer.about;
-      if (status === "running" && !transfer.started && this.#count(direction, true) < MAX_RUNNING) {
-        transfer.started = true;
-        if (direction === "in" && !this.#host.send({ t: "take", id })) {
-          this.#settle(transfer, "failed");
-        } else if (size === 0) {
-          this.#settle(transfer, "done");
-        } else if (direction === "out") {
-          this.#send(transfer);
-        }
-      }
+    if (about.direction === "in" && !this.#host.send({ t: "take", id: about.id })) {
+      this.#settle(transfer, "failed");
+    } else if (about.size === 0) {
+      this.#settle(transfer, "done");
+    } else if (about.direction === "out") {
+      this.#send(transfer);
     }
   }
 
@@ -320,7 +303,6 @@ export class Files {
     }
     transfer.wake();
     this.#tell(transfer);
-    this.#startNext();
   }
 
   /** @param {Transfer} transfer */

@@ -183,11 +183,6 @@ export class Member {
     this.#wind();
   }
 
-  /** @param {Slot} slot of our own media that is another now */
-  update(slot) {
-    this.peer?.update(slot);
-  }
-
   /** @param {MemberState} state ours */
   announce(state) {
     this.#channel.state(state);
@@ -199,12 +194,12 @@ export class Member {
    * @param {boolean} screen whether we share one
    */
   limit(people, screen) {
-    const before = this.#budget;
-    const now = this.#parts.budget(people, { screen, quality: this.quality, before });
-    this.#budget = now;
-    if (this.peer && JSON.stringify([now.video, now.height, now.screen]) !== this.#limited) {
-      this.#limited = JSON.stringify([now.video, now.height, now.screen]);
-      this.peer.limit({ video: now.video, height: now.height, screen: now.screen });
+    this.#budget = this.#parts.budget(people, { screen, quality: this.quality, before: this.#budget });
+    const { video, height, screen: shown } = this.#budget;
+    const limits = JSON.stringify({ video, height, screen: shown });
+    if (this.peer && limits !== this.#limited) {
+      this.#limited = limits;
+      this.peer.limit(JSON.parse(limits));
     }
   }
 

@@ -6,6 +6,10 @@
  * Nothing here knows the page or the server.
  */
 
+import { recall, remember } from "./storage.js";
+
+/** @typedef {import("./storage.js").Store} Store */
+
 const RULE = /^[A-Za-z0-9_-]{5,}$/;
 const CONSONANTS = "bdglmnprstvz";
 const VOWELS = "aeiou";
@@ -68,22 +72,22 @@ function randomBelow(limit) {
   return word[0] % limit;
 }
 
-/** The rooms used last, newest first, kept in local storage where the browser allows it. */
+/** The rooms used last, newest first. */
 export class RecentRooms {
-  #storage;
+  #store;
 
-  /** @param {() => Pick<Storage, "getItem" | "setItem">} [storage] asked each time, since reading `localStorage` may throw */
-  constructor(storage = () => localStorage) {
-    this.#storage = storage;
+  /** @param {Store} [store] */
+  constructor(store) {
+    this.#store = store;
   }
 
   /** @returns {string[]} */
   list() {
     try {
-      const names = JSON.parse(this.#storage().getItem(RECENT_KEY) ?? "[]");
-      return Array.isArray(names) ? names.filter((name) => typeof name === "string" && isRoomName(name)).slice(0, MAX_RECENT) : [];
+      const names = JSON.parse(recall(RECENT_KEY, this.#store) || "[]");
+      return names.filter((/** @type {unknown} */ name) => typeof name === "string" && isRoomName(name)).slice(0, MAX_RECENT);
     } catch {
-      return [];
+      return []; // somebody else wrote there
     }
   }
 
@@ -92,45 +96,28 @@ export class RecentRooms {
    * @param {string} name
    */
   add(name) {
-    this.#store([name, ...this.list().filter((other) => other !== name)].slice(0, MAX_RECENT));
+    const names = [name, ...this.list().filter((other) => other !== name)].slice(0, MAX_RECENT);
+    remember(RECENT_KEY, JSON.stringify(names), this.#store);
   }
 
   /** Forget all of them. */
   clear() {
-    this.#store([]);
-  }
-
-  /** @param {string[]} names */
-  #store(names) {
-    try {
-      this.#storage().setItem(RECENT_KEY, JSON.stringify(names));
-    } catch {
-      // Storage is full or forbidden (private windows): the list is a convenience, the call is not.
-    }
+    remember(RECENT_KEY, "", this.#store);
   }
 }
 
 /**
  * What we were called last, or nothing.
- * @param {() => Pick<Storage, "getItem">} [storage]
- * @returns {string}
+ * @param {Store} [store]
  */
-export function ownName(storage = () => localStorage) {
-  try {
-    return (storage().getItem(OWN_KEY) ?? "").slice(0, MAX_OWN);
-  } catch {
-    return "";
-  }
+export function ownName(store) {
+  return recall(OWN_KEY, store).slice(0, MAX_OWN);
 }
 
 /**
  * @param {string} name
- * @param {() => Pick<Storage, "setItem">} [storage]
+ * @param {Store} [store]
  */
-export function rememberOwnName(name, storage = () => localStorage) {
-  try {
-    storage().setItem(OWN_KEY, name.slice(0, MAX_OWN));
-  } catch {
-    // It holds for this page then.
-  }
+export function rememberOwnName(name, store) {
+  remember(OWN_KEY, name.slice(0, MAX_OWN), store);
 }

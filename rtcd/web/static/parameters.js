@@ -27,6 +27,22 @@
  * @property {any} versionInfo
  */
 
+/** What a page may have been served without. */
+const NOTHING = {
+  roomId: null,
+  roomLink: null,
+  refused: "",
+  capacity: 0,
+  headerMessage: "",
+  error: "",
+  errorMessages: [],
+  warningMessages: [],
+  isLoopback: false,
+  bypassJoinConfirmation: false,
+  iceServerTransports: "",
+  versionInfo: null,
+};
+
 /**
  * The parameters of this page.
  * @param {Document} page
@@ -46,25 +62,16 @@ export function readParameters(page, location) {
  */
 export function normalise(given, location) {
   const base = typeof given.base === "string" ? given.base.replace(/\/+$/, "") : "";
+  const { iceServerRequestUrl: ice, wssUrl = `${base}/ws`, wssPostUrl = `${base}/sig` } = given;
   return {
+    ...NOTHING,
+    ...given,
     base,
-    roomId: given.roomId ?? null,
-    roomLink: given.roomLink ?? null,
-    refused: given.refused ?? "",
-    capacity: Number(given.capacity) || 0,
-    headerMessage: given.headerMessage ?? "",
-    error: given.error ?? "",
-    errorMessages: given.errorMessages ?? [],
-    warningMessages: given.warningMessages ?? [],
-    isLoopback: given.isLoopback === true,
-    bypassJoinConfirmation: given.bypassJoinConfirmation === true,
     mediaConstraints: { audio: true, video: true, ...given.mediaConstraints },
     peerConnectionConfig: peerConfiguration(given.peerConnectionConfig ?? {}),
-    iceServerRequestUrl: given.iceServerRequestUrl ? ownUrl(given.iceServerRequestUrl, location) : "",
-    iceServerTransports: given.iceServerTransports ?? "",
-    wssUrl: ownUrl(given.wssUrl ?? `${base}/ws`, location, true),
-    wssPostUrl: ownUrl(given.wssPostUrl ?? `${base}/sig`, location).replace(/\/+$/, ""),
-    versionInfo: given.versionInfo ?? null,
+    iceServerRequestUrl: ice ? ownUrl(ice, location) : "",
+    wssUrl: ownUrl(wssUrl, location, true),
+    wssPostUrl: ownUrl(wssPostUrl, location).replace(/\/+$/, ""),
   };
 }
 
@@ -175,13 +182,14 @@ export function peerConfiguration(config) {
  * @returns {RTCIceServer[]}
  */
 export function usableIceServers(servers, transport) {
+  /** @type {RTCIceServer[]} */
   const usable = [];
   for (const server of Array.isArray(servers) ? servers : []) {
     const given = [server.urls ?? server.url ?? []].flat().filter((url) => typeof url === "string" && url !== "");
     const urls = transport ? given.flatMap((url) => withTransport(url, transport)) : given;
     if (urls.length > 0) {
-      const { username, credential } = server;
-      usable.push({ urls, ...(username === undefined ? {} : { username }), ...(credential === undefined ? {} : { credential }) });
+      const { url: _, ...rest } = server;
+      usable.push({ ...rest, urls });
     }
   }
   return usable;

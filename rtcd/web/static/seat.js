@@ -12,6 +12,7 @@ import { BYE } from "./messages.js";
 import { seatKey } from "./names.js";
 import { usableIceServers } from "./parameters.js";
 import { RequestError } from "./room.js";
+import { recall, remember } from "./storage.js";
 
 const PAUSES_MS = [500, 1_000, 2_000, 4_000, 8_000];
 /** A seat of ours that the server still holds is free after its grace time; so long a full room may be our own ghost. */
@@ -37,7 +38,7 @@ export class Seat {
   #parameters;
   #server;
   #onIce;
-  #storage;
+  #store;
   #given = false;
   /** @type {Promise<unknown>} the last try to take a seat */
   #taking = Promise.resolve();
@@ -56,17 +57,16 @@ export class Seat {
    * @param {string} setup.name
    * @param {string} setup.password
    * @param {(missing: boolean) => void} onIce whether the ICE servers could not be had
-   * @param {() => Pick<Storage, "getItem" | "setItem" | "removeItem">} [storage] asked each time: reading `sessionStorage`
-   *   may throw
+   * @param {import("./storage.js").Store} [store]
    */
-  constructor({ room, parameters, server, name, password }, onIce, storage = () => sessionStorage) {
+  constructor({ room, parameters, server, name, password }, onIce, store = () => sessionStorage) {
     this.#room = room;
     this.#parameters = parameters;
     this.#server = server;
     this.name = name;
     this.password = password;
     this.#onIce = onIce;
-    this.#storage = storage;
+    this.#store = store;
   }
 
   /**
@@ -106,13 +106,13 @@ export class Seat {
   async #take(fresh) {
     for (let attempt = 1; ; attempt += 1) {
       const { me: id, name, password } = this;
-      const was = this.membership?.client ?? this.#remembered();
+      const was = this.membership?.client ?? recall(seatKey(this.#room), this.#store);
       const page = { id, name, ...(password ? { password } : {}), ...(was ? { was } : {}) };
       try {
         const answer = await this.#server.join(this.#room, this.#parameters.isLoopback ? null : page);
         if ("client" in answer) {
           this.membership = answer;
-          this.#remember(answer.client);
+          this.#parameters.isLoopback || remember(seatKey(this.#room), answer.client, this.#store);
           this.#refresh();
         }
         return answer;
@@ -151,7 +151,7 @@ export class Seat {
 
   /** Do not come back to this seat after a reload. */
   forget() {
-    this.#store((storage, key) => storage.removeItem(key));
+    remember(seatKey(this.#room), "", this.#store);
   }
 
   /**
@@ -216,30 +216,6 @@ export class Seat {
       if (this.membership === membership) {
         this.#onIce(true);
       }
-    }
-  }
-
-  /** @returns {string | null} the client id that this tab had before */
-  #remembered() {
-    return this.#store((storage, key) => storage.getItem(key)) ?? null;
-  }
-
-  /** @param {string} client */
-  #remember(client) {
-    if (!this.#parameters.isLoopback) {
-      this.#store((storage, key) => storage.setItem(key, client));
-    }
-  }
-
-  /**
-   * @template T
-   * @param {(storage: Pick<Storage, "getItem" | "setItem" | "removeItem">, key: string) => T} use
-   */
-  #store(use) {
-    try {
-      return use(this.#storage(), seatKey(this.#room));
-    } catch {
-      return undefined; // forbidden here: then a reload is a newcomer
     }
   }
 }

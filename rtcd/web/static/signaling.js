@@ -139,20 +139,15 @@ export class Signaling {
   /** Make a new socket at once; the one there is, if any, may be dead without knowing it. */
   reconnect() {
     if (this.#identity !== null && !this.#closed) {
-      this.#attempts = 0;
       this.#drop();
-      this.#retryNow();
+      this.#retryAtOnce();
     }
   }
 
   /** Find out at once whether the socket lives, and make another one if it does not. */
   probe() {
-    if (this.#identity === null || this.#closed) {
-      return;
-    }
     if (this.#socket === null) {
-      this.#attempts = 0;
-      this.#retryNow();
+      this.#retryAtOnce();
     } else if (this.open && !this.#probeTimer) {
       this.#probeTimer = setTimeout(() => this.reconnect(), PROBE_MS);
       this.#write({ cmd: "ping" });
@@ -163,7 +158,7 @@ export class Signaling {
   async close() {
     this.#closed = true;
     this.#clearTimers();
-    clearTimeout(this.#lostTimer);
+    this.#stopWaiting();
     const socket = this.#socket;
     if (socket && socket.readyState <= WebSocket.OPEN) {
       const gone = new Promise((resolve) => {
@@ -228,8 +223,7 @@ export class Signaling {
     this.#settled = this.#again = true;
     this.#attempts = 0;
     this.#duplicates = 0;
-    clearTimeout(this.#lostTimer);
-    this.#lostTimer = undefined;
+    this.#stopWaiting();
     this.#listener.registered?.(again);
     if (this.#lost) {
       this.#lost = false;
@@ -278,14 +272,18 @@ export class Signaling {
     if (/duplicated registration/i.test(this.#refusal) && this.#duplicates < DUPLICATES) {
       this.#duplicates += 1;
     } else if (this.#refusal && !PASSING.test(this.#refusal)) {
-      clearTimeout(this.#lostTimer);
-      this.#lostTimer = undefined;
+      this.#stopWaiting();
       this.#listener.refused(this.#refusal);
       return;
     }
     const pause = PAUSES_MS[Math.min(this.#attempts, PAUSES_MS.length - 1)];
     this.#attempts += 1;
     this.#retryTimer = setTimeout(() => this.#retryNow(), pause * (0.75 + Math.random() / 2));
+  }
+
+  #retryAtOnce() {
+    this.#attempts = 0;
+    this.#retryNow();
   }
 
   #retryNow() {
@@ -303,10 +301,7 @@ export class Signaling {
     const socket = this.#socket;
     this.#forget();
     if (socket) {
-      socket.onopen = null;
-      socket.onclose = null;
-      socket.onmessage = null;
-      socket.onerror = null;
+      socket.onopen = socket.onclose = socket.onmessage = socket.onerror = null;
       socket.close(1000);
     }
   }
@@ -323,6 +318,12 @@ export class Signaling {
         this.#listener.lost();
       }, LOST_MS);
     }
+  }
+
+  /** Nobody need be told that the socket is lost. */
+  #stopWaiting() {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = undefined;
   }
 
   #clearTimers() {

@@ -95,12 +95,14 @@ export class Visit {
   }
 
   /**
-   * Say what happened.
+   * Say what happened; nothing after the end.
    * @param {string} key
    * @param {Record<string, string>} [values]
    */
   announce(key, values) {
-    this.#status.say(key, values);
+    if (this.live) {
+      this.#status.say(key, values);
+    }
   }
 
   /**
