@@ -22,17 +22,17 @@ NODE := tests/js
 run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
-# Those that talk to other people's programs wait most of their time, so they run beside the others, in two halves, and are
-# shown after them.
+# Those that talk to other people's programs wait most of their time, so they run beside the others, browsers apart from the
+# rest, and are shown after them.
 test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
-	for half in turn rest; do \
-		modules=$$(ls tests/interop/test_*.py | grep -$$([ $$half = turn ] || echo v)e /test_turn | tr / . | sed 's/\.py$$//'); \
+	for half in browsers programs; do \
+		modules=$$(grep -$$([ $$half = browsers ] && echo l || echo L)E 'PageTestCase|playwright' tests/interop/test_*.py | tr / . | sed 's/\.py$$//'); \
 		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$half $$modules \
 			>_trial_temp.$$half.log 2>&1 & beside="$$beside $$!"; \
 	done; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
-	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.turn.log _trial_temp.rest.log; \
+	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.browsers.log _trial_temp.programs.log; \
 	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \

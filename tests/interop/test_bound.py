@@ -123,11 +123,11 @@ class StrictPages(PageTestCase):
         relayed = answer.get(XOR_RELAYED_ADDRESS)
         assert relayed is not None
         self.assertEqual((thief.permit("8.8.8.8"), thief.permit(relayed[0])), (403, 0))
+        survivor = self.client_of(second)
         first.click("#hangup-button")
         self.state(first, "left")
         self.state(second, "waiting")
         self.assertEqual([code_of(thief.ask(method, UDP)) for method in (Method.REFRESH, Method.ALLOCATE)], [401, 401])
-        survivor = self.client_of(second)
         self.assertEqual(code_of(survivor.ask(Method.ALLOCATE, UDP)), 0)
         self.assertEqual(self.complaints, [])
 

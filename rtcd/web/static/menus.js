@@ -36,6 +36,7 @@ export class Menus {
         this.close(false);
       }
     });
+    addEventListener("resize", () => this.#place());
   }
 
   get open() {
