@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import Any
 
 from playwright.sync_api import Browser, Page, ViewportSize
 
@@ -88,41 +86,6 @@ class RoomTests(PageTestCase):
             self.seen(pages[: pages.index(two[1]) + 1])
         self.assertEqual(self.complaints, [])
 
-    def test_a_reload_takes_the_place_again(self) -> None:
-        """In a locked room too: the tab was in it."""
-        browser = self.browser(*SMALL_PICTURES)
-        pages = [self.enter(browser, "reload-room") for _ in range(3)]
-        self.seen(pages)
-        self.host(pages).evaluate("rtcdCall.call.lock(true)")
-        pages[1].wait_for_function("() => rtcdCall.call.room.locked")
-        pages[1].reload()
-        self.state(pages[1], "green")
-        pages[1].click("#enter-button")
-        self.seen(pages)
-        stranger = self.open(browser, "/r/reload-room")
-        self.state(stranger, "green", "refused")
-        if stranger.evaluate("document.documentElement.dataset.state") == "green":
-            stranger.click("#enter-button")
-        self.state(stranger, "refused")
-        self.assertEqual(stranger.evaluate("document.documentElement.dataset.refused"), "locked")
-
-    def test_a_tab_that_crashes_is_away_and_comes_back_to_its_seat(self) -> None:
-        """Its place is kept for it; the others go on."""
-        browser = self.browser(*SMALL_PICTURES)
-        pages = [self.enter(browser, "crash-room") for _ in range(3)]
-        self.seen(pages)
-        crashed = pages[2]
-        session = crashed.context.new_cdp_session(crashed)
-        session.send("Page.enable")
-        with crashed.expect_event("crash"):
-            _crash(session)
-        for page in pages[:2]:
-            page.wait_for_function("() => [...rtcdCall.call.members.values()].some((one) => !one.here)")
-        crashed.goto(self.origin + "/r/crash-room")
-        self.state(crashed, "green")
-        crashed.click("#enter-button")
-        self.seen(pages)
-
     def test_the_host_hands_over_and_the_next_is_host_when_it_goes(self) -> None:
         """Hand over by hand; on leaving, to the one who is longest in the room. Only the host kicks."""
         browser = self.browser(*SMALL_PICTURES)
@@ -160,30 +123,6 @@ class RoomTests(PageTestCase):
                 second.wait_for_selector("#password-reason[data-text='green.password.wrong']")
         self.seen([first, second])
 
-    def test_words_and_files_go_from_one_to_all(self) -> None:
-        """By the data channels, byte for byte, and only to who takes it."""
-        browser = self.browser(*SMALL_PICTURES)
-        pages = [self.enter(browser, "words-room", name) for name in ("Ann", "Bea", "Cem")]
-        self.seen(pages)
-        for page in pages:
-            page.wait_for_function("() => [...rtcdCall.call.members.values()].every((one) => one.state)")
-        pages[0].keyboard.press("t")
-        pages[0].fill("#chat-text", "Good morning <b>https://example.org/</b>")
-        pages[0].press("#chat-text", "Enter")
-        for page in pages[1:]:
-            page.wait_for_selector("#chat-count[data-count='1']")
-            page.keyboard.press("t")
-            page.wait_for_selector("#chat-log >> text=Good morning <b>")
-            self.assertEqual(page.locator("#chat-log a").get_attribute("href"), "https://example.org/")
-        body = bytes(range(256)) * 4000
-        pages[0].set_input_files("#chat-file", {"name": "all bytes.bin", "mimeType": "application/x", "buffer": body})
-        pages[1].click("#chat-log [data-text='file.take']")
-        with pages[1].expect_download() as download:
-            pages[1].click("#chat-log .file a[download]")
-        with open(download.value.path(), "rb") as file:
-            self.assertEqual(file.read(), body)
-        self.assertEqual(pages[2].locator("#chat-log .file a[download]").count(), 0)
-
     def test_a_screen_is_a_tile_of_its_own(self) -> None:
         """It comes beside the face, and goes again."""
         browser = self.browser(*SMALL_PICTURES)
@@ -210,9 +149,3 @@ class RoomTests(PageTestCase):
         for page in pages[1:]:
             page.wait_for_selector(tile, state="detached")
         self.seen(pages)
-
-
-def _crash(session: Any) -> None:
-    """The renderer dies; the answer never comes."""
-    with contextlib.suppress(Exception):
-        session.send("Page.crash")
