@@ -114,11 +114,11 @@ const fileOf = (/** @type {number} */ size, name = "a.bin", type = "image/png") 
 test("a file that is taken arrives as it was", async () => {
   const { a, b, events, last, made } = pages();
   const size = 5_000_001;
-  const id = String(a.offer(fileOf(size)));
+  const id = String(a.files.offer(fileOf(size)));
   await until(() => last(1, id));
   const offer = { id, name: "a.bin", size, type: "image/png" };
   assert.deepEqual(last(1, id), { ...offer, direction: "in", status: "offered", bytes: 0 });
-  assert.equal(b.take(id), true);
+  assert.equal(b.files.take(id), true);
   await until(() => last(0, id).status === "done");
   const { blob, bytes, status } = last(1, id);
   assert.deepEqual([status, bytes, blob.size, blob.type], ["done", size, size, "image/png"]);
@@ -129,9 +129,9 @@ test("a file that is taken arrives as it was", async () => {
 
 test("a slow receiver holds the sender back", async () => {
   const { a, b, last, made } = pages();
-  const id = String(a.offer(fileOf(4_000_000)));
+  const id = String(a.files.offer(fileOf(4_000_000)));
   await until(() => last(1, id));
-  b.take(id);
+  b.files.take(id);
   await until(() => made[0]);
   made[0].flow = CHUNK_BYTES;
   await until(() => last(0, id).status === "done");
@@ -140,33 +140,33 @@ test("a slow receiver holds the sender back", async () => {
 
 test("a file of nothing is done when it is taken", async () => {
   const { a, b, last, made } = pages();
-  const id = String(a.offer(fileOf(0)));
+  const id = String(a.files.offer(fileOf(0)));
   await until(() => last(1, id));
-  b.take(id);
+  b.files.take(id);
   await until(() => last(0, id).status === "done");
   assert.deepEqual([last(1, id).blob.size, made.length], [0, 0]);
 });
 
 test("what is refused is not sent", async () => {
   const { a, b, last, made } = pages();
-  const id = String(a.offer(fileOf(10)));
+  const id = String(a.files.offer(fileOf(10)));
   await until(() => last(1, id));
-  b.refuse(id);
+  b.files.refuse(id);
   await until(() => last(0, id).status === "refused");
-  assert.deepEqual([last(1, id).status, b.take(id), made.length], ["refused", false, 0]);
+  assert.deepEqual([last(1, id).status, b.files.take(id), made.length], ["refused", false, 0]);
 });
 
 test("either side stops what is offered or running", async () => {
   for (const stopper of [0, 1]) {
     for (const running of [false, true]) {
       const { a, b, last, made } = pages();
-      const id = String(a.offer(fileOf(3_000_000)));
+      const id = String(a.files.offer(fileOf(3_000_000)));
       await until(() => last(1, id));
       if (running) {
-        b.take(id);
+        b.files.take(id);
         await until(() => last(1, id).bytes > 0);
       }
-      [a, b][stopper].stop(id);
+      [a, b][stopper].files.stop(id);
       await until(() => last(0, id).status === "stopped" && last(1, id).status === "stopped");
       assert.ok(made.every(({ readyState }) => readyState === "closed"));
       assert.equal(last(1, id).blob, undefined);
@@ -176,9 +176,9 @@ test("either side stops what is offered or running", async () => {
 
 test("a channel that closes midway is a failure on both sides", async () => {
   const { a, b, last, made } = pages();
-  const id = String(a.offer(fileOf(3_000_000)));
+  const id = String(a.files.offer(fileOf(3_000_000)));
   await until(() => last(1, id));
-  b.take(id);
+  b.files.take(id);
   await until(() => last(1, id).bytes > 0);
   made[0].close();
   await until(() => last(0, id).status === "failed" && last(1, id).status === "failed");
@@ -186,9 +186,9 @@ test("a channel that closes midway is a failure on both sides", async () => {
 
 test("everything sent is not yet everything received: without the connection it has failed", async () => {
   const { a, b, last, made, control } = pages();
-  const id = String(a.offer(fileOf(100)));
+  const id = String(a.files.offer(fileOf(100)));
   await until(() => last(1, id));
-  b.take(id);
+  b.files.take(id);
   await until(() => made[0]);
   /** @type {any} */ (made[0]).other.arrive = () => {};
   await until(() => made[0].bufferedAmount === 0);
@@ -199,15 +199,15 @@ test("everything sent is not yet everything received: without the connection it 
 
 test("a new connection fails what runs and keeps what is offered; the end of the member fails all", async () => {
   const { a, b, last, connect } = pages();
-  const [running, offered] = [String(a.offer(fileOf(3_000_000))), String(a.offer(fileOf(20)))];
+  const [running, offered] = [String(a.files.offer(fileOf(3_000_000))), String(a.files.offer(fileOf(20)))];
   await until(() => last(1, offered));
-  b.take(running);
+  b.files.take(running);
   await until(() => last(1, running).bytes > 0);
   connect();
   await until(() => last(0, running).status === "failed" && last(1, running).status === "failed");
-  b.take(offered);
+  b.files.take(offered);
   await until(() => last(0, offered).status === "done");
-  const late = String(a.offer(fileOf(20)));
+  const late = String(a.files.offer(fileOf(20)));
   a.detach();
   assert.equal(last(0, late).status, "failed");
 });
@@ -230,7 +230,7 @@ test("more than was said, text, or a second channel ends it", async () => {
     const { b, last, control } = pages();
     control[0].send('{"t":"file","id":"0123abcd","name":"a","size":4}');
     await until(() => last(1, "0123abcd"));
-    b.take("0123abcd");
+    b.files.take("0123abcd");
     const [near, far] = wire("file:0123abcd");
     const [, second] = wire("file:0123abcd");
     b.incoming(/** @type {any} */ (far));
@@ -246,28 +246,28 @@ test("a file that becomes shorter or cannot be read fails for both", async () =>
   const unreadable = { arrayBuffer: () => Promise.reject(new DOMException("", "NotReadableError")) };
   for (const slice of [() => new Blob(["x"]), () => unreadable]) {
     const { a, b, last } = pages();
-    const id = String(a.offer(/** @type {any} */ ({ name: "a", size: 100, type: "", slice })));
+    const id = String(a.files.offer(/** @type {any} */ ({ name: "a", size: 100, type: "", slice })));
     await until(() => last(1, id));
-    b.take(id);
+    b.files.take(id);
     await until(() => last(0, id).status === "failed" && !["offered", "running"].includes(last(1, id).status));
   }
 });
 
 test("offers that are too large or wrong are not taken in, and none larger is made", async () => {
   const { a, b, events, control } = pages();
-  assert.equal(a.offer(/** @type {any} */ ({ name: "a", size: MAX_FILE_BYTES + 1, type: "" })), null);
+  assert.equal(a.files.offer(/** @type {any} */ ({ name: "a", size: MAX_FILE_BYTES + 1, type: "" })), null);
   const sizes = [MAX_FILE_BYTES + 1, -1, 1.5, "1", null, 1e300];
   sizes.forEach((size, index) => control[0].send(JSON.stringify({ t: "file", id: `0000000${index}`, name: "a", size })));
   control[0].send('{"t":"file","id":"0123ABCD","name":"a","size":4}');
   control[0].send('{"t":"file","id":"0123abcd","name":7,"size":4}');
   await until(() => b.ignored === sizes.length + 2);
   assert.deepEqual(events, [[], []]);
-  assert.ok(a.offer(/** @type {any} */ ({ name: "a", size: MAX_FILE_BYTES, type: "" })));
+  assert.ok(a.files.offer(/** @type {any} */ ({ name: "a", size: MAX_FILE_BYTES, type: "" })));
 });
 
 test("an offer beyond the limit is not made, and refused when it comes", async () => {
   const { a, b, events, control, last } = pages();
-  const ids = Array.from({ length: MAX_OPEN + 1 }, () => a.offer(fileOf(10)));
+  const ids = Array.from({ length: MAX_OPEN + 1 }, () => a.files.offer(fileOf(10)));
   assert.equal(ids.filter((id) => id === null).length, 1);
   await until(() => events[1].length === MAX_OPEN);
   const answers = /** @type {any[]} */ ([]);
@@ -279,7 +279,7 @@ test("an offer beyond the limit is not made, and refused when it comes", async (
 
 test("what the other side may not say is ignored", async () => {
   const { a, b, control, last } = pages();
-  const id = String(a.offer(fileOf(10)));
+  const id = String(a.files.offer(fileOf(10)));
   await until(() => last(1, id));
   control[0].send(JSON.stringify({ t: "take", id })); // their own offer
   control[0].send(JSON.stringify({ t: "refuse", id }));
@@ -288,13 +288,13 @@ test("what the other side may not say is ignored", async () => {
   control[0].send(JSON.stringify({ t: "stop", id: "ffffffff" })); // ended here meanwhile: no mistake
   await turn();
   assert.deepEqual([b.ignored, last(1, id).status], [3, "offered"]);
-  assert.equal(a.offer(fileOf(10), id), null);
+  assert.equal(a.files.offer(fileOf(10), id), null);
 });
 
 test("nobody to offer it to: no id", () => {
   const { a, control, events } = pages();
   control[0].readyState = "closed";
-  assert.equal(a.offer(fileOf(10)), null);
+  assert.equal(a.files.offer(fileOf(10)), null);
   assert.deepEqual(events[0], []);
 });
 
@@ -319,9 +319,9 @@ test("what could run when it is opened comes out as plain bytes", async () => {
   const cases = [["text/html", plain], ["image/svg+xml", plain], ["<b>", plain], ["video/mp4", "video/mp4"]];
   for (const [type, expected] of cases) {
     const { a, b, last } = pages();
-    const id = String(a.offer(/** @type {any} */ (new File(["abc"], "a", { type }))));
+    const id = String(a.files.offer(/** @type {any} */ (new File(["abc"], "a", { type }))));
     await until(() => last(1, id));
-    b.take(id);
+    b.files.take(id);
     await until(() => last(1, id).status === "done");
     assert.equal(last(1, id).blob.type, expected);
   }

@@ -65,7 +65,7 @@ test("an empty object gives a page that still works", () => {
   assert.equal(parameters.wssUrl, "wss://call.example:8443/ws");
   assert.deepEqual(parameters.mediaConstraints, { audio: true, video: true });
   assert.equal(parameters.iceServerRequestUrl, "");
-  assert.equal(parameters.capacity, 0);
+  assert.deepEqual(parameters.warningMessages, []);
 });
 
 test("the QR code carries the arguments of the link", () => {

@@ -5,7 +5,7 @@
  * Only what comes before a call is imported here. The call itself (visit.js) follows as soon as this page can be used.
  */
 
-import { element } from "./elements.js";
+import { element, on, onSubmit } from "./elements.js";
 import { GreenRoom } from "./green.js";
 import { isSecure } from "./media.js";
 import { isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
@@ -171,14 +171,10 @@ async function join(password) {
   visit.enter(green.name, password, leaving);
 }
 
-/** Where the same page would be secure, or null if we cannot know. */
+/** Where the same page is secure, as far as we know. */
 function secureLink() {
-  for (const url of [parameters.roomLink, parameters.wssPostUrl, parameters.wssUrl.replace(/^ws/, "http")]) {
-    if (url?.startsWith("https:")) {
-      return new URL(url).origin + location.pathname + location.search;
-    }
-  }
-  return null;
+  const known = [parameters.roomLink, parameters.wssPostUrl].find((url) => url?.startsWith("https:"));
+  return (known ? new URL(known).origin : `https://${location.host}`) + location.pathname + location.search;
 }
 
 /** The state that the address asks for. */
@@ -189,8 +185,7 @@ function begin() {
   } else if (typeof RTCPeerConnection === "undefined") {
     view.error("webrtc", "");
   } else if (!isSecure() && !insecureAccepted) {
-    const link = secureLink();
-    view.error("insecure", "", link ?? `https://${location.host}${location.pathname}${location.search}`);
+    view.error("insecure", "", secureLink());
   } else if (named === null && location.hash === "#new") {
     prepare(randomRoomName()); // a shortcut of the installed page
   } else {
@@ -221,53 +216,47 @@ function goTo(name, refused) {
 }
 
 function connectButtons() {
-  const on = (/** @type {string} */ id, /** @type {(event: any) => void} */ action, event = "click") =>
-    element(id).addEventListener(event, action);
-  /** @type {(id: string, action: (event: Event) => void, event?: string) => void} what the browser would do by itself is ours */
-  const onOwn = (id, action, event = "click") =>
-    on(id, (/** @type {any} */ happened) => {
-      if (event === "submit" || isPlainClick(happened)) {
-        happened.preventDefault();
-        action(happened);
-      }
-    }, event);
-  onOwn("join-form", () => isRoomName(view.input.value) && prepare(view.input.value), "submit");
-  onOwn("green-form", enter, "submit");
-  onOwn("brand", goHome);
-  on("recent-rooms", (event) => {
-    const name = event.target.closest("a")?.dataset.room;
-    if (name && isPlainClick(event)) {
-      event.preventDefault();
-      prepare(name);
-    }
-  });
-  on("random-button", () => view.suggest(randomRoomName()));
-  on("forget-button", () => {
+  onSubmit("join-form", () => isRoomName(view.input.value) && prepare(view.input.value));
+  onSubmit("green-form", enter);
+  onLink("brand", goHome);
+  onLink("recent-rooms", ({ target }) => prepare(target.closest("a").dataset.room), "a");
+  on("random-button", "click", () => view.suggest(randomRoomName()));
+  on("forget-button", "click", () => {
     recent.clear();
     showRecent();
     view.input.focus();
   });
-  on("rejoin-button", () => joinAtOnce(room));
-  on("refused-retry-button", () => (visit ? joinAtOnce(room) : prepare(room)));
-  on("error-retry-button", () => (room ? joinAtOnce(room) : location.reload()));
-  on("reload-button", () => location.reload());
+  on("rejoin-button", "click", () => joinAtOnce(room));
+  on("refused-retry-button", "click", () => (visit ? joinAtOnce(room) : prepare(room)));
+  on("error-retry-button", "click", () => (room ? joinAtOnce(room) : location.reload()));
+  on("reload-button", "click", () => location.reload());
   for (const id of ["new-room-button", "refused-new-room-button", "error-new-room-button"]) {
-    on(id, goHome);
+    on(id, "click", goHome);
   }
-  on("error-continue-button", () => {
+  on("error-continue-button", "click", () => {
     insecureAccepted = true;
     begin();
   });
-  on("language-button", async () => {
+  on("language-button", "click", async () => {
     await speak(texts.other);
     document.cookie = languageCookie(texts.language, parameters.base);
     green.devices();
   });
 }
 
-/** @param {MouseEvent} event */
-function isPlainClick(event) {
-  return event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+/**
+ * A link whose click, unless another tab is meant, goes there without loading.
+ * @param {string} id
+ * @param {(event: any) => void} action
+ * @param {string} [link] the part that it is, if not all
+ */
+function onLink(id, action, link = "*") {
+  on(id, "click", (event) => {
+    if (event.target.closest(link) && event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
+      event.preventDefault();
+      action(event);
+    }
+  });
 }
 
 function connectBrowser() {
@@ -298,7 +287,8 @@ async function speak(language) {
 
 async function start() {
   const spoken = speak(document.documentElement.lang);
-  element("version").textContent = parameters.versionInfo?.gitHash ? `rtcd ${parameters.versionInfo.gitHash.slice(0, 8)}` : "";
+  const version = parameters.versionInfo?.gitHash;
+  element("version").textContent = version ? `rtcd ${version.slice(0, 8)}` : "";
   green.name = ownName();
   connectButtons();
   connectBrowser();

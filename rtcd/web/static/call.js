@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * One person's call in one room, from joining to hanging up: takes the seat, keeps the signalling connection, and meets the
- * others
- * (company.js). Knows no HTML; tells a listener what happens.
+ * One person's call in one room, from joining to hanging up: takes the seat, keeps the signalling connection, and meets
+ * the others (company.js). Knows no HTML; tells a listener what happens.
  */
 
 import { Company } from "./company.js";
@@ -99,20 +98,14 @@ export class Call {
     return this.#seat.me;
   }
 
-  /** Whether we came first. */
-  get initiator() {
-    return this.#seat.membership?.initiator ?? false;
-  }
-
   /** The others, by their public names. */
   get members() {
     return this.#company.members;
   }
 
   /**
-   * Join and begin. The WebSocket and the seat are asked for at once, the ICE servers as soon as there is a seat, whose they
-   * are; what
-   * there is to be said to those in the room is ready when the WebSocket is. Never throws.
+   * Join and begin. The WebSocket and the seat are asked for at once, the ICE servers as soon as there is a seat, whose
+   * they are; what there is to be said to those in the room is ready when the WebSocket is. Never throws.
    */
   async start() {
     this.#setPhase("joining");
@@ -186,16 +179,6 @@ export class Call {
   /** Offer a file to all. @param {File} file @returns {string | null} its id; null if there was nobody to offer it to */
   sendFile(file) {
     return this.#company.offer(file);
-  }
-
-  /** @param {string} from @param {string} id */
-  takeFile(from, id) {
-    this.members.get(from)?.files.take(id);
-  }
-
-  /** @param {string} from @param {string} id */
-  refuseFile(from, id) {
-    this.members.get(from)?.files.refuse(id);
   }
 
   /** @param {string} id in whichever direction */
@@ -288,8 +271,8 @@ export class Call {
   }
 
   /**
-   * The server has lost our seat: take another one. Media that work go on; who was host and is it again makes the room as it
-   * was.
+   * The server has lost our seat: take another one. Media that work go on; who was host and is it again makes the room as
+   * it was.
    */
   async #rejoin() {
     if (this.#rejoining) {

@@ -28,7 +28,6 @@ export class Channel {
   /** How many frames and channels were wrong. */
   ignored = 0;
   #listener;
-  #files;
   /** @type {RTCDataChannel | null} */
   #dc = null;
   /** @type {MemberState | null} */
@@ -38,12 +37,7 @@ export class Channel {
   constructor(listener) {
     this.#listener = listener;
     const send = (/** @type {object} */ frame) => this.#send(frame);
-    const files = new Files({ send, make: listener.make, event: listener.file, isOpen: () => this.isOpen });
-    this.#files = files;
-    this.offer = files.offer.bind(files);
-    this.take = files.take.bind(files);
-    this.refuse = files.refuse.bind(files);
-    this.stop = files.stop.bind(files);
+    this.files = new Files({ send, make: listener.make, event: listener.file, isOpen: () => this.isOpen });
   }
 
   get isOpen() {
@@ -62,13 +56,13 @@ export class Channel {
     this.#dc = dc;
     dc.addEventListener("message", this.#heard);
     dc.addEventListener("open", () => this.#announce());
-    this.#files.fail(false);
+    this.files.fail(false);
     this.#announce();
   }
 
   /** The other page is gone: files that have not come to an end have failed. */
   detach() {
-    this.#files.fail(true);
+    this.files.fail(true);
     this.#dc?.removeEventListener("message", this.#heard);
     this.#dc = null;
   }
@@ -91,7 +85,7 @@ export class Channel {
 
   /** @param {RTCDataChannel} dc made by the other side, in the very event that brings it */
   incoming(dc) {
-    this.ignored += Number(!this.#files.incoming(dc));
+    this.ignored += Number(!this.files.incoming(dc));
   }
 
   #announce() {
@@ -134,7 +128,7 @@ export class Channel {
       this.#listener.bye();
       return true;
     }
-    return this.#files.receive(t, frame);
+    return this.files.receive(t, frame);
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Messages and files between the people in the room. What they write is shown as text, whatever it looks like. */
 
-import { element, icon, iconButton, make } from "./elements.js";
+import { copyOf, element, iconButton, make, on, onSubmit } from "./elements.js";
 import { MAX_FILE_BYTES } from "./files.js";
 
 /**
@@ -11,9 +11,10 @@ import { MAX_FILE_BYTES } from "./files.js";
 
 /** More than this is forgotten, the oldest first. */
 export const MAX_ENTRIES = 500;
-export const MAX_TEXT = 2_000;
 /** Messages of one person within this time stand together under one name. */
 const TOGETHER_MS = 120_000;
+/** Who spoke last, when nobody did. */
+const NOBODY = { from: "", at: 0 };
 const LINK = /https?:\/\/[^\s<>"'\u3000-\u303f\uff00-\uff60]+/gi;
 const UNITS = ["B", "kB", "MB", "GB"];
 
@@ -54,10 +55,10 @@ export class Chat {
   #onNew;
   #log = element("chat-log");
   #field = /** @type {HTMLTextAreaElement} */ (element("chat-text"));
-  /** @type {Map<string, {entry: HTMLElement, url: string | null, status: string}>} */
+  /** @type {Map<string, ReturnType<typeof copyOf> & {url: string, status: string}>} */
   #files = new Map();
   /** @type {{from: string, at: number}} */
-  #last = { from: "", at: 0 };
+  #last = NOBODY;
   /** Whether anybody is there who can read. */
   open = false;
 
@@ -73,19 +74,16 @@ export class Chat {
     this.#nameOf = nameOf;
     this.#onNew = onNew;
     const chooser = /** @type {HTMLInputElement} */ (element("chat-file"));
-    element("chat-form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#say();
-    });
-    this.#field.addEventListener("keydown", (event) => {
+    onSubmit("chat-form", () => this.#say());
+    on("chat-text", "keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         this.#say();
       }
     });
-    this.#field.addEventListener("paste", (event) => this.offer(event.clipboardData?.files));
-    element("chat-file-button").addEventListener("click", () => chooser.click());
-    chooser.addEventListener("change", () => {
+    on("chat-text", "paste", (event) => this.offer(event.clipboardData?.files));
+    on("chat-file-button", "click", () => chooser.click());
+    on("chat-file", "change", () => {
       this.offer(chooser.files);
       chooser.value = "";
     });
@@ -141,35 +139,30 @@ export class Chat {
     const { from, id, name, size, direction, status } = event;
     const key = `${direction}:${from}:${id}`;
     const known = this.#files.get(key);
-    const file = known ?? {
-      entry: make("div", { class: `entry file${direction === "out" ? " own" : ""}` }),
-      url: null,
-      status: "",
-    };
-    const { entry } = file;
+    const file = known ?? { ...copyOf("file-template"), url: "", status: "" };
+    const { copy: entry, part } = file;
     if (!known) {
       const who = this.#nameOf(from);
-      const about = make("p", { class: "hint" });
-      this.#texts.show(about, direction === "out" ? "file.to" : "file.from", { name: who });
-      const bytes = make("small", {}, sizeText(size, this.#texts.language));
-      const title = make("p", { class: "file-name" }, icon("file"), make("span", {}, name), bytes);
-      entry.append(about, make("div", { class: "bubble" }, title, make("div", { class: "file-state" })));
+      this.#texts.show(part(".hint"), direction === "out" ? "file.to" : "file.from", { name: who });
+      entry.classList.toggle("own", direction === "out");
+      part("span").textContent = name;
+      part("small").textContent = sizeText(size, this.#texts.language);
       this.#files.set(key, file);
       this.#add(entry, key);
       if (direction === "in") {
         this.#onNew(who, name);
       }
     }
-    const progress = entry.querySelector("progress");
+    const progress = part("progress");
     if (status === "running" && progress) {
       progress.value = event.bytes;
       return;
     }
     if (status !== file.status) {
       file.status = status;
-      entry.querySelector(".file-state")?.replaceChildren(...this.#fileState(event, file));
+      part(".file-state").replaceChildren(...this.#fileState(event, file));
       this.#texts.apply(entry);
-      this.#last = { from: "", at: 0 };
+      this.#last = NOBODY;
     }
   }
 
@@ -180,29 +173,26 @@ export class Chat {
 
   /** Another call: nothing of the one before is kept. */
   clear() {
-    for (const { url } of this.#files.values()) {
-      url && URL.revokeObjectURL(url);
-    }
-    this.#files.clear();
-    this.#log.replaceChildren();
-    this.#last = { from: "", at: 0 };
+    this.#cut(0);
+    this.#last = NOBODY;
     this.#field.value = "";
   }
 
   /**
    * @param {FileEvent} event
-   * @param {{url: string | null}} file
+   * @param {{url: string}} file
    * @returns {Node[]}
    */
   #fileState({ from, id, name, size, direction, status, bytes, blob }, file) {
     const call = this.#visit()?.call;
+    const files = call?.members.get(from)?.files;
     const stop = () => call?.stopFile(id);
     const words = make("span", { "data-text": `file.${status}.${direction}` });
     const act = (/** @type {string} */ key, /** @type {() => void} */ action, primary = false) =>
       make("button", { class: `small${primary ? " primary" : ""}`, "data-text": key, onclick: action });
     if (status === "offered") {
       return direction === "in"
-        ? [act("file.take", () => call?.takeFile(from, id), true), act("file.refuse", () => call?.refuseFile(from, id))]
+        ? [act("file.take", () => files?.take(id), true), act("file.refuse", () => files?.refuse(id))]
         : [words, act("file.stop", stop)];
     }
     if (status === "running") {
@@ -218,7 +208,7 @@ export class Chat {
   }
 
   #say() {
-    const text = this.#field.value.trim().slice(0, MAX_TEXT);
+    const text = this.#field.value.trim();
     if (text !== "") {
       const reached = (this.#visit()?.call?.say(text) ?? 0) > 0;
       element("chat-nobody").hidden = reached;
@@ -255,15 +245,20 @@ export class Chat {
       entry.dataset.file = key;
     }
     log.append(entry);
-    while (log.childElementCount > MAX_ENTRIES) {
-      const oldest = /** @type {HTMLElement} */ (log.firstElementChild);
-      const url = this.#files.get(oldest.dataset.file ?? "")?.url;
-      url && URL.revokeObjectURL(url);
-      this.#files.delete(oldest.dataset.file ?? "");
-      oldest.remove();
-    }
+    this.#cut(MAX_ENTRIES);
     if (atEnd || entry.classList.contains("own")) {
-      log.scrollTop = log.scrollHeight;
+      this.shown();
+    }
+  }
+
+  /** Forget the oldest. @param {number} most that may stay */
+  #cut(most) {
+    while (this.#log.childElementCount > most) {
+      const oldest = /** @type {HTMLElement} */ (this.#log.firstElementChild);
+      const key = oldest.dataset.file ?? "";
+      URL.revokeObjectURL(this.#files.get(key)?.url ?? "");
+      this.#files.delete(key);
+      oldest.remove();
     }
   }
 }

@@ -28,7 +28,7 @@ export function abilities(args) {
 /** Whether `encodings[].codec` is known: a browser that does not know it does not read it. */
 function choosesCodec() {
   let known = false;
-  const encoding = /** @type {any} */ ({ get codec() { return void (known = true); } });
+  const encoding = /** @type {any} */ ({ get codec() { known = true; return undefined; } });
   const probe = new RTCPeerConnection();
   try {
     probe.addTransceiver("audio", { sendEncodings: [encoding] });

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * Everybody else in the room: a `Member` for each, as snapshots and messages come; and what concerns all of them: bit rates,
- * quality,
- * own state, and why there is no path.
+ * Everybody else in the room: a `Member` for each, as snapshots and messages come; and what concerns all of them: bit
+ * rates, quality, own state, and why there is no path.
  *
  * The seat, the socket and the call's phases are in call.js; what a snapshot means is in roster.js.
  */

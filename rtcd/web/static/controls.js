@@ -2,7 +2,7 @@
 /** The bar with the buttons of a call, its menu of everything else, and when it hides. */
 
 import { LIST_OF } from "./devices.js";
-import { element } from "./elements.js";
+import { element, on } from "./elements.js";
 import { wanted } from "./tilemenu.js";
 
 const IDLE_MS = 4_000;
@@ -41,7 +41,7 @@ export class Controls {
       ["hangup", () => visit()?.hangUp()],
     ];
     for (const [name, action] of buttons) {
-      element(`${name}-button`).addEventListener("click", action);
+      on(`${name}-button`, "click", action);
     }
     element("fullscreen-button").hidden = !document.fullscreenEnabled;
     stage.menus.attach(element("more-button"), () => this.#more(stage));
@@ -124,7 +124,7 @@ export class Controls {
       document.pictureInPictureEnabled && main?.pictured && { text: "tile.pip", icon: "pip", action: () => main.float() },
       folded("fullscreen", "control.fullscreen.short"),
       { text: "menu.info", icon: "info", action: () => stage.panel("info"), line: true },
-      { text: "menu.keys", icon: "keyboard", action: () => stage.showHelp() },
+      { text: "menu.keys", icon: "keyboard", action: () => stage.help.showModal() },
     ]);
   }
 

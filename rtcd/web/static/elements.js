@@ -14,6 +14,28 @@ export function element(id) {
 }
 
 /**
+ * Listen to the element with this id.
+ * @param {string} id
+ * @param {string} event
+ * @param {(event: any) => unknown} action
+ */
+export function on(id, event, action) {
+  element(id).addEventListener(event, action);
+}
+
+/**
+ * The submission of a form, which is ours to act on.
+ * @param {string} id
+ * @param {() => unknown} action
+ */
+export function onSubmit(id, action) {
+  on(id, "submit", (event) => {
+    event.preventDefault();
+    action();
+  });
+}
+
+/**
  * A picture of the sprite; for the eye only.
  * @param {string} name without `icon-`
  * @returns {SVGSVGElement}
@@ -49,6 +71,16 @@ export function make(name, attributes = {}, ...children) {
   }
   made.append(...children.filter((child) => child !== null));
   return made;
+}
+
+/**
+ * A copy of what a template of the page holds, and a way to its parts.
+ * @param {string} id
+ * @returns {{copy: HTMLElement, part: (selector: string) => any}}
+ */
+export function copyOf(id) {
+  const copy = /** @type {any} */ (element(id)).content.firstElementChild.cloneNode(true);
+  return { copy, part: (selector) => copy.querySelector(selector) };
 }
 
 /**

@@ -1,6 +1,8 @@
 // @ts-check
 /** Files between two pages: nothing is sent before the other side takes it, and nothing is kept that was not taken. */
 
+import { randomHex } from "./names.js";
+
 /** The largest file. */
 export const MAX_FILE_BYTES = 200_000_000;
 /** So many may be offered or running in one direction; an offer beyond is refused. */
@@ -54,10 +56,9 @@ class Transfer {
    * @param {Blob | null} source of a file of ours
    */
   constructor(id, { name, size, type }, source) {
-    const plain = typeof type === "string" && /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/.test(type) ? type : ANY_TYPE;
     const direction = source ? "out" : "in";
     /** @type {FileEvent} */
-    this.about = { id, name: cleanName(name), size, type: plain, direction, status: "offered", bytes: 0 };
+    this.about = { id, name: cleanName(name), size, type: String(type), direction, status: "offered", bytes: 0 };
     this.source = source;
   }
 }
@@ -78,7 +79,7 @@ export class Files {
    * @param {File} file
    * @param {string} [id] to give a file the same one with several pages
    */
-  offer(file, id = newFileId()) {
+  offer(file, id = randomHex()) {
     const transfer = new Transfer(id, file, file);
     const { name, size, type } = transfer.about;
     const able = size <= MAX_FILE_BYTES && !this.#open.has(id) && !this.#full("out");
@@ -309,10 +310,6 @@ export class Files {
   #tell({ about }) {
     this.#host.event({ ...about });
   }
-}
-
-export function newFileId() {
-  return crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0");
 }
 
 /**

@@ -5,7 +5,8 @@
  * The devices go on into the call; until then this is their viewer.
  */
 
-import { element, icon, initials, make } from "./elements.js";
+import { LIST_OF } from "./devices.js";
+import { element, icon, initials, make, on } from "./elements.js";
 import { LevelMeter } from "./meter.js";
 import { isNumberName } from "./names.js";
 import { browserOf, explain } from "./problems.js";
@@ -13,8 +14,8 @@ import { browserOf, explain } from "./problems.js";
 /** A microphone that gives not the least noise for so long is muted somewhere, or another one. */
 const SILENT_MS = 8_000;
 
-/** The pickers: LocalMedia's word for what is chosen, and the browser's for the kind of device. */
-const PICKERS = /** @type {const} */ ([["audio", "audioinput"], ["video", "videoinput"], ["output", "audiooutput"]]);
+/** The pickers, by what is chosen in them. */
+const PICKERS = /** @type {import("./devices.js").DeviceKind[]} */ (Object.keys(LIST_OF));
 
 /** @typedef {import("./own.js").Viewer} Viewer */
 
@@ -38,14 +39,12 @@ export class GreenRoom {
    */
   constructor(texts, sounds) {
     this.#texts = texts;
-    const on = (/** @type {string} */ id, /** @type {string} */ event, /** @type {() => void} */ action) =>
-      element(id).addEventListener(event, action);
     on("green-audio-button", "click", () => this.#own?.toggle("audio"));
     on("green-video-button", "click", () => this.#own?.toggle("video"));
     on("green-retry-button", "click", () => this.#own?.retry());
     on("test-sound-button", "click", () => sounds.join());
     on("own-name", "input", () => this.#avatar());
-    for (const [kind] of PICKERS) {
+    for (const kind of PICKERS) {
       on(`${kind}-picker`, "change", () => this.#own?.choose(kind, select(kind).value));
     }
   }
@@ -156,8 +155,8 @@ export class GreenRoom {
     if (!media || !found || media !== this.#own?.media) {
       return;
     }
-    for (const [kind, name] of PICKERS) {
-      const list = found[name].filter((device) => device.id);
+    for (const kind of PICKERS) {
+      const list = found[LIST_OF[kind]].filter((device) => device.id);
       const picker = select(kind);
       const chosen = media.chosen(kind);
       picker.replaceChildren(...list.map(({ id, label }, index) =>

@@ -1,7 +1,7 @@
 // @ts-check
 /** The link to the room: shown, copied, shared; on the waiting screen and among the people. */
 
-import { element } from "./elements.js";
+import { element, on } from "./elements.js";
 
 const COPIED_MS = 2_500;
 
@@ -21,16 +21,14 @@ export class Invitation {
       ["copy-button", "room-link"],
       ["people-copy-button", "people-link"],
     ]) {
-      element(button).addEventListener("click", () => this.#copy(element(button), element(field), announce));
-      element(field).addEventListener("focus", () => /** @type {HTMLInputElement} */ (element(field)).select());
+      on(button, "click", () => this.#copy(element(button), element(field), announce));
+      on(field, "focus", ({ target }) => target.select());
     }
     for (const id of ["share-button", "people-share-button"]) {
       element(id).hidden = typeof navigator.share !== "function";
-      element(id).addEventListener("click", () => this.#share());
+      on(id, "click", () => this.#share());
     }
-    const qr = element("qr");
-    qr.addEventListener("load", () => (qr.hidden = false));
-    qr.addEventListener("error", () => (qr.hidden = true));
+    on("qr", "load", ({ target }) => (target.hidden = false));
   }
 
   /**

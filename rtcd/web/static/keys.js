@@ -1,7 +1,5 @@
 // @ts-check
-/** The keys of a call, and the overlay that tells them. */
-
-import { make } from "./elements.js";
+/** The keys of a call, as the overlay `#help` tells them. */
 
 /**
  * @typedef {"mute" | "camera" | "fullscreen" | "info" | "hangup" | "self" | "screen" | "people" | "chat" | "help"
@@ -43,31 +41,4 @@ export function keyAction(event) {
     return null;
   }
   return key === " " && target?.matches?.(PRESSED) ? null : (ACTIONS[key] ?? null);
-}
-
-/**
- * The list of keys for the overlay.
- * @param {import("./texts.js").Texts} texts
- * @returns {HTMLElement}
- */
-export function keyList(texts) {
-  const list = make("dl", { class: "keys" });
-  const rows = Object.entries(ACTIONS).filter(([key]) => key !== " ");
-  for (const [key, action] of rows) {
-    const caps = [key === "Escape" ? "Esc" : key.toUpperCase()].map((cap) => make("kbd", {}, cap));
-    if (action === "mute") {
-      caps.push(make("kbd", { "data-text": "help.space" }));
-    }
-    list.append(make("div", {}, make("dt", {}, ...caps), make("dd", { "data-text": `help.${action}` })));
-  }
-  list.append(
-    make(
-      "div",
-      {},
-      make("dt", {}, ...["←", "↑", "↓", "→"].map((cap) => make("kbd", {}, cap))),
-      make("dd", { "data-text": "help.corner" }),
-    ),
-  );
-  texts.apply(list);
-  return list;
 }

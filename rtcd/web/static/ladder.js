@@ -1,8 +1,7 @@
 // @ts-check
 /**
  * The recovery ladder of one peer connection: what to try next, and when. Pure: told events and `now` in milliseconds, it
- * says what
- * to do; its owner keeps the timer.
+ * says what to do; its owner keeps the timer.
  *
  * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed
  * or the

@@ -59,23 +59,12 @@ export function spotlight(count, area) {
   if (count === 0) {
     return { main: area, strip: [] };
   }
-  const { x, y, width, height } = area;
-  const beside = width > height * 1.1;
-  const share = beside && count > 3 ? 0.24 : 0.2;
-  const thick = Math.min(
-    STRIP.most,
-    Math.max(STRIP.least, (beside ? width : height) * share),
-    (beside ? width : height) / 2,
-  );
-  return beside
-    ? {
-        main: { x, y, width: width - thick - GAP, height },
-        strip: grid(count, { x: x + width - thick, y, width: thick, height }, tallestIn(area)),
-      }
-    : {
-        main: { x, y, width, height: height - thick - GAP },
-        strip: grid(count, { x, y: y + height - thick, width, height: thick }, tallestIn(area)),
-      };
+  const beside = area.width > area.height * 1.1;
+  const [side, from] = beside ? /** @type {const} */ (["width", "x"]) : /** @type {const} */ (["height", "y"]);
+  const long = area[side];
+  const thick = Math.min(STRIP.most, Math.max(STRIP.least, long * (beside && count > 3 ? 0.24 : 0.2)), long / 2);
+  const strip = { ...area, [side]: thick, [from]: area[from] + long - thick };
+  return { main: { ...area, [side]: long - thick - GAP }, strip: grid(count, strip, tallestIn(area)) };
 }
 
 /**
@@ -92,17 +81,13 @@ export function arrange(items, pinned, whole, clear) {
     const box = only?.kind === "screen" ? clear : whole;
     return { mode: "single", main: only?.key ?? null, boxes: new Map(only ? [[only.key, box]] : []) };
   }
-  if (main === null) {
-    const boxes = grid(items.length, clear);
-    return { mode: "grid", main, boxes: new Map(items.map(({ key }, index) => [key, boxes[index]])) };
-  }
   const others = items.filter(({ key }) => key !== main);
-  const { main: large, strip } = spotlight(others.length, clear);
-  return {
-    mode: "spotlight",
-    main,
-    boxes: new Map([[main, large], ...others.map(({ key }, index) => /** @type {[string, Box]} */ ([key, strip[index]]))]),
-  };
+  const { main: large, strip } = main === null ? { main: null, strip: grid(items.length, clear) } : spotlight(others.length, clear);
+  const boxes = new Map(others.map(({ key }, index) => [key, strip[index]]));
+  if (main !== null && large) {
+    boxes.set(main, large);
+  }
+  return { mode: main === null ? "grid" : "spotlight", main, boxes };
 }
 
 /**

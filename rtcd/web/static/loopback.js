@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The other side of a call to oneself (`debug=loopback`): a second client of the signalling server, which sends back what it
- * gets.
+ * The other side of a call to oneself (`debug=loopback`): a second client of the signalling server, which sends back what
+ * it gets.
  *
  * It goes the whole way through the server, so that a call to oneself tells whether a real one would work.
  */
@@ -18,8 +18,6 @@ export class LoopbackPartner {
   #signaling;
   /** @type {RTCPeerConnection | null} */
   #connection = null;
-  /** @type {RTCIceCandidateInit[]} */
-  #early = [];
   /** @type {Promise<unknown>} */
   #work = Promise.resolve();
 
@@ -54,8 +52,8 @@ export class LoopbackPartner {
         if (message?.type === "offer") {
           await this.#answer(message.sdp);
         } else if (message?.type === "candidate") {
-          const init = { candidate: message.candidate, sdpMid: message.id, sdpMLineIndex: message.label };
-          this.#connection?.remoteDescription ? await this.#connection.addIceCandidate(init) : this.#early.push(init);
+          const { candidate, id: sdpMid, label: sdpMLineIndex } = message; // a page says them after its description
+          await this.#connection?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex });
         } else if (message?.type === "bye") {
           this.#connection?.close();
           this.#connection = null;
@@ -74,9 +72,6 @@ export class LoopbackPartner {
     }
     await connection.setLocalDescription(await connection.createAnswer());
     this.#signaling.send(descriptionText("answer", /** @type {string} */ (connection.localDescription?.sdp)));
-    for (const init of this.#early.splice(0)) {
-      await connection.addIceCandidate(init);
-    }
   }
 
   #open() {

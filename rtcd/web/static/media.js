@@ -338,9 +338,11 @@ export class LocalMedia {
     if (error === null) {
       return;
     }
-    const alone = kinds.length > 1 && error !== "NotAllowedError" ? kinds : await this.#notDenied(kinds, error);
     for (const kind of kinds) {
-      const reason = alone.includes(kind) ? await this.#request([kind], false) : error;
+      // What was refused is asked for alone only if it was not this one: to ask again after a dismissal would be a nuisance.
+      const granted = error !== "NotAllowedError" || (await permission(kind)) === "granted";
+      const again = error === "OverconstrainedError" || (kinds.length > 1 && granted);
+      const reason = again ? await this.#request([kind], false) : error;
       if (reason !== null) {
         const same = this.problems.find((problem) => problem.name === reason);
         same ? same.kinds.push(kind) : this.problems.push({ kinds: [kind], name: reason });
@@ -423,20 +425,6 @@ export class LocalMedia {
       console.debug("rtcd: getUserMedia", kinds, error);
       return error instanceof DOMException ? error.name : "TypeError";
     }
-  }
-
-  /**
-   * After a refusal: the devices that are worth asking for alone, because the browser's user did not refuse them.
-   * @param {Kind[]} kinds
-   * @param {string} error
-   */
-  async #notDenied(kinds, error) {
-    if (kinds.length === 1) {
-      return error === "OverconstrainedError" ? kinds : [];
-    }
-    const states = await Promise.all(kinds.map(permission));
-    // "prompt" means that the question was dismissed: asking again at once would be a nuisance.
-    return kinds.filter((_, index) => states[index] === "granted");
   }
 
   /** @param {MediaStreamTrack} track */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One other person in the room: its peer connection, what is said beside it, how well it goes and what is done when it does
- * not.
+ * One other person in the room: its peer connection, what is said beside it, how well it goes and what is done when it
+ * does not.
  *
  * A page is spoken to directly, an app of AppRTC with AppRTC's own messages. Messages are taken before there is a
  * connection, and kept.
@@ -210,7 +210,7 @@ export class Member {
 
   /** Files, by the channel's own rules. */
   get files() {
-    return this.#channel;
+    return this.#channel.files;
   }
 
   /** Look how well it goes. */

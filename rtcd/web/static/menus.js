@@ -88,16 +88,8 @@ export class Menus {
       role: "menu",
       popover: "manual",
       "aria-label": button.getAttribute("aria-label") ?? button.textContent,
-    });
-    menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#key(event));
-    menu.addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-      if (
-        event.relatedTarget &&
-        !menu.contains(/** @type {Node} */ (event.relatedTarget)) &&
-        event.relatedTarget !== button
-      ) {
-        this.close(false);
-      }
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
+      onfocusout: (/** @type {any} */ { relatedTarget: to }) => to && to !== button && !menu.contains(to) && this.close(false),
     });
     button.after(menu);
     this.#menu = menu;
@@ -112,30 +104,30 @@ export class Menus {
    * @param {MenuItem[] | null} before the items to go back to
    */
   #fill(items, before) {
-    const back = /** @type {MenuItem[]} */ (before ? [{ text: "menu.back", icon: "back", items: () => before }] : []);
+    const back = { text: "menu.back", icon: "back", items: () => before ?? [] };
     this.#menu?.replaceChildren(
-      ...[...back, ...items].flatMap((item) => {
+      ...[...(before ? [back] : []), ...items].flatMap((/** @type {MenuItem} */ item) => {
         const { text, values, words, checked, danger, line, icon: picture } = item;
         const name = make("span", { class: "words" }, words ?? "");
         if (text) {
           this.#texts.show(name, text, values);
         }
-        const role = checked === undefined ? "menuitem" : item.radio ? "menuitemradio" : "menuitemcheckbox";
+        const deeper = item.items && item !== back;
         const button = make(
           "button",
           {
-            role,
+            role: checked === undefined ? "menuitem" : item.radio ? "menuitemradio" : "menuitemcheckbox",
             tabindex: -1,
-            class: danger ? "danger" : null,
+            class: danger && "danger",
             "aria-checked": checked === undefined ? null : String(checked),
-            "aria-haspopup": item.items && !back.includes(item) ? "menu" : null,
+            "aria-haspopup": deeper && "menu",
+            onclick: () => this.#choose(item, item === back ? null : (before ?? items)),
           },
           picture ? icon(picture) : null,
           name,
           checked ? icon("check") : null,
-          item.items && !back.includes(item) ? icon("next") : null,
+          deeper ? icon("next") : null,
         );
-        button.addEventListener("click", () => this.#choose(item, back.includes(item) ? null : (before ?? items)));
         return line ? [make("hr", { role: "separator" }), button] : [button];
       }),
     );

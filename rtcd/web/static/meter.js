@@ -37,8 +37,8 @@ export class LevelMeter {
       } else {
         this.#context?.suspend();
       }
-    } catch (error) {
-      console.debug("rtcd: no level", error);
+    } catch {
+      // Then there is no level to be seen.
     }
   }
 

@@ -62,6 +62,11 @@ export function randomRoomName(below = randomBelow) {
   return [word(), word(), word(), String(below(1000)).padStart(3, "0")].join("_");
 }
 
+/** Eight hex digits. */
+export function randomHex() {
+  return randomBelow(2 ** 32).toString(16).padStart(8, "0");
+}
+
 /** @param {number} limit */
 function randomBelow(limit) {
   const fair = Math.floor(2 ** 32 / limit) * limit;

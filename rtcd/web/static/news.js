@@ -1,7 +1,7 @@
 // @ts-check
 /** What came into the chat while it was closed: counted on its button, and shown for a moment. */
 
-import { element } from "./elements.js";
+import { element, on } from "./elements.js";
 
 const TOAST_MS = 6_000;
 const MAX_SHOWN = 120;
@@ -18,7 +18,7 @@ export class News {
    */
   constructor(texts, open) {
     this.#texts = texts;
-    element("toast").addEventListener("click", open);
+    on("toast", "click", open);
   }
 
   /**

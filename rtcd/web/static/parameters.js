@@ -8,8 +8,8 @@
 /**
  * @typedef {object} Parameters
  * @property {string} base path prefix of all our URLs, without a slash at the end; usually empty
- * @property {string | null} roomId
- * @property {string | null} roomLink
+ * @property {string | null} [roomId]
+ * @property {string | null} [roomLink]
  * @property {string} refused why the room of this page had no free seat when the page was served: full, app or empty
  * @property {number} capacity seats of a room; 0: not known
  * @property {string} headerMessage a line of the operator's, or empty
@@ -26,22 +26,6 @@
  * @property {string} wssPostUrl
  * @property {any} versionInfo
  */
-
-/** What a page may have been served without. */
-const NOTHING = {
-  roomId: null,
-  roomLink: null,
-  refused: "",
-  capacity: 0,
-  headerMessage: "",
-  error: "",
-  errorMessages: [],
-  warningMessages: [],
-  isLoopback: false,
-  bypassJoinConfirmation: false,
-  iceServerTransports: "",
-  versionInfo: null,
-};
 
 /**
  * The parameters of this page.
@@ -62,16 +46,17 @@ export function readParameters(page, location) {
  */
 export function normalise(given, location) {
   const base = typeof given.base === "string" ? given.base.replace(/\/+$/, "") : "";
-  const { iceServerRequestUrl: ice, wssUrl = `${base}/ws`, wssPostUrl = `${base}/sig` } = given;
+  const { iceServerRequestUrl: ice } = given;
   return {
-    ...NOTHING,
+    errorMessages: [],
+    warningMessages: [],
     ...given,
     base,
     mediaConstraints: { audio: true, video: true, ...given.mediaConstraints },
     peerConnectionConfig: peerConfiguration(given.peerConnectionConfig ?? {}),
     iceServerRequestUrl: ice ? ownUrl(ice, location) : "",
-    wssUrl: ownUrl(wssUrl, location, true),
-    wssPostUrl: ownUrl(wssPostUrl, location).replace(/\/+$/, ""),
+    wssUrl: ownUrl(given.wssUrl ?? `${base}/ws`, location, true),
+    wssPostUrl: ownUrl(given.wssPostUrl ?? `${base}/sig`, location).replace(/\/+$/, ""),
   };
 }
 
@@ -99,7 +84,7 @@ export function ownUrl(url, location, socket = false) {
 /**
  * The link to give to other people. The server knows its public name best, but only a link that leads back to the origin that
  * works here is sure to work.
- * @param {{base: string, roomId: string | null, roomLink: string | null}} parameters
+ * @param {Pick<Parameters, "base" | "roomId" | "roomLink">} parameters
  * @param {string} room
  * @param {{origin: string, search: string}} location
  * @returns {string}
@@ -216,7 +201,6 @@ function withTransport(url, transport) {
  * @returns {string | undefined} nothing for one that we do not know
  */
 export function warningKey(warning) {
-  const known = /^The "(hd)" parameter has overridden|^The "(minre)" and "maxre" parameters|\("(wshpp|ts)"\)/.exec(warning);
-  const about = known?.slice(1).find((one) => one !== undefined);
+  const about = /"(hd|minre|wshpp|ts)"/.exec(warning)?.[1];
   return about && `warning.${about}`;
 }

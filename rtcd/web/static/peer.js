@@ -191,7 +191,11 @@ export class Peer {
     const connection = new RTCPeerConnection(this.#configuration);
     const listener = this.#listener;
     /** @type {<T>(tell: (event: T) => unknown) => (event: T) => void} */
-    const current = (tell) => (event) => void (this.connection === connection && !this.#closed && tell(event));
+    const current = (tell) => (event) => {
+      if (this.connection === connection && !this.#closed) {
+        tell(event);
+      }
+    };
     connection.onicecandidate = current(({ candidate }) => candidate && this.#announce(candidate));
     connection.onicecandidateerror = current(({ url, errorCode, errorText }) =>
       listener.candidateError?.({ url, code: errorCode, text: errorText }));

@@ -1,7 +1,7 @@
 // @ts-check
 /** The panel with who is here, and what the host may do about it. */
 
-import { avatar, element, icon, make } from "./elements.js";
+import { avatar, copyOf, element, icon, make, on, onSubmit } from "./elements.js";
 import { rememberOwnName } from "./names.js";
 
 /** @typedef {import("./tiles.js").Person} Person */
@@ -26,15 +26,14 @@ export class People {
   constructor(texts, visit, menu) {
     this.#texts = texts;
     this.#menu = menu;
-    this.#name.addEventListener("change", () => {
+    on("people-name", "change", () => {
       rememberOwnName(this.#name.value.trim());
       visit()?.call?.rename(this.#name.value.trim());
     });
-    this.#name.addEventListener("keydown", (event) => event.key === "Enter" && this.#name.blur());
-    this.#lock.addEventListener("change", () => visit()?.call?.lock(this.#lock.checked));
-    this.#password.addEventListener("input", () => this.#door());
-    element("password-form").addEventListener("submit", (event) => {
-      event.preventDefault();
+    on("people-name", "keydown", (event) => event.key === "Enter" && this.#name.blur());
+    on("lock-switch", "change", () => visit()?.call?.lock(this.#lock.checked));
+    on("people-password", "input", () => this.#door());
+    onSubmit("password-form", () => {
       visit()?.call?.password(this.#password.value);
       this.#password.value = "";
     });
@@ -73,9 +72,10 @@ export class People {
   #row({ id, name, host, muted, camera, trouble }, mayAct) {
     let known = this.#rows.get(id);
     if (!known) {
-      const button = make("button", { class: "quiet icon-button" }, icon("more"), make("span", { class: "visually-hidden" }));
-      this.#menu(button, id);
-      known = { row: make("li", { class: "person", "data-member": id }, make("span", { class: "who" }), button), button };
+      const { copy, part } = copyOf("person-template");
+      known = { row: copy, button: part("button") };
+      copy.dataset.member = id;
+      this.#menu(known.button, id);
       this.#rows.set(id, known);
       this.#list.append(known.row);
     }

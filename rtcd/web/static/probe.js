@@ -14,8 +14,8 @@ export function expose(call) {
     },
     /** @returns {Record<string, RTCPeerConnection>} by member */
     get connections() {
-      const members = [...(call()?.members.values() ?? [])];
-      return Object.fromEntries(members.flatMap(({ id, peer }) => (peer?.connection ? [[id, peer.connection]] : [])));
+      const peers = [...(call()?.members ?? [])].filter(([, { peer }]) => peer);
+      return Object.fromEntries(peers.map(([id, { peer }]) => [id, /** @type {any} */ (peer).connection]));
     },
     /**
      * @param {string} [id] of a member; without it the first one
@@ -23,8 +23,7 @@ export function expose(call) {
      */
     async stats(id) {
       const connection = id ? this.connections[id] : this.connection;
-      const report = await connection?.getStats();
-      return report ? [...report.values()] : [];
+      return [...((await connection?.getStats())?.values() ?? [])];
     },
     get call() {
       return call();

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * The room server over HTTP: join, leave, ask for ICE servers, and the signalling server's POST and DELETE for last words.
+ * The room server over HTTP: join, leave, ask for ICE servers, and the signalling server's POST and DELETE for last
+ * words.
  *
  * Each call either returns what the server said or throws a `RequestError` that says what kind of trouble it was.
  */
@@ -134,10 +135,12 @@ export class RoomServer {
       response = await fetch(url, { method: "POST", body, cache: "no-store", signal });
       text = await response.text();
     } catch (error) {
-      throw networkError(error, url);
+      const late = /** @type {any} */ (error)?.name === "TimeoutError";
+      throw new RequestError(late ? "timeout" : globalThis.navigator?.onLine === false ? "offline" : "unreachable", url);
     }
-    if (!response.ok) {
-      throw statusError(response.status);
+    const { ok, status } = response;
+    if (!ok) {
+      throw new RequestError({ 404: "name", 429: "busy", 503: "busy" }[status] ?? "status", String(status));
     }
     try {
       return Object(JSON.parse(text));
@@ -160,20 +163,4 @@ export class RoomServer {
 /** @param {string} room @param {string} client */
 function path(room, client) {
   return `${encodeURIComponent(room)}/${encodeURIComponent(client)}`;
-}
-
-/** @param {any} error @param {string} url */
-function networkError(error, url) {
-  if (error?.name === "TimeoutError") {
-    return new RequestError("timeout", url);
-  }
-  return new RequestError(globalThis.navigator?.onLine === false ? "offline" : "unreachable", url);
-}
-
-/** @param {number} status */
-function statusError(status) {
-  if (status === 429 || status === 503) {
-    return new RequestError("busy", String(status));
-  }
-  return new RequestError(status === 404 ? "name" : "status", String(status));
 }

@@ -9,7 +9,7 @@
  */
 
 import { BYE } from "./messages.js";
-import { seatKey } from "./names.js";
+import { randomHex, seatKey } from "./names.js";
 import { usableIceServers } from "./parameters.js";
 import { RequestError } from "./room.js";
 import { recall, remember } from "./storage.js";
@@ -29,7 +29,7 @@ const MAX_NAMES = 3;
 /** One call's seat. */
 export class Seat {
   /** Our public name. */
-  me = randomTag();
+  me = randomHex() + randomHex();
   /** @type {Membership | null} */
   membership = null;
   name;
@@ -97,7 +97,7 @@ export class Seat {
           throw error;
         }
       }
-      await pause(PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]);
+      await new Promise((resolve) => setTimeout(resolve, PAUSES_MS[Math.min(attempt, PAUSES_MS.length - 1)]));
     }
     return null;
   }
@@ -120,14 +120,14 @@ export class Seat {
         if (!fresh || attempt >= MAX_NAMES || !(error instanceof RequestError) || error.kind !== "duplicate") {
           throw error;
         }
-        this.me = randomTag(); // an earlier try of ours may have got a seat without our hearing of it
+        this.me = randomHex() + randomHex(); // an earlier try of ours may have got a seat without our hearing of it
       }
     }
   }
 
   /**
-   * Give it back; one that is yet on its way to us too. The seat first, then bye to an app, then the socket. Resolves when
-   * the server knows.
+   * Give it back; one that is yet on its way to us too. The seat first, then bye to an app, then the socket. Resolves
+   * when the server knows.
    * @param {boolean} app whether one has to be told
    * @param {boolean} entered whether that is known
    * @param {import("./signaling.js").Signaling} signaling
@@ -184,8 +184,7 @@ export class Seat {
 
   /**
    * Ask for the ICE servers of our seat, unless the page came with some or those that we have are fresh. Those of a seat
-   * that we
-   * have no longer are good for nothing. Never throws.
+   * that we have no longer are good for nothing. Never throws.
    * @param {number} [ahead] milliseconds before they are stale
    */
   #lookUp(ahead = 0) {
@@ -223,14 +222,4 @@ export class Seat {
 /** Whether an app was there when we took our seat. @param {Membership} membership */
 function isAppIn({ snapshot, initiator }) {
   return snapshot ? snapshot.members.some(({ page }) => !page) : !initiator;
-}
-
-/** @returns {string} 16 hex digits */
-function randomTag() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-/** @param {number} milliseconds */
-function pause(milliseconds) {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -101,8 +101,7 @@ export class Signaling {
 
   /**
    * Say who we are. On a socket that has been used by another client a new one is opened, since a socket registers once;
-   * what that
-   * client had still to say is forgotten.
+   * what that client had still to say is forgotten.
    * @param {string} room
    * @param {string} client
    */

@@ -52,8 +52,8 @@ export class Sounds {
   async #with(action) {
     try {
       await action((this.#context ??= new AudioContext()));
-    } catch (error) {
-      console.debug("rtcd: no sound", error);
+    } catch {
+      // None here.
     }
   }
 }

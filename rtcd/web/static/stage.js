@@ -3,10 +3,10 @@
 
 import { Chat } from "./chat.js";
 import { Controls } from "./controls.js";
-import { element } from "./elements.js";
+import { element, on } from "./elements.js";
 import { Info } from "./info.js";
 import { Invitation } from "./invite.js";
-import { keyAction, keyList } from "./keys.js";
+import { keyAction } from "./keys.js";
 import { Menus } from "./menus.js";
 import { News, showCount } from "./news.js";
 import { Panels } from "./panels.js";
@@ -60,11 +60,12 @@ export class Stage {
       this.#panels.open !== "chat" && this.#news.add(name, text);
     this.#chat = new Chat(texts, visit, (id) => this.tiles.nameOf(id), tell);
     this.#info = new Info(texts, visit, (id) => this.tiles.nameOf(id));
-    element("hear-button").addEventListener("click", () => {
+    on("hear-button", "click", () => {
       element("hear-button").hidden = true;
       this.tiles.play();
     });
-    element("tiles").addEventListener("click", () => matchMedia("(hover: none)").matches && this.#controls.tap());
+    on("tiles", "click", () => matchMedia("(hover: none)").matches && this.#controls.tap());
+    on("help", "click", ({ target }) => target === this.help && this.help.close()); // beside it
     this.#drops();
     document.addEventListener("keydown", (event) => visit()?.live && this.#key(event));
     // Names like "You" and "Guest" are no texts of elements, so a change of language shows everything again.
@@ -182,18 +183,7 @@ export class Stage {
     stay ? this.#panels.show(name) : this.#panels.toggle(name);
   }
 
-  /** The keys, in a dialog. */
-  showHelp() {
-    const body = /** @type {HTMLElement} */ (this.help.querySelector(".body"));
-    if (body.childElementCount === 0) {
-      body.append(keyList(this.texts));
-      this.help.querySelector("button")?.addEventListener("click", () => this.help.close());
-      this.help.addEventListener("click", (event) => event.target === this.help && this.help.close());
-    }
-    this.help.showModal();
-  }
-
-  /** @returns {HTMLDialogElement} */
+  /** The keys. @returns {HTMLDialogElement} */
   get help() {
     return element("help");
   }
@@ -208,7 +198,7 @@ export class Stage {
     if (action === "close") {
       this.menus.open ? this.menus.close() : this.#panels.show(null);
     } else if (action === "help") {
-      this.showHelp();
+      this.help.showModal();
     } else if (action === "self") {
       this.tiles.toggleSelf();
     } else if (action === "info") {
@@ -249,16 +239,15 @@ export class Stage {
 
   /** Files dropped on the stage are offered. */
   #drops() {
-    const stage = element("stage");
     const over = (/** @type {boolean} */ on) => (element("drop").hidden = !on);
-    stage.addEventListener("dragover", (event) => {
+    on("stage", "dragover", (event) => {
       if (event.dataTransfer?.types.includes("Files")) {
         event.preventDefault();
         over(this.#chat.open);
       }
     });
-    stage.addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
-    stage.addEventListener("drop", (event) => {
+    on("stage", "dragleave", (event) => event.relatedTarget === null && over(false));
+    on("stage", "drop", (event) => {
       event.preventDefault();
       over(false);
       if (this.#chat.open && event.dataTransfer?.files.length) {

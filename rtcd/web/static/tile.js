@@ -1,7 +1,7 @@
 // @ts-check
 /** One tile: a picture, or initials where there is none, and what must be known about the one who is seen in it. */
 
-import { avatar, icon, make } from "./elements.js";
+import { avatar, copyOf } from "./elements.js";
 import { shownWhole } from "./layout.js";
 
 /**
@@ -26,7 +26,7 @@ export class Tile {
   #state = { name: "" };
   #shown = "";
   #texts;
-  #parts;
+  #part;
   #stream = new MediaStream();
   #blocked;
   #box = { width: 0, height: 0 };
@@ -47,28 +47,14 @@ export class Tile {
     this.key = `${kind}:${id}`;
     this.#texts = texts;
     this.#blocked = blocked;
-    this.video = make("video", { autoplay: true, playsinline: true });
+    const { copy, part } = copyOf("tile-template");
+    this.element = copy;
+    copy.classList.toggle("own", own);
+    Object.assign(copy.dataset, { member: id, kind });
+    this.video = part("video");
     this.video.muted = own;
-    this.#parts = {
-      face: make("span", { class: "face" }),
-      words: make("p", { class: "words" }),
-      quality: make("p", { class: "quality" }),
-      muted: icon("microphone-off"),
-      crown: icon("crown"),
-      name: make("span", { class: "name" }),
-      label: make("span", { class: "visually-hidden" }),
-    };
-    const { face, words, quality, muted, crown, name, label } = this.#parts;
-    this.button = make("button", { class: "icon-button tile-menu" }, icon("more"), label);
-    this.element = make(
-      "div",
-      { class: `tile${own ? " own" : ""}`, role: "group", "data-member": id, "data-kind": kind },
-      this.video,
-      face,
-      make("div", { class: "over" }, words, quality),
-      make("p", { class: "plate" }, crown, muted, name),
-      this.button,
-    );
+    this.button = part("button");
+    this.#part = part;
     for (const event of ["resize", "loadeddata", "emptied"]) {
       this.video.addEventListener(event, () => this.#draw());
     }
@@ -76,7 +62,8 @@ export class Tile {
 
   /** Whether there is a picture now. */
   get pictured() {
-    return this.#pictured();
+    const { camera } = this.#state;
+    return (camera ?? this.#arriving) && this.video.videoWidth > 0 && this.#stream.getVideoTracks().length > 0;
   }
 
   /** Whether the picture is higher than wide. */
@@ -92,11 +79,11 @@ export class Tile {
     this.#state = state;
     if (face + state.name !== this.#shown) {
       this.#shown = face + state.name;
-      this.#parts.name.textContent = state.name;
-      this.#parts.face.replaceChildren(avatar(this.id, face));
+      this.#part(".name").textContent = state.name;
+      this.#part(".face").replaceChildren(avatar(this.id, face));
       this.element.setAttribute("aria-label", state.name);
     }
-    this.#texts.show(this.#parts.label, "tile.menu", { name: state.name });
+    this.#texts.show(this.#part("button span"), "tile.menu", { name: state.name });
     this.#draw();
   }
 
@@ -105,11 +92,13 @@ export class Tile {
    * @param {MediaStreamTrack | null} track
    */
   track(kind, track) {
-    const old = this.#stream.getTracks().filter((other) => other.kind === kind);
-    if (track && old.includes(track)) {
+    const old = this.#stream.getTracks().find((other) => other.kind === kind) ?? null;
+    if (track === old) {
       return;
     }
-    old.forEach((other) => this.#stream.removeTrack(other));
+    if (old) {
+      this.#stream.removeTrack(old);
+    }
     if (track) {
       this.#stream.addTrack(track);
     }
@@ -151,8 +140,9 @@ export class Tile {
   /** @param {import("./layout.js").Box} box */
   place(box) {
     this.#box = box;
-    for (const [property, value] of Object.entries({ left: box.x, top: box.y, width: box.width, height: box.height })) {
-      this.element.style.setProperty(property, `${Math.round(value * 10) / 10}px`);
+    const { x: left, y: top, width, height } = box;
+    for (const [property, value] of Object.entries({ left, top, width, height })) {
+      this.element.style.setProperty(property, `${value.toFixed(1)}px`);
     }
     this.#fit();
   }
@@ -176,8 +166,8 @@ export class Tile {
     try {
       const floats = document.pictureInPictureElement === this.video;
       await (floats ? document.exitPictureInPicture() : this.video.requestPictureInPicture());
-    } catch (error) {
-      console.debug("rtcd: no picture in picture", error);
+    } catch {
+      // The browser does not want to.
     }
   }
 
@@ -201,18 +191,13 @@ export class Tile {
     }
   }
 
-  #pictured() {
-    const { camera } = this.#state;
-    return (camera ?? this.#arriving) && this.video.videoWidth > 0 && this.#stream.getVideoTracks().length > 0;
-  }
-
   #draw() {
     const { muted, host, trouble, quality } = this.#state;
-    const { words, quality: grade, muted: mark, crown } = this.#parts;
-    this.element.classList.toggle("empty", !this.#pictured());
+    const [words, grade] = [this.#part(".words"), this.#part(".quality")];
+    this.element.classList.toggle("empty", !this.pictured);
     this.element.classList.toggle("troubled", Boolean(trouble));
-    mark.toggleAttribute("hidden", !muted);
-    crown.toggleAttribute("hidden", !host);
+    this.#part(".muted").toggleAttribute("hidden", !muted);
+    this.#part(".host").toggleAttribute("hidden", !host);
     words.hidden = !trouble;
     this.#texts.show(words, trouble ?? "");
     const weak = trouble || !quality || quality.grade === "good" ? null : quality;

@@ -90,13 +90,7 @@ export class Tiles {
   local(media) {
     this.self.track("video", media.track("video"));
     const shared = media.track("screen");
-    if (shared && !this.#screen) {
-      this.#screen = this.#make(this.#me?.id ?? "me", "screen", true);
-    }
-    if (!shared && this.#screen) {
-      this.#drop(this.#screen);
-      this.#screen = null;
-    }
+    this.#screen = this.#when(Boolean(shared), this.#screen, this.#me?.id ?? "me", true);
     this.#screen?.track("video", shared);
     this.#showSelf();
     this.#outputs();
@@ -116,18 +110,16 @@ export class Tiles {
   member(member) {
     const entry = this.#entry(member.id);
     entry.member = member;
-    if (!entry.camera) {
-      entry.camera = this.#make(member.id, "camera", false);
-      this.#feed(entry);
-    }
+    entry.camera ??= this.#make(member.id, "camera", false);
     const shares = member.state?.screen === true && Boolean(entry.tracks.get("screen"));
-    if (shares && !entry.screen) {
-      entry.screen = this.#make(member.id, "screen", false);
-      this.#feed(entry);
-    } else if (!shares && entry.screen) {
-      this.#drop(entry.screen);
-      entry.screen = null;
+    entry.screen = this.#when(shares, entry.screen, member.id, false);
+    for (const [tile, kind, slot] of /** @type {const} */ ([
+      [entry.camera, "audio", "audio"], [entry.camera, "video", "video"],
+      [entry.screen, "video", "screen"], [entry.screen, "audio", "screenAudio"],
+    ])) {
+      tile?.track(kind, entry.tracks.get(slot) ?? null);
     }
+    this.#outputs();
     this.#show(entry);
   }
 
@@ -138,21 +130,20 @@ export class Tiles {
     if (entry.member) {
       this.member(entry.member);
     }
-    this.#feed(entry);
   }
 
   /** @param {string} id */
   left(id) {
     const entry = this.#entries.get(id);
     this.#entries.delete(id);
-    [entry?.camera, entry?.screen].forEach((tile) => tile && this.#drop(tile));
-    this.move();
+    this.#drop(entry?.camera);
+    this.#drop(entry?.screen);
   }
 
   /** Nobody is there any more. */
   clear() {
     [...this.#entries.keys()].forEach((id) => this.left(id));
-    this.#screen && this.#drop(this.#screen);
+    this.#drop(this.#screen);
     this.#screen = this.#me = this.#pinned = null;
     this.self.track("video", null);
     this.begin(false);
@@ -221,18 +212,32 @@ export class Tiles {
     const tile = new Tile({ id, kind, own }, this.#texts, this.#blocked);
     this.#menus.attach(tile.button, () => this.#items(tile));
     tile.element.addEventListener("dblclick", ({ target }) => target !== tile.button && this.#pin(tile.key));
-    if (id !== "me" || kind !== "camera") {
-      element("tiles").append(tile.element);
-    }
+    element("tiles").append(tile.element);
     this.move();
     return tile;
   }
 
-  /** @param {Tile} tile */
+  /**
+   * The tile of a screen, or none when it is not shared.
+   * @param {boolean} shared
+   * @param {Tile | null} tile
+   * @param {string} id
+   * @param {boolean} own
+   */
+  #when(shared, tile, id, own) {
+    if (!shared) {
+      this.#drop(tile);
+    }
+    return shared ? (tile ?? this.#make(id, "screen", own)) : null;
+  }
+
+  /** @param {Tile | null | undefined} tile */
   #drop(tile) {
-    tile.remove();
-    this.#pinned = this.#pinned === tile.key ? null : this.#pinned;
-    this.move();
+    if (tile) {
+      tile.remove();
+      this.#pinned = this.#pinned === tile.key ? null : this.#pinned;
+      this.move();
+    }
   }
 
   /** @param {string} id @returns {Entry} */
@@ -240,15 +245,6 @@ export class Tiles {
     const entry = this.#entries.get(id) ?? { member: null, camera: null, screen: null, tracks: new Map() };
     this.#entries.set(id, entry);
     return entry;
-  }
-
-  /** @param {Entry} entry */
-  #feed({ camera, screen, tracks }) {
-    camera?.track("audio", tracks.get("audio") ?? null);
-    camera?.track("video", tracks.get("video") ?? null);
-    screen?.track("video", tracks.get("screen") ?? null);
-    screen?.track("audio", tracks.get("screenAudio") ?? null);
-    this.#outputs();
   }
 
   /** @param {Member} member */

@@ -5,7 +5,7 @@
  * The green room is drawn by green.js, the call by stage.js. What buttons do is decided in app.js.
  */
 
-import { element, icon, make } from "./elements.js";
+import { element, icon, make, on } from "./elements.js";
 import { isRoomName } from "./names.js";
 
 /**
@@ -14,16 +14,13 @@ import { isRoomName } from "./names.js";
  * It is kept in `document.documentElement.dataset.state`, for the stylesheet (which shows the panel) and for tests.
  */
 
+const ROOT = globalThis.document?.documentElement;
 const STAGE_STATES = ["joining", "waiting", "connected"];
 /** Kinds of error after which trying again is of no use. */
 const HOPELESS = ["insecure", "webrtc", "name", "address"];
-/** Why one may not come in: its symbol, and whether the main thing to do is to try again. */
-const REFUSALS = /** @type {Record<string, {icon: string, again: boolean}>} */ ({
-  full: { icon: "people", again: true },
-  app: { icon: "phone", again: true },
-  locked: { icon: "lock", again: true },
-  kicked: { icon: "door", again: false },
-  elsewhere: { icon: "window", again: true },
+/** Why one may not come in, and its symbol. */
+const REFUSALS = /** @type {Record<string, string>} */ ({
+  full: "people", app: "phone", locked: "lock", kicked: "door", elsewhere: "window",
 });
 
 /**
@@ -48,13 +45,13 @@ export class View {
   /** @param {import("./texts.js").Texts} texts */
   constructor(texts) {
     this.#texts = texts;
-    this.input.addEventListener("input", () => this.#checkName());
+    on("room-name", "input", () => this.#checkName());
     document.addEventListener("visibilitychange", () => document.hidden || this.title(this.#room));
   }
 
   /** @returns {State} */
   get state() {
-    return /** @type {State} */ (document.documentElement.dataset.state);
+    return /** @type {State} */ (ROOT.dataset.state);
   }
 
   /** Whether a call is to be seen. */
@@ -73,8 +70,8 @@ export class View {
    */
   show(state) {
     const before = this.state;
-    document.documentElement.dataset.state = state;
-    document.documentElement.classList.toggle("in-call", this.inCall); // for what is in the call; the tokens go by the state
+    ROOT.dataset.state = state;
+    ROOT.classList.toggle("in-call", this.inCall); // for what is in the call; the tokens go by the state
     if (this.inCall ? !STAGE_STATES.includes(before) : state !== before || this.#loading) {
       scrollTo(0, 0);
       this.#focus(state);
@@ -107,7 +104,7 @@ export class View {
    * @param {number} seconds that one was connected; 0: nobody came
    */
   left(room, seconds) {
-    this.#texts.show(element("left-room"), seconds > 0 ? "left.room.time" : "left.room", { room, time: clockTime(seconds) });
+    this.#say("left-room", seconds > 0 ? "left.room.time" : "left.room", { room, time: clockTime(seconds) });
     this.show("left");
   }
 
@@ -118,15 +115,15 @@ export class View {
    */
   refused(reason, capacity) {
     const known = REFUSALS[reason] ? reason : "full";
-    const { icon: symbol, again } = REFUSALS[known];
-    document.documentElement.dataset.refused = known;
-    this.#texts.show(element("refused-title"), `refused.${known}.title`);
-    this.#texts.show(element("refused-text"), `refused.${known}.text`);
-    this.#texts.show(element("refused-count"), known === "full" && capacity > 0 ? "refused.full.count" : "", { capacity: String(capacity) });
-    this.#texts.show(element("refused-retry-button"), `refused.${["elsewhere", "kicked"].includes(known) ? known : "full"}.retry`);
-    element("refused-emblem").replaceChildren(icon(symbol));
-    element("refused-retry-button").classList.toggle("primary", again);
-    element("refused-new-room-button").classList.toggle("primary", !again);
+    const out = known === "kicked"; // then there is little to be hoped of trying again
+    ROOT.dataset.refused = known;
+    this.#say("refused-title", `refused.${known}.title`);
+    this.#say("refused-text", `refused.${known}.text`);
+    this.#say("refused-count", known === "full" && capacity > 0 ? "refused.full.count" : "", { capacity: String(capacity) });
+    this.#say("refused-retry-button", `refused.${out || known === "elsewhere" ? known : "full"}.retry`);
+    element("refused-emblem").replaceChildren(icon(REFUSALS[known]));
+    element("refused-retry-button").classList.toggle("primary", !out);
+    element("refused-new-room-button").classList.toggle("primary", out);
     this.show("refused");
   }
 
@@ -137,9 +134,9 @@ export class View {
    * @param {string | null} [link] where it would work
    */
   error(kind, detail, link = null) {
-    document.documentElement.dataset.error = kind;
-    this.#texts.show(element("error-title"), `error.${kind}.title`);
-    this.#texts.show(element("error-text"), `error.${kind}.text`);
+    ROOT.dataset.error = kind;
+    this.#say("error-title", `error.${kind}.title`);
+    this.#say("error-text", `error.${kind}.text`);
     element("error-detail").textContent = link ?? detail;
     const insecure = kind === "insecure";
     const anchor = /** @type {HTMLAnchorElement} */ (element("error-link"));
@@ -180,10 +177,18 @@ export class View {
    * @param {Record<string, string>} [values]
    */
   status(key, values) {
-    const status = element("status");
-    if (status.dataset.text !== key || values) {
-      this.#texts.show(status, key, values);
+    if (element("status").dataset.text !== key || values) {
+      this.#say("status", key, values);
     }
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} key
+   * @param {Record<string, string>} [values]
+   */
+  #say(id, key, values) {
+    this.#texts.show(element(id), key, values);
   }
 
   /**
@@ -193,17 +198,12 @@ export class View {
    */
   #focus(state) {
     const mouse = matchMedia("(pointer: fine)").matches;
-    const wanted = { landing: "#room-name", green: "#own-name:placeholder-shown, #enter-button", left: ".primary", refused: ".primary", error: ".primary:not([hidden])" };
-    const selector = /** @type {Record<string, string>} */ (wanted)[state];
     if (this.#loading && (!mouse || !["landing", "green"].includes(state))) {
       return;
     }
-    const panel = element(selector ? state : "stage");
-    const target = (mouse && selector && panel.querySelector(selector)) || panel.querySelector("h1") || panel;
-    if (!target.matches("input, button, a")) {
-      target.setAttribute("tabindex", "-1");
-    }
-    /** @type {HTMLElement} */ (target).focus({ preventScroll: true });
+    const panel = element(this.inCall ? "stage" : state);
+    const wanted = mouse && !this.inCall ? "#room-name, #own-name:placeholder-shown, .primary:not([hidden])" : "h1";
+    /** @type {HTMLElement | null} */ (panel.querySelector(wanted))?.focus({ preventScroll: true });
   }
 
   #checkName() {
