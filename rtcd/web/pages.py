@@ -71,11 +71,11 @@ class Master:
         self.install = {one: texts.fill(INSTALL_LINK, found) for one, found in self.catalogues.items()}
         self._begun: dict[tuple[str, str, str], str] = {}
 
-    def html(self, language: str, state: texts.State, error: str = "") -> str:
+    def html(self, language: str, state: texts.State, reason: str = "") -> str:
         """The page as it begins, without its parameters."""
-        key = (language, state, error)
+        key = (language, state, reason)
         if key not in self._begun:
-            begun = texts.begin(self._html, language, state, error).replace(LANGUAGE, language)
+            begun = texts.begin(self._html, language, state, reason).replace(LANGUAGE, language)
             self._begun[key] = texts.fill(begun, self.catalogues[language])
         return self._begun[key]
 
@@ -139,7 +139,8 @@ class Page(Resource):
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"content-security-policy", _policy(site, door.frame_rule).encode())
         reader, name = language_of(request), escape(settings.name)
-        html = self._master.html(reader, _state(room, refused, error, direct=settings.bypass_join_confirmation), error)
+        state = _state(room, refused, error, direct=settings.bypass_join_confirmation)
+        html = self._master.html(reader, state, error or refused)
         html = html.replace(INSTALL, self._master.install[reader] if door.local_authority(request) is not None else "")
         html = html.replace(TITLE, f"{room} \u00b7 {name}" if room else name).replace(APP_NAME, name)
         html = html.replace(ROOM, room or "")

@@ -22,7 +22,7 @@ _ATTRIBUTE = re.compile(r'\s+([a-zA-Z:-]+)(?:="([^"]*)")?')
 _ROOT = re.compile(r"<html\b[^>]*>")
 _VALUE = re.compile(r"\{\w+\}")
 _IMPORT = re.compile(
-    r"""^\s*(?:import\s*(?:[\w$*{][^"';()]*?from\s*)?|export\s*(?:\*|\{)[^"';()]*?from\s*)["'](\./[^"']+)["']""",
+    r"""(?:^|;)\s*(?:import\s*(?:[\w$*{][^"';()]*?from\s*)?|export\s*(?:\*|\{)[^"';()]*?from\s*)["'](\./[^"']+)["']""",
     re.MULTILINE)
 
 
@@ -59,16 +59,15 @@ def text(catalogue: Mapping[str, str], key: str) -> str:
     return "" if _VALUE.search(found) else found
 
 
-def begin(html: str, language: str, state: State, error: str = "") -> str:
+def begin(html: str, language: str, state: State, reason: str = "") -> str:
     """The page in this language and state, to be filled. The stylesheet shows what belongs to the state.
 
-    ``error``: which of the texts ``error.{kind}.title`` and ``.text`` an error's panel has.
+    ``reason``: which of the texts ``{state}.{reason}.title`` and ``.text`` the panel of an error or a refusal has.
     """
-    kind = f' data-error="{error}"' if error else ""
+    kind = f' data-error="{reason}"' if state == "error" else ""
     html = _ROOT.sub(f'<html lang="{language}" data-state="{state}"{kind}>', html, count=1)
-    if error:
-        for part in ("title", "text"):
-            html = html.replace(f'id="error-{part}"', f'id="error-{part}" data-text="error.{error}.{part}"', 1)
+    for part in ("title", "text") if reason else ():
+        html = html.replace(f'id="{state}-{part}"', f'id="{state}-{part}" data-text="{state}.{reason}.{part}"', 1)
     return html
 
 

@@ -6,8 +6,9 @@ import sys
 import zipfile
 from typing import Any
 
+from rtcd.web.texts import modules
 from tests.daemon.packaging import Packager
-from tests.daemon.process import TWISTD
+from tests.daemon.process import ROOT, TWISTD
 from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
 
 MAX_PAGE_BYTES = 150_000
@@ -45,6 +46,9 @@ class WheelTests(Packager, PageTestCase):
         self.starts(self.python)
         browser = self.browser(FAKE_PERMISSION)
         first = self.join(browser, "/r/wheel-room")
+        links = "() => [...document.querySelectorAll('link[rel=modulepreload]')].map((one) => one.href)"
+        needed = modules({path.name: path.read_text() for path in (ROOT / STATIC).glob("*.js")}, "app.js")
+        self.assertEqual({one.rpartition("/")[2] for one in first.evaluate(links)}, set(needed))
         self.state(first, "waiting")
         second = self.join(browser, "/r/wheel-room")
         for one in (first, second):

@@ -49,6 +49,14 @@ class TextsTests(SynchronousTestCase):
         self.assertIn('data-text="error.busy.title">Wait</h1>', page)
         self.assertIn('data-text="error.busy.text">A while</p>', page)
 
+    def test_so_is_why_there_is_no_seat(self) -> None:
+        """A room with a phone app in it is not just full."""
+        html = '<html><section data-panel="refused"><h1 id="refused-title"></h1><p id="refused-text"></p></section>'
+        page = fill(begin(html, "en", "refused", "app"), {"refused.app.title": "Two", "refused.app.text": "A phone"})
+        self.assertIn('<html lang="en" data-state="refused">', page)
+        self.assertIn('data-text="refused.app.title">Two</h1>', page)
+        self.assertIn('data-text="refused.app.text">A phone</p>', page)
+
 
 class ModulesTests(SynchronousTestCase):
     """The graph of imports."""
@@ -64,3 +72,11 @@ class ModulesTests(SynchronousTestCase):
             "e.js": "", "late.js": "", "typed.js": "", "comment.js": "",
         }
         self.assertEqual(modules(files, "app.js"), ["a.js", "b.js", "c.js", "d.js", "e.js"])
+
+    def test_imports_in_one_line_are_found_too(self) -> None:
+        """As the scripts of a wheel have them."""
+        files = {
+            "app.js": 'import{a}from"./a.js";import"./b.js";export{c}from"./c.js";const d=import("./late.js");',
+            "a.js": 'const a=1;export{a}', "b.js": "", "c.js": "", "late.js": "",
+        }
+        self.assertEqual(modules(files, "app.js"), ["a.js", "b.js", "c.js"])
