@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from playwright.sync_api import Browser, Page, ViewportSize
@@ -11,7 +12,9 @@ from tests.interop.test_page import DEADLINE_S, PageTestCase
 SMALL_PICTURES = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=5"
 SMALL = "video=mandatory:maxWidth=160,mandatory:maxHeight=120,mandatory:maxFrameRate=5"
 VIEWPORT = ViewportSize(width=480, height=360)
-"""Thirty streams in six tabs, and drawing them without a graphics card, are much for a small machine."""
+SILENT = "&audio=false"
+"""Thirty streams in six tabs, and drawing them without a graphics card, are much for a small machine; thirty of sound, which
+each tab codes a hundred times a second, are too much."""
 
 TILES = """() => Object.fromEntries([...document.querySelectorAll('#tiles .tile[data-kind=camera]:not(.own)')].map(
     (tile) => [tile.dataset.member, tile.querySelector('video').getVideoPlaybackQuality().totalVideoFrames]))"""
@@ -21,9 +24,9 @@ TILES = """() => Object.fromEntries([...document.querySelectorAll('#tiles .tile[
 class RoomTests(PageTestCase):
     """Several people in one room."""
 
-    def enter(self, browser: Browser, room: str, name: str = "") -> Page:
-        """Come into a room, under a name if one is given."""
-        page = self.open(browser, f"/r/{room}?{SMALL}", viewport=VIEWPORT)
+    def enter(self, browser: Browser, room: str, name: str = "", more: str = "") -> Page:
+        """Come into a room, under a name if one is given, with more arguments in the link."""
+        page = self.open(browser, f"/r/{room}?{SMALL}{more}", viewport=VIEWPORT)
         self.state(page, "green")
         if name:
             page.fill("#own-name", name)
@@ -63,6 +66,44 @@ class RoomTests(PageTestCase):
         self.assertEqual(len(found), 1)
         return found[0]
 
+    def test_two_three_and_six_people_see_each_other(self) -> None:
+        """One after the other comes; the seventh is told why not."""
+        browser = self.browser(*SMALL_PICTURES)
+        pages = []
+        for count in range(1, 7):
+            pages.append(self.enter(browser, "six-room", f"Person {count}", SILENT if count > 3 else ""))
+            if count in (1, 2, 3, 6):
+                self.seen(pages)
+        seventh = self.open(browser, "/r/six-room", viewport=VIEWPORT)
+        self.state(seventh, "refused")
+        self.assertEqual(seventh.evaluate("document.documentElement.dataset.refused"), "full")
+        for leaver in pages[:4]:
+            leaver.click("#hangup-button")
+            self.state(leaver, "left")
+        self.seen(pages[4:])
+        self.assertEqual(self.complaints, [])
+
+    def test_three_leave_and_come_back_in_every_order(self) -> None:
+        """Whoever goes, by hanging up or by closing the tab: the rest sees each other, and who comes back is seen."""
+        browser = self.browser(*SMALL_PICTURES)
+        pages = [self.enter(browser, "order-room") for _ in range(3)]
+        self.seen(pages)
+        for order, (leaver, closes) in enumerate(itertools.product(range(3), (False, True))):
+            with self.subTest(order=order):
+                gone = pages[leaver]
+                rest = [page for page in pages if page is not gone]
+                if closes:
+                    gone.close(run_before_unload=False)
+                    self.seen(rest)
+                    pages[leaver] = self.enter(browser, "order-room")
+                else:
+                    gone.click("#hangup-button")
+                    self.state(gone, "left")
+                    self.seen(rest)
+                    gone.click("#rejoin-button")
+                self.seen(pages)
+        self.assertEqual(self.complaints, [])
+
     def test_all_go_but_one_who_waits_and_is_found_again(self) -> None:
         """Down to one and up again."""
         browser = self.browser(*SMALL_PICTURES)
@@ -85,6 +126,24 @@ class RoomTests(PageTestCase):
                 page.evaluate("setTimeout(() => document.getElementById('enter-button').click(), 0)")
             self.seen(pages[: pages.index(two[1]) + 1])
         self.assertEqual(self.complaints, [])
+
+    def test_a_reload_takes_the_place_again(self) -> None:
+        """In a locked room too: the tab was in it."""
+        browser = self.browser(*SMALL_PICTURES)
+        pages = [self.enter(browser, "reload-room") for _ in range(3)]
+        self.seen(pages)
+        self.host(pages).evaluate("rtcdCall.call.lock(true)")
+        pages[1].wait_for_function("() => rtcdCall.call.room.locked")
+        pages[1].reload()
+        self.state(pages[1], "green")
+        pages[1].click("#enter-button")
+        self.seen(pages)
+        stranger = self.open(browser, "/r/reload-room")
+        self.state(stranger, "green", "refused")
+        if stranger.evaluate("document.documentElement.dataset.state") == "green":
+            stranger.click("#enter-button")
+        self.state(stranger, "refused")
+        self.assertEqual(stranger.evaluate("document.documentElement.dataset.refused"), "locked")
 
     def test_the_host_hands_over_and_the_next_is_host_when_it_goes(self) -> None:
         """Hand over by hand; on leaving, to the one who is longest in the room. Only the host kicks."""
@@ -122,6 +181,30 @@ class RoomTests(PageTestCase):
             if word == "wrong":
                 second.wait_for_selector("#password-reason[data-text='green.password.wrong']")
         self.seen([first, second])
+
+    def test_words_and_files_go_from_one_to_all(self) -> None:
+        """By the data channels, byte for byte, and only to who takes it."""
+        browser = self.browser(*SMALL_PICTURES)
+        pages = [self.enter(browser, "words-room", name) for name in ("Ann", "Bea", "Cem")]
+        self.seen(pages)
+        for page in pages:
+            page.wait_for_function("() => [...rtcdCall.call.members.values()].every((one) => one.state)")
+        pages[0].keyboard.press("t")
+        pages[0].fill("#chat-text", "Good morning <b>https://example.org/</b>")
+        pages[0].press("#chat-text", "Enter")
+        for page in pages[1:]:
+            page.wait_for_selector("#chat-count[data-count='1']")
+            page.keyboard.press("t")
+            page.wait_for_selector("#chat-log >> text=Good morning <b>")
+            self.assertEqual(page.locator("#chat-log a").get_attribute("href"), "https://example.org/")
+        body = bytes(range(256)) * 4000
+        pages[0].set_input_files("#chat-file", {"name": "all bytes.bin", "mimeType": "application/x", "buffer": body})
+        pages[1].click("#chat-log [data-text='file.take']")
+        with pages[1].expect_download() as download:
+            pages[1].click("#chat-log .file a[download]")
+        with open(download.value.path(), "rb") as file:
+            self.assertEqual(file.read(), body)
+        self.assertEqual(pages[2].locator("#chat-log .file a[download]").count(), 0)
 
     def test_a_screen_is_a_tile_of_its_own(self) -> None:
         """It comes beside the face, and goes again."""
