@@ -4,6 +4,7 @@ screen, and a whole call is made by keyboard alone."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,122 @@ class AccessibleTestCase(PageTestCase):
         """Nothing has been found anywhere."""
         self.assertEqual(len(self.found), 0, "\n" + "\n".join(f"{one}: {', '.join(at)}" for one, at in self.found.items()))
         self.assertEqual(self.complaints, [])
+
+
+class AxeTests(AccessibleTestCase):
+    """Every state, light and dark, large and small, in both languages."""
+
+    def test_before_and_after_a_call(self) -> None:
+        """Landing, green room, farewell, errors."""
+        browser = self.browser(FAKE_PERMISSION)
+        pages = self.both(browser, "/r/axe-around")
+        for page in pages.values():
+            self.state(page, "green")
+            page.wait_for_selector("#green-audio-button:enabled")
+        self.look("green", pages)
+        for page in pages.values():
+            page.click("#enter-button")
+            self.state(page, "waiting", "connected", "joining")
+            page.click("#hangup-button")
+            self.state(page, "left")
+        self.look("left", pages)
+        for page in pages.values():
+            page.goto(self.origin)
+            self.state(page, "landing")
+            page.wait_for_selector("#recent-rooms a")
+        self.look("landing", pages)
+        self.assert_clean()
+
+    def test_errors(self) -> None:
+        """A name that cannot be one, a busy server, a browser without calls, a page without encryption."""
+        pages = self.both(self.browser(FAKE_PERMISSION), "/r/%E6%88%BF")
+        for page in pages.values():
+            self.state(page, "error")
+        self.look("no name", pages)
+        for what, script in (("insecure", "Object.defineProperty(globalThis, 'isSecureContext', { value: false })"),
+                             ("webrtc", "delete globalThis.RTCPeerConnection")):
+            for page in pages.values():
+                page.add_init_script(script)
+                page.goto(f"{self.origin}/r/axe-{what}")
+                self.state(page, "error")
+                page.wait_for_selector(f":root[data-error={what}]")
+            self.look(what, pages)
+        self.complaints = [one for one in self.complaints if "404" not in one]
+        self.assert_clean()
+
+    def test_refusals(self) -> None:
+        """Each reason has its own words; a password is asked for in the green room."""
+        pages = self.both(self.browser(FAKE_PERMISSION), "/r/axe-refused")
+        for reason in ("full", "app", "locked", "password"):
+            answer = {"result": reason.upper() if reason in ("locked", "password") else "FULL",
+                      "params": {"messages": []}, "reason": reason, "capacity": 6}
+            for page in pages.values():
+                page.unroute_all()
+                page.route("**/join/**", lambda route, _, answer=answer: route.fulfill(json=answer))
+                page.goto(f"{self.origin}/r/axe-{reason}")
+                self.state(page, "green")
+                page.click("#enter-button")
+                if reason == "password":
+                    page.wait_for_selector("#room-password:visible")
+                else:
+                    self.state(page, "refused")
+            self.look(f"refused, {reason}", pages)
+        self.assert_clean()
+
+    def test_in_a_call(self) -> None:
+        """Alone, with one and with two others; and each of the panels, menus and boxes there."""
+        browser = self.browser(FAKE_PERMISSION, "--use-fake-device-for-media-stream=fps=5")
+        pages: dict[str, Page] = {}
+        for language in LOOKS:
+            pages[language] = page = self.open_in(browser, language, "/r/axe-call")
+            self.state(page, "green")
+            page.fill("#own-name", "Åsa & 李雷")
+            page.click("#enter-button")
+            self.state(page, "connected" if pages.keys() - {language} else "waiting")
+            if len(pages) == 1:
+                page.wait_for_selector("#qr:visible")
+                self.look("waiting", pages)
+        self.look("two", pages)
+        third = self.join(self.browser(FAKE_PERMISSION), "/r/axe-call")
+        self.state(third, "connected")
+        for page in pages.values():
+            page.wait_for_function("""() =>
+                document.querySelectorAll("#tiles .tile[data-kind=camera]:not(.own)").length === 2""")
+            page.wait_for_function("() => [...rtcdCall.call.members.values()].every((one) => one.state)")
+        self.look("three", pages)
+        third.click("#camera-button")
+        third.click("#mute-button")
+        third.evaluate("rtcdCall.call.say('Good morning. https://example.org/')")
+        for opened in self.opened(pages):
+            self.look(opened, pages)
+        self.crash(third)
+        for page in pages.values():
+            page.wait_for_function("() => [...rtcdCall.call.members.values()].some((one) => !one.here)")
+        self.look("one is away", pages)
+        self.assert_clean()
+
+    def opened(self, pages: dict[str, Page]) -> Iterator[str]:
+        """Open one thing after the other."""
+        for what, key in (("chat", "t"), ("people", "p"), ("info", "i"), ("help", "?")):
+            for page in pages.values():
+                page.keyboard.press("Escape")
+                page.evaluate("document.activeElement?.blur()")
+                page.keyboard.press(key)
+                page.wait_for_selector(f"#{what}:visible")
+            yield what
+        for page in pages.values():
+            page.keyboard.press("Escape")
+            page.click("#more-button")
+            page.wait_for_selector("[role=menu]:visible")
+        yield "more"
+        for page in pages.values():
+            page.keyboard.press("Escape")
+            page.hover("#tiles .tile:not(.own)")
+            page.click("#tiles .tile:not(.own) .tile-menu")
+            page.wait_for_selector("[role=menu]:visible")
+        yield "tile"
+        for page in pages.values():
+            page.keyboard.press("Escape")
 
 
 class KeyboardTests(AccessibleTestCase):

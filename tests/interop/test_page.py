@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -99,6 +101,16 @@ class PageTestCase(DaemonTestCase):
         """Wait until a page is in one of these states."""
         page.wait_for_function(
             "names => names.includes(document.documentElement.dataset.state)", arg=list(names))
+
+    def crash(self, page: Page) -> None:
+        """Kill all tabs of a page's browser."""
+        browser = page.context.browser
+        assert browser is not None
+        processes = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+        with page.expect_event("crash"):
+            for one in processes:
+                if one["type"] == "renderer":
+                    os.kill(int(one["id"]), signal.SIGKILL)
 
     def join(self, browser: Browser, path: str) -> Page:
         """Open a room's link and go in."""

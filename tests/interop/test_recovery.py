@@ -4,8 +4,6 @@ networks. How long each took is printed; only a broken page needs more than is a
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 
 from playwright.sync_api import Error, Page
@@ -202,9 +200,7 @@ class Recovery(NetworkTestCase):
         pages = self.call("crash-room")
         crashed = pages[1]
         kept: dict[str, str] = crashed.evaluate("({ ...sessionStorage })")
-        with crashed.expect_event("crash"):
-            for process in self.renderers(crashed):
-                os.kill(process, signal.SIGKILL)
+        self.crash(crashed)
         # Playwright lets go of a page that has crashed; a browser loads it again with what it had stored.
         pages[1] = again = crashed.context.new_page()
         again.add_init_script(f"Object.assign(sessionStorage, {json.dumps(kept)})")
@@ -214,10 +210,3 @@ class Recovery(NetworkTestCase):
         self.comes_back("tab crashed, loaded again", pages, stalled=True)
         for page in pages:
             self.assertEqual(page.evaluate("rtcdCall.call.members.size"), 1)
-
-    def renderers(self, page: Page) -> list[int]:
-        """The processes of a browser's pages, and of the next one."""
-        browser = page.context.browser
-        assert browser is not None
-        found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
-        return [int(one["id"]) for one in found if one["type"] == "renderer"]

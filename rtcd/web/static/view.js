@@ -155,7 +155,7 @@ export class View {
    * @param {string} room may be empty
    */
   title(room) {
-    const site = element("brand").textContent?.trim() ?? ""; // as the server has it
+    const site = element("brand").querySelector("span")?.textContent ?? ""; // as the server has it
     this.#room = room;
     element("room-title").textContent = room || site;
     document.title = room ? `${room} · ${site}` : site;
