@@ -31,6 +31,26 @@ SEEN = """async () => {
 }"""
 """Of each connection: frames decoded, the chosen pair's types of candidates, and how the own relay is reached."""
 
+LOSE = """async () => {
+    const [{ peer }] = rtcdCall.call.members.values();
+    const { send } = WebSocket.prototype;
+    const name = () => peer.connection.currentLocalDescription.sdp.match(/a=ice-ufrag:.*/)[0];
+    const until = async (good) => {
+        const deadline = performance.now() + 10_000;
+        while (!good() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 20));
+        return good();
+    };
+    const before = name();
+    WebSocket.prototype.send = () => {};
+    peer.restart({});
+    const offered = await until(() => peer.connection.signalingState === "have-local-offer");
+    await new Promise((done) => setTimeout(done, 500));
+    WebSocket.prototype.send = send;
+    peer.restart({});
+    return { offered, agreed: await until(() => peer.connection.signalingState === "stable" && name() !== before) };
+}"""
+"""Look for another path; the offer is lost on its way, and made again."""
+
 
 class FirefoxTests(PageTestCase):
     """One Firefox and one Chromium a test. Relays are reached inside TLS alone, so both have to believe our authority; and
@@ -113,6 +133,17 @@ class FirefoxTests(PageTestCase):
                 self.assertIn(found["remote"], ("relay", "prflx"), "a check may come before the candidate")
             for page in pages:
                 page.close()
+        self.assert_calm()
+
+    def test_an_offer_that_was_lost_is_made_again(self) -> None:
+        """By the one and by the other."""
+        pages = self.call("/r/lost", self.firefox, self.chromium)
+        for page in pages:
+            self.seen(page)
+        for page in pages:
+            self.assertEqual(page.evaluate(LOSE), {"offered": True, "agreed": True})
+            for one in pages:
+                self.seen(one)
         self.assert_calm()
 
     def test_three_are_in_one_room(self) -> None:

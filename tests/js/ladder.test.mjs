@@ -133,3 +133,62 @@ test("a clock that goes back does no harm", () => {
   assert.equal(ladder.advance(3_000, true), null);
   assert.deepEqual(climb(ladder, 6_000), [[6_000, "restart"]]);
 });
+
+test("silence is trouble: another path is looked for at once, and the climb goes on until something comes", () => {
+  const ladder = connected();
+  ladder.received(false, 2_000);
+  assert.equal(ladder.trouble, null);
+  ladder.received(true, 4_000);
+  assert.equal(ladder.trouble, "interrupted");
+  ladder.received(true, 6_000);
+  assert.deepEqual(climb(ladder, 13_000), [[4_000, "restart"], [12_000, "relay"]]);
+  ladder.received(false, 14_000);
+  assert.equal(ladder.trouble, null);
+  assert.equal(ladder.due, null);
+  ladder.received(true, 16_000);
+  assert.deepEqual(climb(ladder, 16_000), [[16_000, "restart"]]);
+  ladder.state("disconnected", 17_000);
+  ladder.state("connected", 18_000);
+  assert.equal(ladder.trouble, null);
+});
+
+test("silence before anything was heard, or where nothing need come, is none", () => {
+  const ladder = connected();
+  for (const silent of [true, true, null, true, false, null, true, true]) {
+    ladder.received(silent, 2_000);
+    assert.equal(ladder.due, null);
+  }
+});
+
+test("the later one in the room listens for longer, and what disconnects is not mended by what came before", () => {
+  const ladder = connected({ lag: 1_000 });
+  for (const silent of [false, true]) {
+    ladder.received(silent, 2_000);
+    assert.equal(ladder.due, null);
+  }
+  ladder.received(true, 4_000);
+  assert.deepEqual(climb(ladder, 4_000), [[4_000, "restart"]]);
+  ladder.state("disconnected", 6_000);
+  ladder.received(false, 6_100);
+  assert.equal(ladder.trouble, "interrupted");
+});
+
+test("what was said to nobody is said again as soon as we are heard", () => {
+  const ladder = connected();
+  ladder.state("disconnected", 10_000);
+  assert.deepEqual(climb(ladder, 12_000), [[12_000, "restart"]]);
+  ladder.heard(13_000, false);
+  assert.deepEqual(climb(ladder, 13_000), []);
+  ladder.heard(14_000, true);
+  assert.deepEqual(climb(ladder, 22_000), [[14_000, "restart"], [22_000, "relay"]]);
+});
+
+test("an offer that may have been lost is made again, however well the path seems to be", () => {
+  const ladder = connected();
+  ladder.heard(14_000, true, false);
+  ladder.heard(14_000, false, true);
+  assert.equal(ladder.due, null);
+  ladder.heard(14_000, true, true);
+  assert.deepEqual(climb(ladder, 30_000), [[14_000, "restart"]]);
+  assert.equal(ladder.trouble, null);
+});

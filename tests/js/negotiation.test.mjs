@@ -72,9 +72,35 @@ test("a restart that cannot be offered now is due once, when the answer has come
   assert.equal(rules.take(answer("one"), "have-local-offer"), "accept");
   assert.equal(rules.due(), true);
   assert.equal(rules.due(), false);
-  assert.equal(rules.restart("have-local-offer"), false);
+  assert.equal(rules.restart("have-remote-offer"), false);
   assert.equal(rules.take(offer("one"), "have-local-offer"), "rollback");
   assert.equal(rules.due(), false, "to answer a restart is a restart");
+});
+
+test("an offer that was not answered may be made again, and only the answer to the last one counts", () => {
+  for (const rules of [settled(polite()), settled(impolite())]) {
+    for (const round of [1, 2]) {
+      assert.ok(rules.restart(round === 1 ? "stable" : "have-local-offer"));
+      assert.equal(rules.offer(1_000), round);
+    }
+    for (const round of [undefined, 1, 3]) {
+      assert.equal(rules.take({ ...answer("one"), round }, "have-local-offer"), "ignore");
+    }
+    assert.equal(rules.take({ ...answer("one"), round: 2 }, "have-local-offer"), "accept");
+    rules.begin("two");
+    assert.equal(rules.take(answer("two"), "have-local-offer"), "accept", "each session counts from the start");
+  }
+});
+
+test("an offer that comes long after the impolite side's own tells that this one was lost", () => {
+  const rules = settled(impolite());
+  rules.offer(10_000);
+  assert.equal(rules.take(offer("one"), "have-local-offer", 10_500), "ignore");
+  assert.equal(rules.take(offer("one"), "have-local-offer", 12_000), "repeat");
+  assert.equal(rules.take(candidate("one"), "have-local-offer", 12_000), "ignore");
+  const other = settled(polite());
+  other.offer(10_000);
+  assert.equal(other.take(offer("one"), "have-local-offer", 12_000), "rollback");
 });
 
 test("a connection that has failed for good answers a restart with a session of its own", () => {

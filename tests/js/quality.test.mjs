@@ -20,15 +20,15 @@ function judged(/** @type {any[]} */ ...samples) {
 test("losses are counted from look to look, both ways", () => {
   const before = look({ received: 1000, missed: 500, sent: 1000, lost: 500 });
   const now = look({ received: 1090, missed: 510, sent: 1200, share: 0.05, rtt: 0.12 });
-  assert.deepEqual(sampleOf(before, now), { sending: 0.05, receiving: 0.1, rtt: 120 });
+  assert.deepEqual(sampleOf(before, now), { sending: 0.05, receiving: 0.1, rtt: 120, silent: false });
   assert.equal(sampleOf(before, look({ sent: 1200, lost: 520 })).sending, 0.1, "a browser that gives no share");
 });
 
 test("the first look, or too few packets, say nothing about losses", () => {
   assert.deepEqual(sampleOf([], look({ received: 1000, missed: 500, sent: 1000, share: 0.5, rtt: 0 })),
-    { sending: null, receiving: null, rtt: 0 });
+    { sending: null, receiving: null, rtt: 0, silent: null });
   assert.equal(sampleOf(look({}), look({ received: 5, missed: 5 })).receiving, null);
-  assert.deepEqual(sampleOf([], []), { sending: null, receiving: null, rtt: null });
+  assert.deepEqual(sampleOf([], []), { sending: null, receiving: null, rtt: null, silent: null });
 });
 
 test("packets that come late do not make losses negative, and counters that begin again do no harm", () => {
@@ -66,7 +66,17 @@ test("three looks have to agree", () => {
   assert.equal(judged({}, {}, {}, bad, bad)?.grade, "good");
   assert.equal(judged({}, {}, {}, bad, bad, {}, bad, bad)?.grade, "good");
   assert.equal(judged({}, {}, {}, bad, bad, bad)?.grade, "poor");
-  const nothing = { sending: null, receiving: null, rtt: null };
+  const nothing = { sending: null, receiving: null, rtt: null, silent: null };
   assert.equal(judged({}, {}, {}, nothing, nothing, nothing)?.grade, "good", "a look that says nothing changes nothing");
   assert.equal(judged(nothing, nothing, nothing), null);
+});
+
+test("silence is when neither media nor anything else came", () => {
+  const [before, heard] = [look({ received: 100 }), look({ received: 101 })];
+  assert.equal(sampleOf([], heard).silent, null);
+  assert.equal(sampleOf(before, heard).silent, false);
+  assert.equal(sampleOf(before, before).silent, true);
+  const with_ = (/** @type {number} */ bytesReceived) => before.map((one) => (one.id === "P" ? { ...one, bytesReceived } : one));
+  assert.equal(sampleOf(with_(5), with_(6)).silent, false);
+  assert.equal(sampleOf(with_(6), with_(6)).silent, true);
 });

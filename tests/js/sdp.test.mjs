@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { incoming, outgoing } from "../../rtcd/web/static/sdp.js";
+import { incoming, outgoing, sameRole } from "../../rtcd/web/static/sdp.js";
 
 const SDP = [
   "v=0", "s=-", "t=0 0",
@@ -60,4 +60,15 @@ test("videofec=false takes RED, ULPFEC and their retransmission out", () => {
   assert.ok(lines(edited).includes("m=video 9 UDP/TLS/RTP/SAVPF 96 97 98"));
   assert.ok(!/red|ulpfec|:100 |:99 /.test(edited));
   assert.ok(lines(edited).includes("a=fmtp:97 apt=96"));
+});
+
+test("a later offer keeps the roles in DTLS", () => {
+  const [offer, active, passive] = ["actpass", "active", "passive"].map((role) => `v=0\r\na=setup:${role}\r\n`);
+  const agreed = (/** @type {any} */ type, /** @type {string} */ local, /** @type {string} */ remote) => /** @type {any} */ ({
+    currentLocalDescription: { type, sdp: local }, currentRemoteDescription: { sdp: remote } });
+  assert.equal(sameRole(offer, agreed("answer", active, offer)), active);
+  assert.equal(sameRole(offer, agreed("answer", passive, active)), passive);
+  assert.equal(sameRole(offer, agreed("offer", offer, active)), passive);
+  assert.equal(sameRole(offer, agreed("offer", active, passive)), active);
+  assert.equal(sameRole(offer, { currentLocalDescription: null, currentRemoteDescription: null }), offer);
 });

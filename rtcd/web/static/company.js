@@ -225,6 +225,7 @@ export class Company {
       audible: () => this.#signaling.open,
       configuration: () => this.#seat.configuration(),
       changed: () => this.members.get(id) === member && listener.member(member),
+      silent: () => this.#signaling.probe(), // what took the media may have taken the socket
       connection: () => this.members.get(id) === member && this.#connectionChanged(member),
       track: (slot, track) => listener.track(id, slot, track),
       chat: (text) => listener.chat({ from: id, name: member.name, text, at: Date.now() }),
@@ -295,7 +296,7 @@ export class Company {
     if (this.#kept.has(member.id) && !member.working) {
       this.#drop(member.id, "lost");
     } else if (member.connectionState === "disconnected") {
-      this.#signaling.probe(); // what took the media may have taken the socket
+      this.#signaling.probe();
     }
     this.#changed();
   }

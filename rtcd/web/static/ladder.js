@@ -3,13 +3,10 @@
  * The recovery ladder of one peer connection: what to try next, and when. Pure: told events and `now` in milliseconds, it
  * says what to do; its owner keeps the timer.
  *
- * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed
- * or the
- * network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s. Of two pages the
- * later one in the
- * room climbs a little behind, so that mostly one alone acts. While nobody would hear us the ladder waits, save for its
- * first rung:
- * those words are the first to be said once we are heard again.
+ * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed,
+ * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s. Of two pages
+ * the later one in the room climbs a little behind, so that mostly one alone acts. While nobody would hear us the ladder
+ * waits, save for its first rung: those words are the first to be said once we are heard again.
  */
 
 const DISCONNECTED_MS = 2_000;
@@ -42,6 +39,8 @@ export class Ladder {
   #blocked = false;
   #ever = false;
   #changed = -Infinity;
+  /** @type {number | null} looks in a row without a packet; null before there was one */
+  #silences = null;
 
   /**
    * @param {number} now
@@ -61,8 +60,7 @@ export class Ladder {
     this.#state = state;
     if (state === "connected") {
       this.#ever = true;
-      this.#blocked = this.#tried = false;
-      this.trouble = this.due = null;
+      this.#mended();
     } else if (state === "new" && this.trouble === null) {
       this.#begin(now, 0); // the other side has begun anew
       this.trouble = "renewing";
@@ -91,15 +89,32 @@ export class Ladder {
   }
 
   /**
+   * A path that is dead is silent long before the browser says so, if it ever does.
+   * @param {boolean | null} silent whether nothing came since the last look; null if nothing need come
+   * @param {number} now
+   */
+  received(silent, now) {
+    if (!silent) {
+      if (this.trouble !== null && this.#state === "connected") {
+        this.#mended();
+      }
+      this.#silences = silent === null ? null : 0;
+    } else if (this.#silences !== null && ++this.#silences >= (this.#lag ? 2 : 1) && this.trouble === null) {
+      this.#begin(now, 0);
+    }
+  }
+
+  /**
    * What we say is heard (again).
    * @param {number} now
    * @param {boolean} lost whether what we said before may never have arrived
+   * @param {boolean} [waiting] whether an answer to it is waited for
    */
-  heard(now, lost) {
+  heard(now, lost, waiting = false) {
     if (this.#state === "new" && this.trouble !== null && (lost || this.#blocked)) {
       this.#since = now;
       lost ? this.#soon(now) : this.#later(now);
-    } else if (this.#blocked) {
+    } else if (this.#blocked || (lost && (waiting || this.trouble !== null))) {
       this.#since = now;
       this.#soon(now);
     }
@@ -144,6 +159,11 @@ export class Ladder {
     this.trouble = "renewing";
     this.#state = "new";
     return "renew";
+  }
+
+  #mended() {
+    this.#blocked = this.#tried = false;
+    this.trouble = this.due = this.#silences = null;
   }
 
   /** @param {number} now @param {number} wait */

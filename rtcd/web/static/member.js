@@ -29,12 +29,15 @@ const LAG_MS = 1_500;
  * @property {() => Promise<RTCConfiguration>} configuration with fresh ICE servers
  * @property {() => void} changed trouble, state or quality is another
  * @property {() => void} connection the connection's state is another
+ * @property {() => void} silent nothing comes from it any more
  * @property {(slot: Slot, track: MediaStreamTrack | null) => void} track
  * @property {(text: string) => void} chat
  * @property {(event: import("./files.js").FileEvent) => void} file
  * @property {() => void} bye it leaves on purpose
  * @property {(error: {url: string, code: number, text: string}) => void} candidateError
  */
+
+const now = () => performance.now();
 
 /** What a member is made with; tests give their own. */
 export const PARTS = { Peer, Channel, Quality, budget };
@@ -139,7 +142,7 @@ export class Member {
       },
     );
     this.peer = peer;
-    this.#ladder = new Ladder(performance.now(), { lag: page && !this.#offers ? LAG_MS : 0, renews: page });
+    this.#ladder = new Ladder(now(), { lag: page && !this.#offers ? LAG_MS : 0, renews: page });
     this.#wind();
     if (this.#offers) {
       peer.start();
@@ -173,13 +176,13 @@ export class Member {
 
   /** It hears us (again). @param {boolean} lost whether what we said before may never have arrived */
   heard(lost) {
-    this.#ladder?.heard(performance.now(), lost);
+    this.#ladder?.heard(now(), lost, this.peer?.connection.signalingState === "have-local-offer");
     this.#wind();
   }
 
   /** We are in another network. */
   networkChanged() {
-    this.#ladder?.changed(performance.now());
+    this.#ladder?.changed(now());
     this.#wind();
   }
 
@@ -220,7 +223,14 @@ export class Member {
     }
     this.#sampling = true;
     try {
-      const quality = this.#quality.add(await this.peer.sample());
+      const sample = await this.peer.sample();
+      const { audio, video, screen } = this.state ?? {};
+      const silent = audio || video || screen ? sample.silent : null;
+      this.#ladder?.received(silent, now());
+      this.#wind();
+      this.#tell(false);
+      silent && this.#listener.silent();
+      const quality = this.#quality.add(sample);
       const before = this.quality;
       if (!this.#closed && (quality?.grade !== before?.grade || quality?.side !== before?.side)) {
         this.quality = quality;
@@ -263,7 +273,7 @@ export class Member {
       this.stuck = false;
       this.#quality = new this.#parts.Quality();
     }
-    this.#ladder?.state(state, performance.now());
+    this.#ladder?.state(state, now());
     this.#wind();
     this.#tell(false);
     this.#listener.connection();
@@ -274,12 +284,12 @@ export class Member {
     clearTimeout(this.#timer);
     const due = this.#ladder?.due ?? null;
     if (due !== null && !this.#closed) {
-      this.#timer = setTimeout(() => this.#climb(), Math.max(0, due - performance.now()));
+      this.#timer = setTimeout(() => this.#climb(), Math.max(0, due - now()));
     }
   }
 
   async #climb() {
-    const action = this.#ladder?.advance(performance.now(), this.#listener.audible() && this.here) ?? null;
+    const action = this.#ladder?.advance(now(), this.#listener.audible() && this.here) ?? null;
     this.#wind();
     this.#tell(false);
     if (action === null) {

@@ -4,12 +4,12 @@
  * other.
  *
  * Exactly four types are sent: offer, answer, candidate, bye. A phone app ends the call on any other. Between pages,
- * messages also
- * say which `session` (one RTCPeerConnection of each side) they belong to; an app gets no such key.
+ * messages also say which `session` (one RTCPeerConnection of each side) they belong to, and offers after the first and their
+ * answers which `round` of it; an app gets no such keys.
  */
 
 /**
- * @typedef {{type: "offer" | "answer", sdp: string, session?: string, first?: boolean}} DescriptionMessage
+ * @typedef {{type: "offer" | "answer", sdp: string, session?: string, first?: boolean, round?: number}} DescriptionMessage
  * @typedef {{type: "candidate", label: number, id: string, candidate: string, session?: string}} CandidateMessage
  * @typedef {{type: "bye"}} ByeMessage
  * @typedef {DescriptionMessage | CandidateMessage | ByeMessage} PeerMessage
@@ -23,10 +23,11 @@ export const BYE = JSON.stringify({ type: "bye" });
  * @param {string} sdp
  * @param {string} [session] none for an app
  * @param {boolean} [first] whether this offer begins the session
+ * @param {number} [round] none in the beginning
  * @returns {string}
  */
-export function descriptionText(type, sdp, session, first = false) {
-  return JSON.stringify({ sdp, type, session, first: first || undefined });
+export function descriptionText(type, sdp, session, first = false, round) {
+  return JSON.stringify({ sdp, type, session, first: first || undefined, round });
 }
 
 /**
@@ -64,10 +65,11 @@ export function parseMessage(text) {
   const session = typeof message?.session === "string" ? { session: message.session } : {};
   switch (message?.type) {
     case "offer":
-    case "answer":
-      return typeof message.sdp === "string"
-        ? { type: message.type, sdp: message.sdp, ...session, ...(message.first === true ? { first: true } : {}) }
-        : null;
+    case "answer": {
+      const { type, sdp, first, round } = message;
+      const more = { ...(first === true && { first }), ...(Number.isInteger(round) && { round }) };
+      return typeof sdp === "string" ? { type, sdp, ...session, ...more } : null;
+    }
     case "candidate":
       return typeof message.candidate === "string"
         ? { type: "candidate", label: Number(message.label) || 0, id: message.id, candidate: message.candidate, ...session }

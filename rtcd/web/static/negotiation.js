@@ -4,14 +4,19 @@
  *
  * Between pages a *session* is one RTCPeerConnection of each side. A `first` offer begins it and replaces the connection
  * that the other side has. Within a session it is perfect negotiation, of nothing but ICE. Of two offers that cross, that of
- * the impolite side (the greater tag) stands. With an app there are no sessions: the initiator offers, alone.
+ * the impolite side (the greater tag) stands. An offer may have been lost with somebody's socket, so it may be made again
+ * before it was answered: each is a *round* of its own, and only the answer to the last one counts. With an app there are no
+ * sessions: the initiator offers, alone.
  */
 
 const MAX_SESSION_LENGTH = 32;
+/** Offers that cross do so within this time; one that was not answered by then is taken for lost. */
+const CROSSING_MS = 1_500;
 
 /**
- * `replace` the connection and answer on another, `rollback` the own offer and answer, `renew`: begin a session of our own.
- * @typedef {"replace" | "answer" | "rollback" | "renew" | "accept" | "add" | "ignore"} Verdict
+ * `replace` the connection and answer on another, `rollback` the own offer and answer, `renew`: begin a session of our own,
+ * `repeat` the own offer.
+ * @typedef {"replace" | "answer" | "rollback" | "renew" | "accept" | "add" | "repeat" | "ignore"} Verdict
  * @typedef {import("./messages.js").PeerMessage} PeerMessage
  */
 
@@ -26,6 +31,9 @@ export class Negotiation {
   #again = false;
   /** Whether the other side's last offer was ignored, and so are its candidates. */
   #ignoring = false;
+  /** @type {number | undefined} of the own last offer; none for the first */
+  #round;
+  #offered = 0;
 
   /** @param {string} me own tag @param {string} id the other side's */
   constructor(me, id) {
@@ -38,8 +46,15 @@ export class Negotiation {
     this.#unanswered = true;
   }
 
-  /** @param {PeerMessage} message @param {RTCSignalingState} state @returns {Verdict} */
-  take(message, state) {
+  /** Another offer goes out. Returns its round. @param {number} now in milliseconds */
+  offer(now) {
+    this.#offered = now;
+    this.#round = (this.#round ?? 0) + 1;
+    return this.#round;
+  }
+
+  /** @param {PeerMessage} message @param {RTCSignalingState} state @param {number} [now] in ms @returns {Verdict} */
+  take(message, state, now = 0) {
     if (message.type === "bye" || !message.session || message.session.length > MAX_SESSION_LENGTH) {
       return "ignore";
     }
@@ -54,7 +69,7 @@ export class Negotiation {
       return this.#ignoring || state === "closed" ? "ignore" : "add";
     }
     if (message.type === "answer") {
-      if (state !== "have-local-offer") {
+      if (state !== "have-local-offer" || message.round !== this.#round) {
         return "ignore";
       }
       this.#unanswered = this.#ignoring = false;
@@ -67,17 +82,21 @@ export class Negotiation {
       return "renew"; // it has failed for good
     }
     this.#ignoring = state !== "stable" && !this.#polite;
-    if (this.#ignoring || state === "stable") {
-      return this.#ignoring ? "ignore" : "answer";
+    if (this.#ignoring) {
+      return !this.#unanswered && now - this.#offered > CROSSING_MS ? "repeat" : "ignore";
+    }
+    if (state === "stable") {
+      return "answer";
     }
     this.#again = false; // to answer their restart is to restart
     return "rollback";
   }
 
-  /** Whether to offer a restart now: not before the last answer, when it is `due`. @param {RTCSignalingState} state */
+  /** Whether to offer a restart now: not before the session is agreed, when it is `due`. @param {RTCSignalingState} state */
   restart(state) {
-    this.#again = this.session !== "" && state !== "stable";
-    return this.session !== "" && state === "stable";
+    const begun = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
+    this.#again = this.session !== "" && !begun;
+    return this.session !== "" && begun;
   }
 
   /** Whether a restart is due now that nothing is under way. Says so once. */
@@ -90,6 +109,7 @@ export class Negotiation {
   /** @param {string} session */
   #enter(session) {
     this.session = session;
+    this.#round = undefined;
     this.#unanswered = this.#again = this.#ignoring = false;
   }
 }
@@ -105,6 +125,11 @@ export class LegacyNegotiation {
   }
 
   begin() {}
+
+  /** @returns {number | undefined} */
+  offer() {
+    return undefined;
+  }
 
   /** @param {PeerMessage} message @param {RTCSignalingState} state @returns {Verdict} */
   take({ type }, state) {

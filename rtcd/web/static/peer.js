@@ -10,7 +10,7 @@ import { abilities, isAllowed, isRelayed, preferred, tune } from "./codecs.js";
 import { candidateText, descriptionText } from "./messages.js";
 import { LegacyNegotiation, Negotiation } from "./negotiation.js";
 import { sampleOf } from "./quality.js";
-import { incoming, outgoing } from "./sdp.js";
+import { incoming, outgoing, sameRole } from "./sdp.js";
 
 /** @typedef {"audio" | "video" | "screen" | "screenAudio"} Slot microphone, camera, shared screen and its sound */
 /** @typedef {"audio" | "video"} Kind */
@@ -121,7 +121,7 @@ export class Peer {
         this.#filter = this.#relayOnly;
       }
       if (this.#rules.restart(signalingState)) {
-        await this.#offer({ iceRestart: true });
+        await this.#offer();
       }
     });
   }
@@ -254,19 +254,19 @@ export class Peer {
       const streams = [this.#stream(slot)];
       this.#prefer(this.connection.addTransceiver(this.#source(slot).track ?? kindOf(slot), { direction, streams }));
     }
-    await this.#offer({}, !this.#legacy);
+    await this.#describe(await this.connection.createOffer(), !this.#legacy);
   }
 
-  /** @param {RTCOfferOptions} options @param {boolean} [first] */
-  async #offer(options, first) {
+  async #offer() {
     this.#unsent ??= [];
-    await this.#describe(await this.connection.createOffer(options), first);
+    const offer = await this.connection.createOffer({ iceRestart: true });
+    await this.#describe(offer, false, this.#rules.offer(this.#clock.now()));
   }
 
   /** @param {PeerMessage} message */
   async #take(message) {
     const { connection } = this;
-    const verdict = this.#rules.take(message, connection.signalingState);
+    const verdict = this.#rules.take(message, connection.signalingState, this.#clock.now());
     if (verdict === "ignore" || message.type === "bye") {
       console.debug("rtcd: not expected now:", message.type, connection.signalingState);
     } else if (message.type === "candidate") {
@@ -275,8 +275,10 @@ export class Peer {
       await this.#apply(message);
       await this.#settle();
       if (this.#rules.due()) {
-        await this.#offer({ iceRestart: true });
+        await this.#offer();
       }
+    } else if (verdict === "repeat") {
+      await this.#offer();
     } else {
       if (verdict === "replace" || verdict === "renew") {
         this.#configuration = { ...this.#configuration, iceTransportPolicy: this.#base.iceTransportPolicy };
@@ -304,7 +306,7 @@ export class Peer {
         await this.#attach(slot);
       }
     }
-    await this.#describe(await this.connection.createAnswer());
+    await this.#describe(await this.connection.createAnswer(), false, message.round);
     await this.#settle();
   }
 
@@ -321,10 +323,11 @@ export class Peer {
     await this.#tune();
   }
 
-  /** @param {RTCSessionDescriptionInit} own @param {boolean} [first] */
-  async #describe(own, first) {
+  /** @param {RTCSessionDescriptionInit} own @param {boolean} [first] @param {number} [round] */
+  async #describe(own, first, round) {
     await this.connection.setLocalDescription(own);
-    this.#say(descriptionText(own.type, outgoing(own.sdp ?? "", this.#args, this.#able), this.session, first));
+    const sdp = round && own.type === "offer" ? sameRole(own.sdp ?? "", this.connection) : (own.sdp ?? "");
+    this.#say(descriptionText(own.type, outgoing(sdp, this.#args, this.#able), this.session, first, round));
     const held = this.#unsent ?? [];
     this.#unsent = null;
     held.forEach((text) => this.#say(text));

@@ -2,8 +2,8 @@
 /** How well one connection does, counted from one look at the statistics to the next: old losses are forgotten. */
 
 /**
- * Shares of packets lost, 0 to 1, and milliseconds; null for what is not known.
- * @typedef {{sending: number | null, receiving: number | null, rtt: number | null}} Sample
+ * Shares of packets lost, 0 to 1, milliseconds, and whether nothing at all came; null for what is not known.
+ * @typedef {{sending: number | null, receiving: number | null, rtt: number | null, silent: boolean | null}} Sample
  * @typedef {{grade: "good" | "fair" | "poor", side: "sending" | "receiving" | null}} Verdict `side`: which suffers more
  */
 
@@ -34,7 +34,8 @@ export function sampleOf(before, now) {
       lost += Math.min(packets, fractionLost === undefined ? delta(report, "packetsLost") : packets * fractionLost);
     }
   }
-  return { sending: share(lost, sent), receiving: share(missed, received + missed), rtt: roundTrip(now) };
+  const silent = before.length ? !received && !delta(selectedPair(now), "bytesReceived") : null;
+  return { sending: share(lost, sent), receiving: share(missed, received + missed), rtt: roundTrip(now), silent };
 }
 
 /** @param {number} part @param {number} whole */
@@ -67,7 +68,7 @@ export class Quality {
   #grade = 0;
   #agreed = 0;
 
-  /** @param {Sample} sample */
+  /** @param {Omit<Sample, "silent">} sample */
   add({ sending, receiving, rtt }) {
     const [out, back] = [level(sending, 0.02, 0.05), level(receiving, 0.02, 0.05)];
     const grade = Math.max(out, back, level(rtt, 200, 400));

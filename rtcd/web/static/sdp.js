@@ -32,6 +32,18 @@ export function incoming(sdp, args, { codec = false } = {}) {
   });
 }
 
+/**
+ * A later offer, which says who is the client in DTLS: Firefox would take the other role in answer to `actpass`, though the
+ * roles stay as they are (RFC 8842 §5.5).
+ * @param {string} sdp @param {Pick<RTCPeerConnection, "currentLocalDescription" | "currentRemoteDescription">} agreed
+ */
+export function sameRole(sdp, { currentLocalDescription: local, currentRemoteDescription: remote }) {
+  const answered = local?.type === "answer";
+  const role = /a=setup:(active|passive)/.exec((answered ? local : remote)?.sdp ?? "")?.[1];
+  const own = answered ? role : role === "active" ? "passive" : "active";
+  return role ? sdp.replaceAll("a=setup:actpass", `a=setup:${own}`) : sdp;
+}
+
 /** @param {string} sdp @param {(lines: string[], audio: boolean) => string[]} change the lines of a medium */
 function edit(sdp, change) {
   const [session, ...media] = sdp.split(/\r?\n(?=m=)/).map((section) => section.split(/\r?\n/).filter(Boolean));
