@@ -64,7 +64,7 @@ def begin(html: str, language: str, state: State, reason: str = "") -> str:
 
     ``reason``: which of the texts ``{state}.{reason}.title`` and ``.text`` the panel of an error or a refusal has.
     """
-    kind = f' data-error="{reason}"' if state == "error" else ""
+    kind = f' data-error="{reason}"' if state == "error" else ' class="in-call"' if state == "joining" else ""
     html = _ROOT.sub(f'<html lang="{language}" data-state="{state}"{kind}>', html, count=1)
     for part in ("title", "text") if reason else ():
         html = html.replace(f'id="{state}-{part}"', f'id="{state}-{part}" data-text="{state}.{reason}.{part}"', 1)

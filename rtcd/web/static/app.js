@@ -5,7 +5,7 @@
  * Only what comes before a call is imported here. The call itself (visit.js) follows as soon as this page can be used.
  */
 
-import { element, on, onSubmit } from "./elements.js";
+import { element, on, onPress, onSubmit } from "./elements.js";
 import { GreenRoom } from "./green.js";
 import { isSecure } from "./media.js";
 import { isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
@@ -220,24 +220,24 @@ function connectButtons() {
   onSubmit("green-form", enter);
   onLink("brand", goHome);
   onLink("recent-rooms", ({ target }) => prepare(target.closest("a").dataset.room), "a");
-  on("random-button", "click", () => view.suggest(randomRoomName()));
-  on("forget-button", "click", () => {
+  onPress("random", () => view.suggest(randomRoomName()));
+  onPress("forget", () => {
     recent.clear();
     showRecent();
     view.input.focus();
   });
-  on("rejoin-button", "click", () => joinAtOnce(room));
-  on("refused-retry-button", "click", () => (visit ? joinAtOnce(room) : prepare(room)));
-  on("error-retry-button", "click", () => (room ? joinAtOnce(room) : location.reload()));
-  on("reload-button", "click", () => location.reload());
+  onPress("rejoin", () => joinAtOnce(room));
+  onPress("refused-retry", () => (visit ? joinAtOnce(room) : prepare(room)));
+  onPress("error-retry", () => (room ? joinAtOnce(room) : location.reload()));
+  onPress("reload", () => location.reload());
   for (const id of ["new-room-button", "refused-new-room-button", "error-new-room-button"]) {
     on(id, "click", goHome);
   }
-  on("error-continue-button", "click", () => {
+  onPress("error-continue", () => {
     insecureAccepted = true;
     begin();
   });
-  on("language-button", "click", async () => {
+  onPress("language", async () => {
     await speak(texts.other);
     document.cookie = languageCookie(texts.language, parameters.base);
     green.devices();
@@ -261,20 +261,20 @@ function onLink(id, action, link = "*") {
 
 function connectBrowser() {
   let aside = false;
-  addEventListener("pagehide", () => {
+  onpagehide = () => {
     aside = view.inCall || view.state === "green";
     visit?.leaveNow();
     own?.close();
-  });
-  addEventListener("pageshow", (event) => {
+  };
+  onpageshow = (event) => {
     if (event.persisted && aside) {
       prepare(room, own?.off); // everything was let go when the page was put aside
     }
-  });
-  addEventListener("popstate", () => {
+  };
+  onpopstate = () => {
     leave();
     goTo(roomOfPath(parameters.base, location.pathname));
-  });
+  };
 }
 
 /** @param {string} language */

@@ -1,7 +1,7 @@
 // @ts-check
 /** Messages and files between the people in the room. What they write is shown as text, whatever it looks like. */
 
-import { copyOf, element, iconButton, make, on, onSubmit } from "./elements.js";
+import { copyOf, element, iconButton, make, on, onPress, onSubmit } from "./elements.js";
 import { MAX_FILE_BYTES } from "./files.js";
 
 /**
@@ -82,7 +82,7 @@ export class Chat {
       }
     });
     on("chat-text", "paste", (event) => this.offer(event.clipboardData?.files));
-    on("chat-file-button", "click", () => chooser.click());
+    onPress("chat-file", () => chooser.click());
     on("chat-file", "change", () => {
       this.offer(chooser.files);
       chooser.value = "";

@@ -2,7 +2,7 @@
 /** The bar with the buttons of a call, its menu of everything else, and when it hides. */
 
 import { LIST_OF } from "./devices.js";
-import { element, on } from "./elements.js";
+import { element, on, ROOT } from "./elements.js";
 import { wanted } from "./tilemenu.js";
 
 const IDLE_MS = 4_000;
@@ -66,8 +66,8 @@ export class Controls {
    * @param {boolean} [tapped]
    */
   stir(tapped = false) {
-    this.#wasHidden = tapped && "idle" in document.documentElement.dataset;
-    delete document.documentElement.dataset.idle;
+    this.#wasHidden = tapped && "idle" in ROOT.dataset;
+    delete ROOT.dataset.idle;
     clearTimeout(this.#timer);
     if (this.mayRest() && matchMedia("(hover: hover) and (pointer: fine)").matches) {
       this.#timer = window.setTimeout(() => this.#rest(), IDLE_MS);
@@ -77,7 +77,7 @@ export class Controls {
   /** By a tap on the pictures: away with the bar, or back again. */
   tap() {
     if (this.mayRest() && !this.#wasHidden) {
-      document.documentElement.dataset.idle = "";
+      ROOT.dataset.idle = "";
     }
   }
 
@@ -86,7 +86,7 @@ export class Controls {
     if (used || !this.mayRest()) {
       this.stir();
     } else {
-      document.documentElement.dataset.idle = "";
+      ROOT.dataset.idle = "";
     }
   }
 

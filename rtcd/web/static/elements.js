@@ -1,6 +1,8 @@
 // @ts-check
 /** Finds the elements that the page has, and makes those that it has not. Text from others only ever becomes text. */
 
+/** Of the page; there is none where there is no document. */
+export const ROOT = globalThis.document?.documentElement;
 const CJK = /^[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]/;
 
 /**
@@ -21,6 +23,15 @@ export function element(id) {
  */
 export function on(id, event, action) {
   element(id).addEventListener(event, action);
+}
+
+/**
+ * Listen to a button.
+ * @param {string} id without `-button`
+ * @param {(event: any) => unknown} action
+ */
+export function onPress(id, action) {
+  on(`${id}-button`, "click", action);
 }
 
 /**

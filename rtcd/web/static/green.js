@@ -6,7 +6,7 @@
  */
 
 import { LIST_OF } from "./devices.js";
-import { element, icon, initials, make, on } from "./elements.js";
+import { element, icon, initials, make, on, onPress } from "./elements.js";
 import { LevelMeter } from "./meter.js";
 import { isNumberName } from "./names.js";
 import { browserOf, explain } from "./problems.js";
@@ -39,10 +39,10 @@ export class GreenRoom {
    */
   constructor(texts, sounds) {
     this.#texts = texts;
-    on("green-audio-button", "click", () => this.#own?.toggle("audio"));
-    on("green-video-button", "click", () => this.#own?.toggle("video"));
-    on("green-retry-button", "click", () => this.#own?.retry());
-    on("test-sound-button", "click", () => sounds.join());
+    onPress("green-audio", () => this.#own?.toggle("audio"));
+    onPress("green-video", () => this.#own?.toggle("video"));
+    onPress("green-retry", () => this.#own?.retry());
+    onPress("test-sound", () => sounds.join());
     on("own-name", "input", () => this.#avatar());
     for (const kind of PICKERS) {
       on(`${kind}-picker`, "change", () => this.#own?.choose(kind, select(kind).value));

@@ -3,7 +3,7 @@
 
 import { Chat } from "./chat.js";
 import { Controls } from "./controls.js";
-import { element, on } from "./elements.js";
+import { element, on, onPress, ROOT } from "./elements.js";
 import { Info } from "./info.js";
 import { Invitation } from "./invite.js";
 import { keyAction } from "./keys.js";
@@ -60,7 +60,7 @@ export class Stage {
       this.#panels.open !== "chat" && this.#news.add(name, text);
     this.#chat = new Chat(texts, visit, (id) => this.tiles.nameOf(id), tell);
     this.#info = new Info(texts, visit, (id) => this.tiles.nameOf(id));
-    on("hear-button", "click", () => {
+    onPress("hear", () => {
       element("hear-button").hidden = true;
       this.tiles.play();
     });
@@ -69,9 +69,9 @@ export class Stage {
     this.#drops();
     document.addEventListener("keydown", (event) => visit()?.live && this.#key(event));
     // Names like "You" and "Guest" are no texts of elements, so a change of language shows everything again.
-    new MutationObserver(() => this.#show()).observe(document.documentElement, { attributeFilter: ["lang"] });
+    new MutationObserver(() => this.#show()).observe(ROOT, { attributeFilter: ["lang"] });
     const notices = element("notices");
-    const room = () => document.documentElement.style.setProperty("--notices", `${notices.offsetHeight}px`);
+    const room = () => ROOT.style.setProperty("--notices", `${notices.offsetHeight}px`);
     new ResizeObserver(room).observe(notices);
     visualViewport?.addEventListener("resize", () => {
       const hidden = innerHeight - (visualViewport?.height ?? innerHeight) * (visualViewport?.scale ?? 1);
@@ -174,7 +174,7 @@ export class Stage {
     if (document.fullscreenElement) {
       document.exitFullscreen().catch(() => {});
     } else {
-      document.documentElement.requestFullscreen?.().catch(() => {});
+      ROOT.requestFullscreen?.().catch(() => {});
     }
   }
 

@@ -47,13 +47,13 @@ async function part(request) {
   return (await kept(request.url)) ?? fetch(request);
 }
 
-worker.addEventListener("install", (event) => event.waitUntil(keep()));
-worker.addEventListener("activate", (event) => event.waitUntil(clear()));
-worker.addEventListener("fetch", (event) => {
+worker.oninstall = (event) => event.waitUntil(keep());
+worker.onactivate = (event) => event.waitUntil(clear());
+worker.onfetch = (event) => {
   const { request } = event;
   if (request.mode === "navigate") {
     event.respondWith(visit(event));
   } else if (request.method === "GET" && KEPT.includes(request.url.slice(worker.location.origin.length))) {
     event.respondWith(part(request));
   }
-});
+};

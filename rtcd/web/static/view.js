@@ -5,7 +5,7 @@
  * The green room is drawn by green.js, the call by stage.js. What buttons do is decided in app.js.
  */
 
-import { element, icon, make, on } from "./elements.js";
+import { element, icon, make, on, ROOT } from "./elements.js";
 import { isRoomName } from "./names.js";
 
 /**
@@ -14,7 +14,6 @@ import { isRoomName } from "./names.js";
  * It is kept in `document.documentElement.dataset.state`, for the stylesheet (which shows the panel) and for tests.
  */
 
-const ROOT = globalThis.document?.documentElement;
 const STAGE_STATES = ["joining", "waiting", "connected"];
 /** Kinds of error after which trying again is of no use. */
 const HOPELESS = ["insecure", "webrtc", "name", "address"];
@@ -71,7 +70,7 @@ export class View {
   show(state) {
     const before = this.state;
     ROOT.dataset.state = state;
-    ROOT.classList.toggle("in-call", this.inCall); // for what is in the call; the tokens go by the state
+    ROOT.classList.toggle("in-call", this.inCall);
     if (this.inCall ? !STAGE_STATES.includes(before) : state !== before || this.#loading) {
       scrollTo(0, 0);
       this.#focus(state);
