@@ -22,16 +22,21 @@ NODE := tests/js
 run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
-# Those that talk to other people's programs wait most of their time, so they run beside the others, browsers apart from the
-# rest, and are shown after them.
+# Those that talk to other people's programs wait most of their time, so they run beside the others and are shown after them:
+# browsers apart from the rest, and of browsers those that open many pages when the others have made room.
 test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
-	for half in browsers programs; do \
-		modules=$$(grep -$$([ $$half = browsers ] && echo l || echo L)E 'PageTestCase|playwright' tests/interop/test_*.py | tr / . | sed 's/\.py$$//'); \
-		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$half $$modules \
-			>_trial_temp.$$half.log 2>&1 & beside="$$beside $$!"; \
+	modules() { sed 's/\.py$$//' | tr / .; }; \
+	browsers=$$(grep -lE 'PageTestCase|playwright' tests/interop/test_*.py); \
+	pages=$$(echo "$$browsers" | grep page | modules); browsers=$$(echo "$$browsers" | grep -v page | modules); \
+	programs=$$(grep -LE 'PageTestCase|playwright' tests/interop/test_*.py | modules); \
+	for part in browsers programs; do \
+		eval "modules=\$$$$part"; \
+		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$part $$modules \
+			>_trial_temp.$$part.log 2>&1 & beside="$$beside $$!"; \
 	done; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) $$pages || failed=1; \
 	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.browsers.log _trial_temp.programs.log; \
 	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from rtcd.web.texts import modules
-from tests.daemon.packaging import Packager
+from tests.daemon.packaging import BUILD_S, Packager
 from tests.daemon.process import ROOT, TWISTD
+from tests.interop import require_program
 from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
 
 MAX_PAGE_BYTES = 150_000
 """Of all scripts and styles together, not compressed: a phone on a slow network has to load them."""
 
 STATIC = "rtcd/web/static"
+
+OF_SOURCES = ("sources.test.mjs", "texts.test.mjs")
+"""They read the scripts as we write them."""
 
 
 class WheelTests(Packager, PageTestCase):
@@ -43,6 +50,7 @@ class WheelTests(Packager, PageTestCase):
         self.assertFalse(sizes.keys() & {"twisted/__init__.py", "twisted/plugins/__init__.py"})
         page = {name: size for name, size in sizes.items() if name.startswith(STATIC) and name.endswith((".js", ".css"))}
         self.assertLess(sum(page.values()), MAX_PAGE_BYTES, sorted(page.items(), key=lambda one: -one[1]))
+        self.logic_holds()
         self.starts(self.python)
         browser = self.browser(FAKE_PERMISSION)
         first = self.join(browser, "/r/wheel-room")
@@ -57,3 +65,15 @@ class WheelTests(Packager, PageTestCase):
             one.keyboard.press("t")
             one.wait_for_selector("#chat-text:visible")
         self.assertEqual(self.complaints, [])
+
+    def logic_holds(self) -> None:
+        """What made the scripts shorter has not changed what they do."""
+        folder = Path(self.mktemp()).resolve()
+        with zipfile.ZipFile(self.wheel) as opened:
+            opened.extractall(folder)
+        shutil.copytree(ROOT / "tests/js", folder / "tests/js", ignore=shutil.ignore_patterns("node_modules", *OF_SOURCES))
+        tests = sorted((folder / "tests/js").glob("*.test.mjs"))
+        self.assertGreater(len(tests), 20)
+        command = [require_program("node"), "--test", *tests]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-5000:])
