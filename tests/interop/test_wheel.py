@@ -74,6 +74,6 @@ class WheelTests(Packager, PageTestCase):
         shutil.copytree(ROOT / "tests/js", folder / "tests/js", ignore=shutil.ignore_patterns("node_modules", *OF_SOURCES))
         tests = sorted((folder / "tests/js").glob("*.test.mjs"))
         self.assertGreater(len(tests), 20)
-        command = [require_program("node"), "--test", *tests]
+        command = [require_program("node"), "--test", *map(str, tests)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_S, check=False)
         self.assertEqual(done.returncode, 0, done.stdout[-5000:])
