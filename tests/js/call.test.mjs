@@ -182,7 +182,7 @@ beforeEach(() => {
   FakeChannel.all = [];
   FakeQuality.verdict = null;
   iceWorks = true;
-  media = { isOn: () => true, sharing: false, hint: "motion" };
+  media = { isOn: () => true, screen: { shared: false, hint: "motion" } };
   globalThis.fetch = /** @type {any} */ ((/** @type {string} */ url, /** @type {any} */ { method, body }) => {
     requests.push(`${method} ${url}`);
     return new Promise((resolve) => {
@@ -638,7 +638,7 @@ test("the more people, and the more is shown, the less each gets; all are told w
   const limits = () => peer(0).did.filter((did) => did.startsWith("limit"));
   socket().event({ event: "room", ...roomOf(call, "me b c") });
   await settled();
-  media.sharing = true;
+  media.screen.shared = true;
   call.mediaChanged("screen");
   mock.timers.tick(10_000);
   await settled();

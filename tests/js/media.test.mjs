@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { Choices } from "../../rtcd/web/static/devices.js";
-import { LocalMedia, modernConstraints } from "../../rtcd/web/static/media.js";
+import { modernConstraints } from "../../rtcd/web/static/constraints.js";
+import { LocalMedia } from "../../rtcd/web/static/media.js";
 
 const PROCESSING = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
@@ -423,10 +424,10 @@ test("camera and screen say what matters in their pictures", async () => {
   const desk = new Desk(twoOfEach());
   const media = await opened(desk);
   assert.equal(media.track("video")?.contentHint, "motion");
-  await media.shareScreen();
+  await media.screen.share();
   assert.equal(media.track("screen")?.contentHint, "text");
   assert.deepEqual(desk.shown[0].video, { frameRate: { max: 15 } });
-  media.setHint("motion");
+  media.screen.setHint("motion");
   assert.equal(media.track("screen")?.contentHint, "motion");
   assert.deepEqual(/** @type {any} */ (media.track("screen")).applied[0].frameRate, { max: 30 });
 });
@@ -436,28 +437,28 @@ test("a shared screen is another pair of tracks, asked for once, and its end in 
   const media = await opened(desk);
   const slots = /** @type {string[]} */ ([]);
   media.onChange = (slot) => slots.push(slot);
-  assert.deepEqual(await Promise.all([media.shareScreen(), media.shareScreen()]), [true, true]);
+  assert.deepEqual(await Promise.all([media.screen.share(), media.screen.share()]), [true, true]);
   assert.equal(desk.shown.length, 1);
   assert.deepEqual(slots.splice(0), ["screen", "screenAudio"]);
   assert.equal(media.stream.getTracks().length, 2);
-  assert.equal(media.sharing, true);
+  assert.equal(media.screen.shared, true);
   /** @type {any} */ (media.track("screen")).unplug();
-  assert.deepEqual([media.sharing, media.track("screenAudio"), slots], [false, null, ["screen", "screenAudio"]]);
+  assert.deepEqual([media.screen.shared, media.track("screenAudio"), slots], [false, null, ["screen", "screenAudio"]]);
 });
 
 test("who thinks better of sharing has no problem", async () => {
   const desk = new Desk(twoOfEach());
   const media = await opened(desk);
   desk.permission = "denied";
-  assert.deepEqual([await media.shareScreen(), media.screenProblem], [false, ""]);
+  assert.deepEqual([await media.screen.share(), media.screen.problem], [false, ""]);
   navigator.mediaDevices.getDisplayMedia = () => Promise.reject(new DOMException("", "NotReadableError"));
-  assert.deepEqual([await media.shareScreen(), media.screenProblem], [false, "NotReadableError"]);
+  assert.deepEqual([await media.screen.share(), media.screen.problem], [false, "NotReadableError"]);
 });
 
 test("a screen that comes after the end of the call is stopped at once", async () => {
   const desk = new Desk(twoOfEach());
   const media = await opened(desk);
-  const sharing = media.shareScreen();
+  const sharing = media.screen.share();
   media.close();
   assert.equal(await sharing, false);
   assert.ok(desk.made.every(({ readyState }) => readyState === "ended"));

@@ -7,7 +7,7 @@
 
 import { element, on, onPress, onSubmit } from "./elements.js";
 import { GreenRoom } from "./green.js";
-import { isSecure } from "./media.js";
+import { isSecure } from "./devices.js";
 import { isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
 import { Notices } from "./notices.js";
 import { OwnDevices } from "./own.js";

@@ -320,12 +320,12 @@ export class Company {
   }
 
   #limit() {
-    this.members.forEach((member) => member.limit(this.members.size + 1, this.#media.sharing));
+    this.members.forEach((member) => member.limit(this.members.size + 1, this.#media.screen.shared));
   }
 
   get #state() {
     const media = this.#media;
-    return { audio: media.isOn("audio"), video: media.isOn("video"), screen: media.sharing, hint: media.hint };
+    return { audio: media.isOn("audio"), video: media.isOn("video"), screen: media.screen.shared, hint: media.screen.hint };
   }
 
   /** @param {{url: string, code: number, text: string}} error */

@@ -57,8 +57,8 @@ export class Controls {
       element(`${name}-button`).hidden = !media.wants(kind);
       press(name, !media.isOn(kind));
     }
-    press("screen", media.sharing);
-    element("screen-button").hidden = !media.canShare;
+    press("screen", media.screen.shared);
+    element("screen-button").hidden = !media.screen.possible;
   }
 
   /**
@@ -111,14 +111,14 @@ export class Controls {
       return !button.hidden && button.offsetParent === null && { text, icon, action: () => button.click() };
     };
     return wanted([
-      folded("screen", media.sharing ? "menu.unshare" : "menu.share"),
+      folded("screen", media.screen.shared ? "menu.unshare" : "menu.share"),
       folded("people", "control.people.short"),
       media.wants("audio") && { text: "menu.audio", icon: "microphone", items: devices("audio") },
       media.wants("video") && { text: "menu.video", icon: "camera", items: devices("video") },
       "setSinkId" in HTMLMediaElement.prototype && { text: "menu.output", icon: "sound", items: devices("output") },
       media.canFlip && { text: "menu.flip", icon: "flip", action: () => media.flip() },
       blur !== undefined && { text: "menu.blur", icon: "person", checked: blur, action: () => media.setBlur(!blur) },
-      media.sharing && { text: "menu.hint", icon: "screen", items: () => hints(media) },
+      media.screen.shared && { text: "menu.hint", icon: "screen", items: () => hints(media) },
       { text: "menu.self", icon: "person", checked: tiles.selfShown, action: () => tiles.toggleSelf(), line: true },
       { text: "menu.sounds", icon: "bell", checked: !sounds.muted, action: () => (sounds.muted = !sounds.muted) },
       document.pictureInPictureEnabled && main?.pictured && { text: "tile.pip", icon: "pip", action: () => main.float() },
@@ -154,9 +154,9 @@ export class Controls {
 function hints(media) {
   return /** @type {const} */ (["detail", "motion"]).map((hint) => ({
     text: `share.${hint}`,
-    checked: media.hint === hint,
+    checked: media.screen.hint === hint,
     radio: true,
-    action: () => media.setHint(hint),
+    action: () => media.screen.setHint(hint),
   }));
 }
 

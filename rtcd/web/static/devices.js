@@ -69,3 +69,8 @@ export class Choices {
     remember(`device.${kind}`, id, this.#store);
   }
 }
+
+/** Whether this page may ask for devices at all. */
+export function isSecure() {
+  return globalThis.isSecureContext && navigator.mediaDevices !== undefined;
+}

@@ -1,15 +1,16 @@
 // @ts-check
 /**
- * Our own microphone, camera and screen: opening what there is, switching, going over to others. A refused or missing device
+ * Our own microphone and camera: opening what there is, switching, going over to others. A refused or missing device
  * never stops a call; it becomes a `Problem` that the page explains.
  */
 
-import { afterLoss, Choices, LIST_OF, sortDevices } from "./devices.js";
+import { constrainMore, modernConstraints, named } from "./constraints.js";
+import { afterLoss, Choices, isSecure, LIST_OF, sortDevices } from "./devices.js";
+import { Screen } from "./screen.js";
 
 /**
  * @typedef {"audio" | "video"} Kind
- * @typedef {Kind | "screen" | "screenAudio"} Slot
- * @typedef {"detail" | "motion"} Hint what matters on a shared screen
+ * @typedef {Kind | import("./screen.js").Slot} Slot
  * @typedef {{kinds: Kind[], name: string}} Problem `name` is that of the DOMException, or "Insecure", or "Ended"
  * @typedef {import("./devices.js").DeviceKind} DeviceKind
  * @typedef {{id: string, group: string, absent: boolean}} Used the device of a track; `absent` only once it was lost
@@ -19,33 +20,21 @@ import { afterLoss, Choices, LIST_OF, sortDevices } from "./devices.js";
 const BLACK_MS = 400;
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
-const PROCESSING = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-/** Pictures a second of a shared screen. */
-const SCREEN_RATE = { detail: 15, motion: 30 };
-
-/** Whether this page may ask for devices at all. */
-export function isSecure() {
-  return globalThis.isSecureContext && navigator.mediaDevices !== undefined;
-}
 
 /** The devices of one call. */
 export class LocalMedia {
   /** The tracks that are live now, in one stream for the own picture and for the other side to keep them together. */
   stream = new MediaStream();
-  /** The shared screen and its sound, likewise. */
-  screen = new MediaStream();
   /** @type {Problem[]} */
   problems = [];
-  /** Why the screen could not be shared, if not because the user did not want to: the name of the DOMException. */
-  screenProblem = "";
-  /** @type {Hint} */
-  hint = "detail";
   /** Called with a slot when its track came, went, was muted or got another hint. */
   onChange = (/** @type {Slot} */ _slot) => {};
   /** Called when `problems` may be others; with a kind when that device went away by itself. */
   onProblems = (/** @type {Kind | null} */ _lost) => {};
   /** Called when there may be other devices, or others in use. */
   onDevices = () => {};
+  /** What we share of our screen. */
+  screen = new Screen((slot) => this.onChange(slot));
   /** @type {{audio: any, video: any, fake?: boolean}} */
   #wanted;
   #choices;
@@ -61,8 +50,6 @@ export class LocalMedia {
   #lost = {};
   /** @type {Promise<unknown>} */
   #switching = Promise.resolve();
-  /** @type {Promise<boolean> | null} */
-  #sharing = null;
   #plugged = () => void this.#next(() => this.#replug(KINDS));
 
   /**
@@ -80,9 +67,8 @@ export class LocalMedia {
    * @returns {MediaStreamTrack | null}
    */
   track(slot) {
-    const kind = { screen: "video", screenAudio: "audio" }[/** @type {string} */ (slot)];
-    const tracks = (kind ? this.screen : this.stream).getTracks();
-    return tracks.find((track) => track.kind === (kind ?? slot)) ?? null;
+    const own = slot === "audio" || slot === "video";
+    return own ? (this.stream.getTracks().find(({ kind }) => kind === slot) ?? null) : this.screen.track(slot);
   }
 
   /**
@@ -237,41 +223,13 @@ export class LocalMedia {
     });
   }
 
-  get canShare() {
-    return isSecure() && "getDisplayMedia" in navigator.mediaDevices;
-  }
-
-  get sharing() {
-    return this.isOn("screen");
-  }
-
-  /** Ask which screen, window or tab to share, while a click is being handled. Returns whether one is shared. */
-  shareScreen() {
-    this.#sharing ??= this.#share().finally(() => (this.#sharing = null));
-    return this.#sharing;
-  }
-
-  stopScreen() {
-    this.screen.getTracks().forEach((track) => this.#remove(track));
-  }
-
-  /** @param {Hint} hint */
-  setHint(hint) {
-    this.hint = hint;
-    const track = this.track("screen");
-    if (track) {
-      this.#hintScreen(track);
-      constrainMore(track, { frameRate: { max: SCREEN_RATE[hint] } });
-      this.onChange("screen");
-    }
-  }
-
   /** Let go of all devices, also of those that a prompt still open may bring; nothing is told any more. */
   close() {
     this.#closed = true;
     navigator.mediaDevices?.removeEventListener?.("devicechange", this.#plugged);
     this.onChange = this.onDevices = this.onProblems = () => {};
-    [...this.stream.getTracks(), ...this.screen.getTracks()].forEach((track) => this.#remove(track));
+    this.screen.close();
+    this.stream.getTracks().forEach((track) => this.#remove(track));
   }
 
   /**
@@ -501,75 +459,14 @@ export class LocalMedia {
    * @param {boolean} [replaced] another one comes at once
    */
   #remove(track, replaced = false) {
-    const kind = /** @type {Kind} */ (track.kind);
-    const shown = this.screen.getTracks().includes(track);
-    (shown ? this.screen : this.stream).removeTrack(track);
+    this.stream.removeTrack(track);
     if (!replaced) {
-      this.onChange(!shown ? kind : kind === "video" ? "screen" : "screenAudio");
+      this.onChange(/** @type {Kind} */ (track.kind));
     }
     track.onended = null;
     track.stop();
   }
 
-  async #share() {
-    this.screenProblem = "";
-    if (this.sharing || !this.canShare) {
-      return this.sharing;
-    }
-    // The system's sound holds the voices of the others, who would hear themselves unless the browser takes our page's out.
-    const clean = "restrictOwnAudio" in (navigator.mediaDevices.getSupportedConstraints?.() ?? {});
-    const options = {
-      video: { frameRate: { max: SCREEN_RATE[this.hint] } },
-      audio: clean ? { restrictOwnAudio: true } : true,
-      systemAudio: clean ? "include" : "exclude",
-      selfBrowserSurface: "exclude",
-      surfaceSwitching: "include",
-    };
-    try {
-      const opened = await navigator.mediaDevices.getDisplayMedia(/** @type {any} */ (options));
-      for (const track of opened.getTracks()) {
-        const video = track.kind === "video";
-        if (this.#closed) {
-          track.stop();
-        } else {
-          track.onended = () => (video ? this.stopScreen() : this.#remove(track));
-          video ? this.#hintScreen(track) : (track.contentHint = "music");
-          this.screen.addTrack(track);
-          this.onChange(video ? "screen" : "screenAudio");
-        }
-      }
-    } catch (error) {
-      console.debug("rtcd: getDisplayMedia", error);
-      const { name } = /** @type {DOMException} */ (error);
-      this.screenProblem = name === "NotAllowedError" ? "" : name;
-    }
-    return this.sharing;
-  }
-
-  /** @param {MediaStreamTrack} track */
-  #hintScreen(track) {
-    track.contentHint = this.hint;
-    if (this.hint === "detail") {
-      track.contentHint = "text"; // most screens; a browser that does not know the word keeps the one before
-    }
-  }
-}
-
-/** @param {string | undefined} id of the one device to have; any if there is none */
-function named(id) {
-  return id ? { deviceId: { exact: id } } : {};
-}
-
-/**
- * @param {MediaStreamTrack} track
- * @param {Record<string, any>} more
- */
-async function constrainMore(track, more) {
-  try {
-    await track.applyConstraints({ ...track.getConstraints(), ...more });
-  } catch (error) {
-    console.debug("rtcd: not applied", more, error);
-  }
 }
 
 /**
@@ -582,41 +479,5 @@ async function permission(kind) {
     return (await navigator.permissions.query({ name })).state;
   } catch {
     return "unknown"; // this browser does not tell
-  }
-}
-
-/**
- * AppRTC's constraints (`{"mandatory": {"minWidth": "1280"}, "optional": [{…}]}`) as today's browsers want them.
- * @param {any} given
- * @param {Kind} kind
- * @returns {false | Record<string, any>}
- */
-export function modernConstraints(given, kind) {
-  /** @type {Record<string, any>} */
-  const constraints = kind === "video" ? { facingMode: "user" } : { ...PROCESSING };
-  for (const item of [given?.optional ?? [], given?.mandatory ?? {}].flat()) {
-    for (const [name, value] of Object.entries(item)) {
-      constrain(constraints, name, value, item === given.mandatory);
-    }
-  }
-  return given !== false && constraints;
-}
-
-/**
- * @param {Record<string, any>} constraints
- * @param {string} name
- * @param {any} value
- * @param {boolean} mandatory
- */
-function constrain(constraints, name, value, mandatory) {
-  const lower = (/** @type {string} */ word) => word[0].toLowerCase() + word.slice(1);
-  const [, bound, size] = /^(min|max)(Width|Height|FrameRate|AspectRatio)$/.exec(name) ?? [];
-  if (bound && Number.isFinite(Number(value))) {
-    const property = lower(size);
-    constraints[property] = { ...constraints[property], [mandatory ? bound : "ideal"]: Number(value) };
-  }
-  const property = name === "sourceId" ? "deviceId" : lower(name.replace(/^goog/, ""));
-  if ([...Object.keys(PROCESSING), "facingMode", "deviceId"].includes(property)) {
-    constraints[property] = { [mandatory ? "exact" : "ideal"]: value === "true" || (value !== "false" && value) };
   }
 }

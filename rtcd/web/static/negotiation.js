@@ -94,9 +94,9 @@ export class Negotiation {
 
   /** Whether to offer a restart now: not before the session is agreed, when it is `due`. @param {RTCSignalingState} state */
   restart(state) {
-    const begun = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
-    this.#again = this.session !== "" && !begun;
-    return this.session !== "" && begun;
+    const now = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
+    this.#again = this.session !== "" && !now;
+    return this.session !== "" && now;
   }
 
   /** Whether a restart is due now that nothing is under way. Says so once. */

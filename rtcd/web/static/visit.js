@@ -117,12 +117,12 @@ export class Visit {
   /** Show the screen to the others, or no more. */
   async share() {
     const { media } = this.own;
-    if (media.sharing) {
-      media.stopScreen();
-    } else if (await media.shareScreen()) {
+    if (media.screen.shared) {
+      media.screen.stop();
+    } else if (await media.screen.share()) {
       this.announce("status.sharing");
-    } else if (media.screenProblem) {
-      this.warn("notice.screen", { name: media.screenProblem });
+    } else if (media.screen.problem) {
+      this.warn("notice.screen", { name: media.screen.problem });
     }
   }
 
