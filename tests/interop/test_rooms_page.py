@@ -227,6 +227,8 @@ class RoomTests(PageTestCase):
             page.wait_for_selector(tile)
             page.wait_for_function(
                 "(tile) => document.querySelector(tile + ' video').getVideoPlaybackQuality().totalVideoFrames > 5", arg=tile)
+            fit = page.evaluate("(tile) => getComputedStyle(document.querySelector(tile + ' video')).objectFit", tile)
+            self.assertEqual(fit, "contain", "nothing of it is cut off")
         self.seen(pages)
         pages[0].keyboard.press("s")
         for page in pages[1:]:
