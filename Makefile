@@ -28,16 +28,20 @@ test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
 	modules() { sed 's/\.py$$//' | tr / .; }; \
 	browsers=$$(grep -lE 'PageTestCase|playwright' tests/interop/test_*.py); \
-	pages=$$(echo "$$browsers" | grep page | modules); browsers=$$(echo "$$browsers" | grep -v page | modules); \
+	rooms=$$(echo "$$browsers" | grep rooms | modules); pages=$$(echo "$$browsers" | grep page | grep -v rooms | modules); \
+	browsers=$$(echo "$$browsers" | grep -v page | modules); \
 	programs=$$(grep -LE 'PageTestCase|playwright' tests/interop/test_*.py | modules); \
-	for part in browsers programs; do \
-		eval "modules=\$$$$part"; \
-		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$part $$modules \
+	beside() { \
+		part=$$1; shift; \
+		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$part "$$@" \
 			>_trial_temp.$$part.log 2>&1 & beside="$$beside $$!"; \
-	done; \
+	}; \
+	beside browsers $$browsers; beside programs $$programs; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
+	beside rooms $$rooms; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) $$pages || failed=1; \
-	for one in $$beside; do wait $$one || failed=1; done; cat _trial_temp.browsers.log _trial_temp.programs.log; \
+	for one in $$beside; do wait $$one || failed=1; done; \
+	for part in browsers programs rooms; do cat _trial_temp.$$part.log; done; \
 	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \

@@ -166,7 +166,7 @@ class AxeTests(AccessibleTestCase):
 
     def test_in_a_call(self) -> None:
         """Alone, with one and with two others; and each of the panels, menus and boxes there."""
-        browser = self.browser(FAKE_PERMISSION, "--use-fake-device-for-media-stream=fps=5")
+        browser = self.browser(FAKE_PERMISSION)
         pages: dict[str, Page] = {}
         for language in LOOKS:
             pages[language] = page = self.open_in(browser, language, "/r/axe-call")

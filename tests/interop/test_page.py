@@ -32,8 +32,9 @@ level = debug
 
 ARGUMENTS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=5",
 ]
+"""Few pictures a second: to code them is most of what a small machine does in these tests."""
 FAKE_PERMISSION = "--use-fake-ui-for-media-stream"
 
 DISTRUST = "An SSL certificate error occurred when fetching the script."

@@ -7,9 +7,8 @@ import time
 
 from playwright.sync_api import Browser, Page, ViewportSize
 
-from tests.interop.test_page import DEADLINE_S, PageTestCase
+from tests.interop.test_page import DEADLINE_S, FAKE_PERMISSION, PageTestCase
 
-SMALL_PICTURES = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=fps=5"
 SMALL = "video=mandatory:maxWidth=160,mandatory:maxHeight=120,mandatory:maxFrameRate=5"
 VIEWPORT = ViewportSize(width=480, height=360)
 SILENT = "&audio=false"
@@ -68,7 +67,7 @@ class RoomTests(PageTestCase):
 
     def test_two_three_and_six_people_see_each_other(self) -> None:
         """One after the other comes; the seventh is told why not."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = []
         for count in range(1, 7):
             pages.append(self.enter(browser, "six-room", f"Person {count}", SILENT if count > 3 else ""))
@@ -85,7 +84,7 @@ class RoomTests(PageTestCase):
 
     def test_three_leave_and_come_back_in_every_order(self) -> None:
         """Whoever goes, by hanging up or by closing the tab: the rest sees each other, and who comes back is seen."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = [self.enter(browser, "order-room") for _ in range(3)]
         self.seen(pages)
         for order, (leaver, closes) in enumerate(itertools.product(range(3), (False, True))):
@@ -106,7 +105,7 @@ class RoomTests(PageTestCase):
 
     def test_all_go_but_one_who_waits_and_is_found_again(self) -> None:
         """Down to one and up again."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         first, second = (self.enter(browser, "alone-room") for _ in range(2))
         self.seen([first, second])
         first.click("#hangup-button")
@@ -117,7 +116,7 @@ class RoomTests(PageTestCase):
 
     def test_two_join_at_the_same_moment(self) -> None:
         """Into an empty room, and into one where somebody is."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = [self.open(browser, "/r/moment-room") for _ in range(4)]
         for page in pages:
             self.state(page, "green")
@@ -129,7 +128,7 @@ class RoomTests(PageTestCase):
 
     def test_a_reload_takes_the_place_again(self) -> None:
         """In a locked room too: the tab was in it."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = [self.enter(browser, "reload-room") for _ in range(3)]
         self.seen(pages)
         self.host(pages).evaluate("rtcdCall.call.lock(true)")
@@ -147,7 +146,7 @@ class RoomTests(PageTestCase):
 
     def test_the_host_hands_over_and_the_next_is_host_when_it_goes(self) -> None:
         """Hand over by hand; on leaving, to the one who is longest in the room. Only the host kicks."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         first, second, third = pages = [self.enter(browser, "host-room") for _ in range(3)]
         self.seen(pages)
         self.assertEqual(self.host(pages), first)
@@ -168,7 +167,7 @@ class RoomTests(PageTestCase):
 
     def test_a_password_lets_in_who_knows_it(self) -> None:
         """Who does not is asked for it before the door."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         first = self.enter(browser, "secret-room")
         self.state(first, "waiting")
         first.evaluate("rtcdCall.call.password('open sesame')")
@@ -184,7 +183,7 @@ class RoomTests(PageTestCase):
 
     def test_words_and_files_go_from_one_to_all(self) -> None:
         """By the data channels, byte for byte, and only to who takes it."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = [self.enter(browser, "words-room", name) for name in ("Ann", "Bea", "Cem")]
         self.seen(pages)
         for page in pages:
@@ -208,7 +207,7 @@ class RoomTests(PageTestCase):
 
     def test_a_screen_is_a_tile_of_its_own(self) -> None:
         """It comes beside the face, and goes again."""
-        browser = self.browser(*SMALL_PICTURES)
+        browser = self.browser(FAKE_PERMISSION)
         pages = [self.enter(browser, "screen-room") for _ in range(3)]
         self.seen(pages)
         pages[0].evaluate("""() => { navigator.mediaDevices.getDisplayMedia = async () => {

@@ -191,4 +191,7 @@ test("an offer that may have been lost is made again, however well the path seem
   ladder.heard(14_000, true, true);
   assert.deepEqual(climb(ladder, 30_000), [[14_000, "restart"]]);
   assert.equal(ladder.trouble, null);
+  const app = connected({ renews: false });
+  app.heard(14_000, true, true);
+  assert.equal(app.due, null, "an app does not tell which of two offers it answers");
 });

@@ -103,6 +103,22 @@ test("an offer that comes long after the impolite side's own tells that this one
   assert.equal(other.take(offer("one"), "have-local-offer", 12_000), "rollback");
 });
 
+test("who offers again within our first session has answered it in vain: we begin anew", () => {
+  for (const rules of [polite(), impolite()]) {
+    rules.begin("one");
+    assert.equal(rules.take({ ...offer("one"), round: 1 }, "have-local-offer"), "renew");
+    rules.begin("two");
+    assert.equal(rules.take(answer("two"), "have-local-offer"), "accept");
+  }
+});
+
+test("a first offer that comes long after the impolite side's own tells that this one was lost", () => {
+  const rules = impolite();
+  rules.begin("one", 10_000);
+  assert.equal(rules.take(first("two"), "have-local-offer", 11_000), "ignore");
+  assert.equal(rules.take(first("two"), "have-local-offer", 12_000), "renew");
+});
+
 test("a connection that has failed for good answers a restart with a session of its own", () => {
   for (const rules of [settled(polite()), settled(impolite())]) {
     assert.equal(rules.restart("closed"), false);

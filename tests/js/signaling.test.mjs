@@ -121,6 +121,15 @@ test("a socket that breaks is opened again as the same client, and what was said
   assert.deepEqual(heard, ["(registered)", "(again)", "room"], "too short to speak of");
 });
 
+test("as another client of the room, all that was said as the one before may have been lost", async () => {
+  mock.timers.tick(1_000);
+  signaling.register("room", "another");
+  newest().opens();
+  await settle();
+  newest().says({ msg: "", error: "", room: { event: "room" } });
+  assert.deepEqual(heard, ["(registered)", "(again)", "room"]);
+});
+
 test("one that is away for longer is spoken of, and so is its return", async () => {
   mock.timers.tick(1_000);
   newest().breaks();

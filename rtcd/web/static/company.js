@@ -205,7 +205,7 @@ export class Company {
 
   /** Leave them. @param {boolean} now whether there is no time for a goodbye */
   close(now) {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#kept.forEach((timer) => clearTimeout(timer));
     for (const member of this.members.values()) {
       member.bye();
@@ -303,9 +303,9 @@ export class Company {
 
   #changed() {
     if (this.members.size > 0) {
-      this.#timer ||= setInterval(() => this.#sample(), SAMPLE_EVERY_MS);
+      this.#timer ||= setTimeout(() => this.#sample(), SAMPLE_EVERY_MS);
     } else {
-      clearInterval(this.#timer);
+      clearTimeout(this.#timer);
       this.#timer = undefined;
     }
     this.#limit();
@@ -315,6 +315,7 @@ export class Company {
   }
 
   async #sample() {
+    this.#timer = setTimeout(() => this.#sample(), SAMPLE_EVERY_MS); // never two looks close together, which would be silence
     await Promise.all(this.#all.map((member) => member.sample()));
     this.#limit();
   }

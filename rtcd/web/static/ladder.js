@@ -114,7 +114,7 @@ export class Ladder {
     if (this.#state === "new" && this.trouble !== null && (lost || this.#blocked)) {
       this.#since = now;
       lost ? this.#soon(now) : this.#later(now);
-    } else if (this.#blocked || (lost && (waiting || this.trouble !== null))) {
+    } else if (this.#blocked || (lost && this.#renews && (waiting || this.trouble !== null))) {
       this.#since = now;
       this.#soon(now);
     }

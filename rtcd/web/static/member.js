@@ -296,7 +296,7 @@ export class Member {
       return;
     }
     const configuration = await this.#listener.configuration();
-    if (this.#closed || !this.peer) {
+    if (this.#closed || !this.peer || (action !== "restart" && !this.#ladder?.trouble)) {
       return;
     }
     if (action === "renew") {

@@ -40,10 +40,11 @@ export class Negotiation {
     this.#polite = me < id;
   }
 
-  /** Our first offer goes out. @param {string} session */
-  begin(session) {
+  /** Our first offer goes out. @param {string} session @param {number} [now] in milliseconds */
+  begin(session, now = 0) {
     this.#enter(session);
     this.#unanswered = true;
+    this.#offered = now;
   }
 
   /** Another offer goes out. Returns its round. @param {number} now in milliseconds */
@@ -59,8 +60,11 @@ export class Negotiation {
       return "ignore";
     }
     if (message.session !== this.session) {
-      if (message.type !== "offer" || !message.first || (this.#unanswered && !this.#polite)) {
+      if (message.type !== "offer" || !message.first) {
         return "ignore";
+      }
+      if (this.#unanswered && !this.#polite) {
+        return now - this.#offered > CROSSING_MS ? "renew" : "ignore"; // ours was lost; the polite side takes the new one
       }
       this.#enter(message.session);
       return "replace";
@@ -78,12 +82,12 @@ export class Negotiation {
     if (message.first) {
       return "ignore"; // told twice
     }
-    if (state === "closed") {
-      return "renew"; // it has failed for good
+    if (state === "closed" || this.#unanswered) {
+      return "renew"; // it has failed for good, or their answer was lost
     }
     this.#ignoring = state !== "stable" && !this.#polite;
     if (this.#ignoring) {
-      return !this.#unanswered && now - this.#offered > CROSSING_MS ? "repeat" : "ignore";
+      return now - this.#offered > CROSSING_MS ? "repeat" : "ignore";
     }
     if (state === "stable") {
       return "answer";

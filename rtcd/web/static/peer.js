@@ -248,7 +248,7 @@ export class Peer {
 
   async #begin() {
     this.#fresh = false;
-    this.#rules.begin(crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0"));
+    this.#rules.begin(crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0"), this.#clock.now());
     for (const slot of this.#slots) {
       const direction = this.#sends(slot) ? "sendrecv" : "recvonly";
       const streams = [this.#stream(slot)];

@@ -108,7 +108,7 @@ export class Signaling {
   register(room, client) {
     const other = this.#identity !== null;
     this.#identity = { room, client };
-    this.#again = false;
+    this.#again = other;
     this.#attempts = 0;
     this.#duplicates = 0;
     if (other) {
