@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from rtcd import __version__
 from rtcd.rooms.outcome import StoreUnavailable
 from rtcd.rooms.seats import foreseen
 from rtcd.site.redirect import moved
@@ -34,6 +35,7 @@ from rtcd.web.resources import NAME, Rooms
 
 PARAMETERS = "<!--rtcd:parameters-->"
 INSTALL = "<!--rtcd:install-->"
+LINKS = "<!--rtcd:links-->"
 INSTALL_LINK = '<a href="{{base}}/install" data-text="landing.install"></a>'
 """For who has seen a browser's warning, and does not yet know that there is a way."""
 BASE = "{{base}}"
@@ -133,7 +135,8 @@ class Page(Resource):
         door, settings = self.rooms.context.doorway, self.rooms.settings
         site, agent = self.rooms.site(request), request.getHeader("user-agent") or ""
         facts = page(parameters(arguments(request.args), site, agent, room)) | {
-            "base": site.prefix, "refused": refused, "error": error, "capacity": self.rooms.store.limits.capacity}
+            "base": site.prefix, "refused": refused, "error": error, "capacity": self.rooms.store.limits.capacity,
+            "versionInfo": {"gitHash": __version__}}
         block = f'<script type="application/json" id="parameters">{json.dumps(facts).translate(_SAFE)}</script>'
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")
@@ -142,6 +145,7 @@ class Page(Resource):
         state = _state(room, refused, error, direct=settings.bypass_join_confirmation)
         html = self._master.html(reader, state, error or refused)
         html = html.replace(INSTALL, self._master.install[reader] if door.local_authority(request) is not None else "")
+        html = html.replace(LINKS, "".join(map(_link, settings.links)))
         html = html.replace(TITLE, f"{room} \u00b7 {name}" if room else name).replace(APP_NAME, name)
         html = html.replace(ROOM, room or "")
         html = _based(html, site.prefix, self._master.version)
@@ -292,6 +296,11 @@ def _state(room: str | None, refused: str, error: str, *, direct: bool) -> texts
     if room is None:
         return "landing"
     return "refused" if refused else "joining" if direct else "green"
+
+
+def _link(given: str) -> str:
+    name, url = given.rsplit(maxsplit=1)
+    return f'<a href="{escape(url)}" rel="noopener">{escape(name)}</a>'
 
 
 def _based(text: str, prefix: str, version: str) -> str:

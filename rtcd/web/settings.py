@@ -22,6 +22,8 @@ class Settings:
         10.0, "Joins and room pages a second for one address (ten times as many at once); 0: no limit.", minimum=0)
     bypass_join_confirmation: bool = option(False, "Join at once when a room link is opened, without asking.")
     name: str = option("rtcd", "What the page is called in tabs, and on the screen of a phone that has installed it.")
+    links: tuple[str, ...] = option(
+        (), "Links below the start page, one a line: a name and a URL, like Privacy https://example.org/privacy.")
     header_message: str | None = option(None, "A line of text that the page shows on top.")
     allowed_ice: tuple[str, ...] = option(
         (), "Base URLs of ICE providers that a link may choose with ts=, one a line.")
@@ -34,6 +36,9 @@ class Settings:
         if self.ice_server_url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", self.ice_server_url):
             raise ValueError(f"ice-server-url: {self.ice_server_url!r} is no absolute URL; write it like "
                              "https://ice.example.org/v1alpha/iceconfig")
+        for one in self.links:
+            if not re.fullmatch(r"\S.*\s(https?://[^\s/]|/)\S*", one):
+                raise ValueError(f"links: {one!r} is not a name and a URL; write it like Privacy https://example.org/privacy")
         for one in self.allowed_ice:
             if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[\w./-]*[\w.-])?", one):
                 raise ValueError(f"allowed-ice: {one!r} is no base URL; write it like https://ice.example.org")

@@ -96,14 +96,28 @@ test("what the browser held back until somebody clicked is not made up for later
 
 test("sounds go where the voices go", async () => {
   const sounds = new Sounds();
-  await sounds.output("hall");
+  sounds.output = "hall";
+  await sounds.join();
   assert.equal(contexts[0].sink, "hall");
+  assert.equal(tones.length, 2);
+});
+
+test("a speaker that is gone, and one that is only tried, are heard", async () => {
+  const sounds = new Sounds();
+  sounds.muted = true;
+  await sounds.join();
+  assert.deepEqual(tones, []);
+  await sounds.join(true);
+  assert.equal(tones.length, 2);
+  now += PAUSE_MS;
+  contexts[0].setSinkId = async () => Promise.reject(new DOMException("", "NotFoundError"));
+  await sounds.join(true);
+  assert.equal(tones.length, 4);
 });
 
 test("without WebAudio, or with a broken one, nothing is thrown", async () => {
   globalThis.AudioContext = /** @type {any} */ (undefined);
   await new Sounds().join();
-  await new Sounds().output("hall");
   globalThis.AudioContext = /** @type {any} */ (class {
     constructor() {
       throw new DOMException("", "NotSupportedError");

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd import __version__
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory
 from rtcd.doorway.settings import DoorwaySettings
@@ -403,6 +404,14 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(server.reloads.apply("web", old, new), {"header-message"})
         self.assertEqual(server.json("GET", "/params")["header_message"], "Hello")
 
+    def test_the_operators_links_and_the_version_are_on_the_page(self) -> None:
+        """As text, whatever they hold."""
+        server = Server(self, web=Settings(links=("Terms & <more> /terms", 'Data protection https://example.org/?a="b"')))
+        page = server.request("GET", "/").body.decode()
+        self.assertIn('<a href="/terms" rel="noopener">Terms &amp; &lt;more&gt;</a>', page)
+        self.assertIn('<a href="https://example.org/?a=&quot;b&quot;" rel="noopener">Data protection</a>', page)
+        self.assertIn(f'"versionInfo": {{"gitHash": "{__version__}"}}', page)
+
     def test_values_that_cannot_work_are_named(self) -> None:
         """The text begins with the key."""
         for key, values in (
@@ -412,6 +421,9 @@ class ServiceTests(SynchronousTestCase):
             ("name", {"name": "x" * 41}),
             ("name", {"name": "two\nlines"}),
             ("allowed-ice", {"allowed_ice": ("ice.example",)}),
+            ("links", {"links": ("https://example.org/privacy",)}),
+            ("links", {"links": ("Privacy example.org",)}),
+            ("links", {"links": ("Privacy javascript:alert(1)",)}),
         ):
             error = self.assertRaises(ValueError, Settings, **values)
             self.assertTrue(str(error).startswith(f"{key}: "), str(error))

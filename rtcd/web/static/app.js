@@ -20,6 +20,7 @@ import { languageCookie, Texts } from "./texts.js";
 import { View } from "./view.js";
 
 const parameters = readParameters(document, location);
+const { base } = parameters;
 const texts = new Texts();
 const view = new View(texts);
 const notices = new Notices(texts);
@@ -35,7 +36,7 @@ let own = null;
 let visit = null;
 /** The visits before this one, while they are still taking their leave: our seat must be free before we join again. */
 let leaving = Promise.resolve();
-let insecureAccepted = false;
+let accepted = false;
 /** @type {ReturnType<typeof importCall> | null} */
 let loading = null;
 
@@ -69,14 +70,19 @@ function showLanding() {
   view.show("landing");
 }
 
+/** @param {string} name of a room */
+function pathOf(name) {
+  return roomPath(base, name, location.search);
+}
+
 function showRecent() {
-  view.recent(recent.list(), (name) => roomPath(parameters.base, name, location.search));
+  view.recent(recent.list(), pathOf);
 }
 
 /** Leave whatever there is and go to the landing page. */
 function goHome() {
   leave();
-  pushPath(`${parameters.base}/${location.search}`);
+  pushPath(`${base}/${location.search}`);
   showLanding();
 }
 
@@ -104,7 +110,7 @@ function leave() {
 function come(name) {
   leave();
   room = name;
-  pushPath(roomPath(parameters.base, name, location.search));
+  pushPath(pathOf(name));
   view.title(name);
   own = new OwnDevices(parameters, sounds, green);
   return own;
@@ -179,12 +185,12 @@ function secureLink() {
 
 /** The state that the address asks for. */
 function begin() {
-  const named = parameters.roomId ?? roomOfPath(parameters.base, location.pathname);
+  const named = parameters.roomId ?? roomOfPath(base, location.pathname);
   if (parameters.error) {
     view.error(parameters.error, "");
   } else if (typeof RTCPeerConnection === "undefined") {
     view.error("webrtc", "");
-  } else if (!isSecure() && !insecureAccepted) {
+  } else if (!isSecure() && !accepted) {
     view.error("insecure", "", secureLink());
   } else if (named === null && location.hash === "#new") {
     prepare(randomRoomName()); // a shortcut of the installed page
@@ -234,12 +240,12 @@ function connectButtons() {
     on(id, "click", goHome);
   }
   onPress("error-continue", () => {
-    insecureAccepted = true;
+    accepted = true;
     begin();
   });
   onPress("language", async () => {
     await speak(texts.other);
-    document.cookie = languageCookie(texts.language, parameters.base);
+    document.cookie = languageCookie(texts.language, base);
     green.devices();
   });
 }
@@ -273,7 +279,7 @@ function connectBrowser() {
   };
   onpopstate = () => {
     leave();
-    goTo(roomOfPath(parameters.base, location.pathname));
+    goTo(roomOfPath(base, location.pathname));
   };
 }
 
@@ -299,8 +305,8 @@ async function start() {
   parameters.errorMessages.forEach((text, index) => notices.show(`server-error-${index}`, "error", { text }));
   parameters.warningMessages.forEach((text, index) => notices.show(`server-warning-${index}`, "warning", { key: warningKey(text), text }));
   begin();
-  loadCall().catch((error) => console.info("rtcd: the call is not loaded yet:", error));
-  register(parameters.base);
+  loadCall().catch((error) => console.info("rtcd: no call yet:", error));
+  register(base);
 }
 
 // A page that is merely being prerendered must not take a seat, nor ask for devices.

@@ -9,7 +9,7 @@ const HEIGHT = [720, 720, 720, 360, 360];
 const BESIDE = { video: 300_000, height: 270 };
 const LEAST = 100_000;
 /** So many looks at the quality from one step to the next, for the last one to show. */
-const STEP_LOOKS = 3;
+const LOOKS = 3;
 
 /** @typedef {{video: number, height: number, screen: number, steps: number, looks: number}} Budget in bits/s and pixels */
 
@@ -26,13 +26,13 @@ const STEP_LOOKS = 3;
 export function budget(people, { screen, quality, before }) {
   const row = Math.min(Math.max(people, 2), 6) - 2;
   const full = screen ? BESIDE.video : VIDEO[row];
-  let { steps, looks } = before ?? { steps: 0, looks: STEP_LOOKS };
+  let { steps, looks } = before ?? { steps: 0, looks: LOOKS };
   looks += 1;
-  if (looks > STEP_LOOKS || !before) {
+  if (looks > LOOKS || !before) {
     const poor = quality?.grade === "poor" && quality.side !== "receiving"; // which is not for us to mend
     const change = poor && full / 2 ** steps > LEAST ? 1 : quality?.grade === "good" && steps > 0 ? -1 : 0;
     steps += change;
-    looks = change ? 1 : STEP_LOOKS;
+    looks = change ? 1 : LOOKS;
   }
   const video = Math.max(Math.round(full / 2 ** steps), LEAST);
   const sharp = video > 600_000 ? 720 : video > 300_000 ? 360 : video > 150_000 ? 270 : 180;

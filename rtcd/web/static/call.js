@@ -181,11 +181,6 @@ export class Call {
     return this.#company.offer(file);
   }
 
-  /** @param {string} id in whichever direction */
-  stopFile(id) {
-    this.members.forEach(({ files }) => files.stop(id));
-  }
-
   /** @param {boolean} on */
   lock(on) {
     this.#signaling.command({ cmd: "lock", on });
@@ -306,7 +301,8 @@ export class Call {
 
   /** Show how it stands: who is here, and the phase. */
   #show() {
-    this.room = this.#company.view(this.#snapshot ?? this.#roomOfTwo(true));
+    const view = this.#company.view(this.#snapshot ?? this.#roomOfTwo(true));
+    this.room = { ...view, app: view.app && !this.#parameters.isLoopback };
     this.#listener.room(this.room);
     if (this.#entered && !this.#ended) {
       const connected = this.phase === "connected" || this.room.members.some((member) => member.working);

@@ -186,7 +186,7 @@ export class Chat {
   #fileState({ from, id, name, size, direction, status, bytes, blob }, file) {
     const call = this.#visit()?.call;
     const files = call?.members.get(from)?.files;
-    const stop = () => call?.stopFile(id);
+    const stop = () => files?.stop(id);
     const words = make("span", { "data-text": `file.${status}.${direction}` });
     const act = (/** @type {string} */ key, /** @type {() => void} */ action, primary = false) =>
       make("button", { class: `small${primary ? " primary" : ""}`, "data-text": key, onclick: action });

@@ -70,7 +70,7 @@ export function tune(parameters, { slot, track, limits, args, codec }) {
   if (!audio) {
     wanted.scaleResolutionDownBy = slot === "screen" ? 1 : scale(track, limits.height);
   }
-  if (args.get("dscp") === "true") {
+  if (/^true$/i.test(args.get("dscp") ?? "")) {
     wanted.networkPriority = "high";
   }
   const name = codec && args.get(audio ? "asc" : "vsc");
@@ -99,7 +99,7 @@ function scale(track, height = Infinity) {
 
 /** Whether a candidate may be used: `ipv6=false` keeps IPv6 out. @param {string} text @param {URLSearchParams} args */
 export function isAllowed(text, args) {
-  return args.get("ipv6") !== "false" || !text.split(" ")[4]?.includes(":");
+  return !/^false$/i.test(args.get("ipv6") ?? "") || !text.split(" ")[4]?.includes(":");
 }
 
 /** @param {string} text of a candidate */

@@ -10,7 +10,7 @@ import { Member } from "./member.js";
 import { parseMessage, storedMessages } from "./messages.js";
 import { APP, compare } from "./roster.js";
 
-const SAMPLE_EVERY_MS = 2_000;
+const SAMPLE_MS = 2_000;
 /** So long media may outlive a seat. */
 const KEPT_MS = 30_000;
 /** Time for a goodbye over a data channel to leave. */
@@ -19,7 +19,7 @@ const BYE_MS = 100;
 export const MAX_STRANGE = 256;
 /** The ways of TURN servers to say that these credentials are no good. */
 const CREDENTIAL_CODES = [401, 403, 441];
-const MAX_CANDIDATE_ERRORS = 32;
+const MAX_ERRORS = 32;
 
 /** @typedef {import("./member.js").Slot} Slot */
 
@@ -303,7 +303,7 @@ export class Company {
 
   #changed() {
     if (this.members.size > 0) {
-      this.#timer ||= setTimeout(() => this.#sample(), SAMPLE_EVERY_MS);
+      this.#timer ||= setTimeout(() => this.#sample(), SAMPLE_MS);
     } else {
       clearTimeout(this.#timer);
       this.#timer = undefined;
@@ -315,7 +315,7 @@ export class Company {
   }
 
   async #sample() {
-    this.#timer = setTimeout(() => this.#sample(), SAMPLE_EVERY_MS); // never two looks close together, which would be silence
+    this.#timer = setTimeout(() => this.#sample(), SAMPLE_MS); // never two looks close together, which would be silence
     await Promise.all(this.#all.map((member) => member.sample()));
     this.#limit();
   }
@@ -332,7 +332,7 @@ export class Company {
   /** @param {{url: string, code: number, text: string}} error */
   #candidateError(error) {
     const { url } = error;
-    if (!this.#candidateErrors.has(url) && this.#candidateErrors.size < MAX_CANDIDATE_ERRORS) {
+    if (!this.#candidateErrors.has(url) && this.#candidateErrors.size < MAX_ERRORS) {
       this.#candidateErrors.set(url, error);
       this.#explain();
     }

@@ -42,7 +42,7 @@ export class GreenRoom {
     onPress("green-audio", () => this.#own?.toggle("audio"));
     onPress("green-video", () => this.#own?.toggle("video"));
     onPress("green-retry", () => this.#own?.retry());
-    onPress("test-sound", () => sounds.join());
+    onPress("test-sound", () => sounds.join(true));
     on("own-name", "input", () => this.#avatar());
     for (const kind of PICKERS) {
       on(`${kind}-picker`, "change", () => this.#own?.choose(kind, select(kind).value));

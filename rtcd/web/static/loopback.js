@@ -28,7 +28,7 @@ export class LoopbackPartner {
       message: (text) => this.#receive(text),
       lost: () => {},
       restored: () => {},
-      refused: (reason) => console.error("rtcd: loopback partner refused:", reason),
+      refused: (reason) => console.error("rtcd: loopback refused:", reason),
     });
   }
 
@@ -59,7 +59,7 @@ export class LoopbackPartner {
           this.#connection = null;
         }
       })
-      .catch((error) => console.error("rtcd: loopback partner:", error));
+      .catch((error) => console.error("rtcd: loopback:", error));
   }
 
   /** @param {string} sdp */

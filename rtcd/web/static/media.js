@@ -263,7 +263,8 @@ export class LocalMedia {
    * @param {Kind} kind
    */
   #favourite(kind) {
-    const bound = /** @type {any} */ (modernConstraints(this.#wanted[kind], kind)).deviceId;
+    const { deviceId, facingMode } = /** @type {any} */ (modernConstraints(this.#wanted[kind], kind));
+    const bound = deviceId || typeof facingMode === "object"; // a plain word is our own wish
     return bound || (kind === "video" && this.#facing) ? "" : this.chosen(kind);
   }
 

@@ -13,7 +13,7 @@ import { recall, remember } from "./storage.js";
 const RULE = /^[A-Za-z0-9_-]{5,}$/;
 const CONSONANTS = "bdglmnprstvz";
 const VOWELS = "aeiou";
-const RECENT_KEY = "recentRooms";
+const RECENT = "recentRooms";
 const OWN_KEY = "name";
 /** How many rooms are remembered. */
 export const MAX_RECENT = 10;
@@ -89,7 +89,7 @@ export class RecentRooms {
   /** @returns {string[]} */
   list() {
     try {
-      const names = JSON.parse(recall(RECENT_KEY, this.#store) || "[]");
+      const names = JSON.parse(recall(RECENT, this.#store) || "[]");
       return names.filter((/** @type {unknown} */ name) => typeof name === "string" && isRoomName(name)).slice(0, MAX_RECENT);
     } catch {
       return []; // somebody else wrote there
@@ -102,12 +102,12 @@ export class RecentRooms {
    */
   add(name) {
     const names = [name, ...this.list().filter((other) => other !== name)].slice(0, MAX_RECENT);
-    remember(RECENT_KEY, JSON.stringify(names), this.#store);
+    remember(RECENT, JSON.stringify(names), this.#store);
   }
 
   /** Forget all of them. */
   clear() {
-    remember(RECENT_KEY, "", this.#store);
+    remember(RECENT, "", this.#store);
   }
 }
 

@@ -9,7 +9,7 @@
  * sessions: the initiator offers, alone.
  */
 
-const MAX_SESSION_LENGTH = 32;
+const MAX_SESSION = 32;
 /** Offers that cross do so within this time; one that was not answered by then is taken for lost. */
 const CROSSING_MS = 1_500;
 
@@ -56,7 +56,7 @@ export class Negotiation {
 
   /** @param {PeerMessage} message @param {RTCSignalingState} state @param {number} [now] in ms @returns {Verdict} */
   take(message, state, now = 0) {
-    if (message.type === "bye" || !message.session || message.session.length > MAX_SESSION_LENGTH) {
+    if (message.type === "bye" || !message.session || message.session.length > MAX_SESSION) {
       return "ignore";
     }
     if (message.session !== this.session) {

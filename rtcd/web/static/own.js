@@ -25,7 +25,6 @@ export class OwnDevices {
   media;
   /** @type {Viewer} */
   #viewer;
-  #sounds;
   #opened = false;
   #asking = false;
   #closed = false;
@@ -38,7 +37,6 @@ export class OwnDevices {
    * @param {Viewer} viewer
    */
   constructor({ mediaConstraints }, sounds, viewer) {
-    this.#sounds = sounds;
     this.#viewer = viewer;
     this.media = new LocalMedia(mediaConstraints);
     this.media.onChange = (slot) => {
@@ -51,7 +49,10 @@ export class OwnDevices {
         this.#viewer.say?.(lost === "video" ? "status.cameraOff" : "status.muted");
       }
     };
-    this.media.onDevices = () => this.#viewer.devices();
+    this.media.onDevices = () => {
+      sounds.output = this.media.output;
+      this.#viewer.devices();
+    };
   }
 
   /** What the user has switched off, also after the end. */
@@ -112,9 +113,6 @@ export class OwnDevices {
    * @param {string} id
    */
   choose(kind, id) {
-    if (kind === "output") {
-      this.#sounds.output(id);
-    }
     return this.media.choose(kind, id);
   }
 

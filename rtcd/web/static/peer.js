@@ -435,7 +435,7 @@ export class Peer {
   #next(step) {
     this.#work = this.#work.then(() => this.#closed || step()).catch((error) => {
       if (!this.#closed) {
-        console.error("rtcd: peer connection:", error);
+        console.error("rtcd: peer:", error);
       }
     });
   }

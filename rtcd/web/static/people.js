@@ -27,8 +27,10 @@ export class People {
     this.#texts = texts;
     this.#menu = menu;
     on("people-name", "change", () => {
-      rememberOwnName(this.#name.value.trim());
-      visit()?.call?.rename(this.#name.value.trim());
+      const name = this.#name.value.trim();
+      /** @type {HTMLInputElement} */ (element("own-name")).value = name; // for the next green room
+      rememberOwnName(name);
+      visit()?.call?.rename(name);
     });
     on("people-name", "keydown", (event) => event.key === "Enter" && this.#name.blur());
     on("lock-switch", "change", () => visit()?.call?.lock(this.#lock.checked));

@@ -12,6 +12,6 @@ export async function register(base) {
   try {
     await navigator.serviceWorker.register(`${base}/sw.js`, { scope: `${base}/`, updateViaCache: "none" });
   } catch (error) {
-    console.info("rtcd: not installable here:", error);
+    console.info("rtcd: not installable:", error);
   }
 }

@@ -9,7 +9,7 @@
 import { ownUrl } from "./parameters.js";
 import { readSnapshot } from "./roster.js";
 
-const REQUEST_TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const LEAVE_TIMEOUT_MS = 3_000;
 
 /**
@@ -131,7 +131,7 @@ export class RoomServer {
     let response;
     let text;
     try {
-      const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
       response = await fetch(url, { method: "POST", body, cache: "no-store", signal });
       text = await response.text();
     } catch (error) {

@@ -244,7 +244,7 @@ export class Signaling {
     }
     if (frame?.error) {
       if (!UNKNOWN.test(frame.error)) {
-        console.warn("rtcd: signalling server:", frame.error);
+        console.warn("rtcd: server:", frame.error);
         this.#refusal = String(frame.error);
       }
     } else if (typeof frame?.msg === "string" && frame.msg !== "") {

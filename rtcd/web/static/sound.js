@@ -12,46 +12,39 @@ const LATE_MS = 1_000;
 /** Never throws; where there is no sound there is none. Frequencies in Hz. */
 export class Sounds {
   muted = false;
+  /** The speaker to play over, "" for the default one. */
+  output = "";
   /** @type {AudioContext | null} */
   #context = null;
   #last = 0;
 
-  join() {
-    return this.#play(523, 784);
+  /** @param {boolean} [anyway] however muted */
+  join(anyway) {
+    return this.#play([523, 784], anyway);
   }
 
   leave() {
-    return this.#play(587, 392);
+    return this.#play([587, 392]);
   }
 
   chat() {
-    return this.#play(880);
+    return this.#play([880]);
   }
 
-  /** @param {string} id of the speaker to play over, "" for the default one */
-  output(id) {
-    return this.#with((/** @type {any} */ context) => context.setSinkId?.(id));
-  }
-
-  /** @param {number[]} tones one after the other */
-  async #play(...tones) {
+  /** @param {number[]} tones one after the other @param {boolean} [anyway] */
+  async #play(tones, anyway) {
     const now = Date.now();
-    if (this.muted || now - this.#last < PAUSE_MS) {
+    if ((this.muted && !anyway) || now - this.#last < PAUSE_MS) {
       return;
     }
     this.#last = now;
-    await this.#with(async (context) => {
+    try {
+      const context = (this.#context ??= new AudioContext());
+      await /** @type {any} */ (context).setSinkId?.(this.output).catch(() => {}); // else over the one before
       await (context.state === "running" || context.resume());
       if (Date.now() - now < LATE_MS) {
         tones.forEach((frequency, index) => tone(context, frequency, context.currentTime + index * STEP_S));
       }
-    });
-  }
-
-  /** @param {(context: AudioContext) => Promise<void>} action */
-  async #with(action) {
-    try {
-      await action((this.#context ??= new AudioContext()));
     } catch {
       // None here.
     }

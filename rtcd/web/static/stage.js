@@ -158,7 +158,10 @@ export class Stage {
   /** Nothing is left of the call before. */
   clear() {
     this.#room = null;
+    this.#phase = "";
     this.#wake.keep(false);
+    this.help.close();
+    this.#controls.stir();
     this.menus.close(false);
     this.#panels.show(null);
     this.tiles.clear();
@@ -222,7 +225,7 @@ export class Stage {
     const members = this.#room?.members ?? [];
     const pages = members.some(({ page }) => page);
     this.#chat.reachable(
-      pages && TOGETHER.includes(this.#phase) ? "" : members.length > 0 && !pages ? "chat.app" : "chat.nobody",
+      pages && TOGETHER.includes(this.#phase) ? "" : this.#room?.app ? "chat.app" : "chat.nobody",
     );
   }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** The statistics of one connection as people read them, from two looks: rates are per second, times are milliseconds. */
+/** The statistics of one connection as people read them, from two looks: rates are per second, times are ms. */
 
 import { selectedPair } from "./quality.js";
 
@@ -27,8 +27,8 @@ export function describe(before, now, connection = {}) {
       ? {
           local: place(reports.get(pair.localCandidateId)),
           remote: place(reports.get(pair.remoteCandidateId)),
-          rtt: milliseconds(pair.currentRoundTripTime),
-          totalRtt: milliseconds(pair.totalRoundTripTime),
+          rtt: ms(pair.currentRoundTripTime),
+          totalRtt: ms(pair.totalRoundTripTime),
           available: pair.availableOutgoingBitrate,
         }
       : null,
@@ -57,7 +57,7 @@ function medium(report, last, reports) {
     codec: codec && { name: codec.mimeType?.split("/")[1], payloadType: codec.payloadType, clockRate: codec.clockRate },
     bitrate: bytes && bytes * 8,
     packetRate: rate(sent ? "packetsSent" : "packetsReceived"),
-    jitter: milliseconds(far?.jitter),
+    jitter: ms(far?.jitter),
     lost: far?.packetsLost,
     level: (reports.get(report.mediaSourceId) ?? report).audioLevel,
     width: report.frameWidth,
@@ -83,19 +83,12 @@ function types(reports, side) {
   return counts;
 }
 
-/** @param {any} candidate */
+/** `relayProtocol`: how we speak to the TURN server. @param {any} candidate */
 function place(candidate) {
-  return candidate && {
-    address: candidate.address ?? candidate.ip,
-    port: candidate.port,
-    type: candidate.candidateType,
-    protocol: candidate.protocol,
-    relayProtocol: candidate.relayProtocol, // how we speak to the TURN server
-    url: candidate.url,
-  };
+  return candidate && { ...candidate, address: candidate.address ?? candidate.ip, type: candidate.candidateType };
 }
 
 /** @param {number} [seconds] */
-function milliseconds(seconds) {
+function ms(seconds) {
   return seconds === undefined ? undefined : seconds * 1000;
 }

@@ -157,7 +157,8 @@ export class Tiles {
   /** @param {string} id */
   nameOf(id) {
     const member = this.#entries.get(id)?.member;
-    return member?.name || this.#texts.get(member?.page === false ? "tile.app" : "tile.guest");
+    const nameless = member?.page !== false ? "tile.guest" : this.#visit()?.call?.room?.app ? "tile.app" : "tile.echo";
+    return member?.name || this.#texts.get(nameless);
   }
 
   /** @returns {Person[]} all but us */

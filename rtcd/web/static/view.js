@@ -116,8 +116,9 @@ export class View {
     const known = REFUSALS[reason] ? reason : "full";
     const out = known === "kicked"; // then there is little to be hoped of trying again
     ROOT.dataset.refused = known;
-    this.#say("refused-title", `refused.${known}.title`);
-    this.#say("refused-text", `refused.${known}.text`);
+    for (const part of ["title", "text"]) {
+      this.#say(`refused-${part}`, `refused.${known}.${part}`);
+    }
     this.#say("refused-count", known === "full" && capacity > 0 ? "refused.full.count" : "", { capacity: String(capacity) });
     this.#say("refused-retry-button", `refused.${out || known === "elsewhere" ? known : "full"}.retry`);
     element("refused-emblem").replaceChildren(icon(REFUSALS[known]));

@@ -28,7 +28,7 @@ const NOTICE_S = 10;
  */
 
 /** @param {Event} event */
-function askBeforeLeaving(event) {
+function stay(event) {
   event.preventDefault();
 }
 
@@ -44,6 +44,8 @@ export class Visit {
   #connectedAt = 0;
   /** @type {Map<string, string>} names by which those are known who are here */
   #known = new Map();
+  /** Whether there was a phone app at the last look. */
+  #app = false;
   #counted = false;
   #status;
 
@@ -195,7 +197,7 @@ export class Visit {
   #phase(phase, reason) {
     const { stage, view, parameters } = this.#page;
     const capacity = this.call?.room?.capacity ?? parameters.capacity;
-    (phase === "connected" ? addEventListener : removeEventListener)("beforeunload", askBeforeLeaving);
+    (phase === "connected" ? addEventListener : removeEventListener)("beforeunload", stay);
     if (phase === "left") {
       this.#finish();
       view.left(this.#room, this.#connectedAt && (Date.now() - this.#connectedAt) / 1000);
@@ -228,9 +230,10 @@ export class Visit {
       view.call(texts.get("status.joined", { name }));
     }
     this.#counted = true;
-    if (room.app) {
+    if (room.app && !this.#app) {
       notices.show("app", "plain", { key: "notice.app" }, NOTICE_S);
     }
+    this.#app = room.app;
   }
 
   /** @param {string | undefined} name */
@@ -245,7 +248,7 @@ export class Visit {
   #finish(again = false) {
     const { notices, stage } = this.#page;
     this.#over = true;
-    removeEventListener("beforeunload", askBeforeLeaving);
+    removeEventListener("beforeunload", stay);
     if (!again) {
       this.own.close();
     }
