@@ -17,8 +17,8 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 DESKTOP, PHONE, SMALLEST = (1280, 800), (390, 844), (320, 568)
 
-LOOKS = {"en": (("light", DESKTOP), ("dark", PHONE)), "zh-CN": (("dark", DESKTOP), ("light", PHONE))}
-"""Each of two things with each of the two others."""
+LOOKS = {"en": ("light", DESKTOP), "zh-CN": ("dark", PHONE)}
+"""How it is looked at in each language."""
 
 SETTLE = """async () => {
     for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
@@ -82,7 +82,8 @@ class AccessibleTestCase(PageTestCase):
     def look(self, what: str, pages: dict[str, Page]) -> None:
         """Note what axe finds in these pages, by language, in each of their looks."""
         for language, page in pages.items():
-            for scheme, size in (*LOOKS[language], (LOOKS[language][0][0], SMALLEST)):
+            scheme, best = LOOKS[language]
+            for size in (best, SMALLEST):
                 page.set_viewport_size({"width": size[0], "height": size[1]})
                 page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
                 page.evaluate(SETTLE)

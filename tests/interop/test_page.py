@@ -215,6 +215,8 @@ class CallTests(PageTestCase):
         page = self.join(self.browser(FAKE_PERMISSION), "/r/loop-room?debug=loopback")
         self.state(page, "connected")
         self.rising(page)
+        self.assertEqual(page.text_content("#tiles .tile:not(.own) .name"), "Your echo")
+        self.assertEqual(page.locator("[data-notice=app]").count(), 0, "there is no phone")
 
 
 class AroundTests(PageTestCase):
@@ -237,9 +239,19 @@ class AroundTests(PageTestCase):
         self.assertIn("landing-room", page.inner_text("h1:visible"))
         page.press("#own-name", "Enter")
         self.state(page, "waiting")
+        page.keyboard.press("?")
+        page.wait_for_selector("#help:visible")
         page.go_back()
         self.state(page, "landing")
+        page.click("#random-button")  # what is open over a call goes with it
+        self.assertRegex(page.inner_text("#version"), r"^rtcd \d")
         self.assertEqual(self.complaints, [])
+
+    def test_an_installed_page_has_a_shortcut_into_a_new_room(self) -> None:
+        """Of its manifest."""
+        page = self.open(self.browser(FAKE_PERMISSION), "/#new")
+        self.state(page, "green")
+        self.assertRegex(page.evaluate("location.pathname"), "^/r/[a-z0-9_]+$")
 
     def test_a_refused_camera_is_explained_and_does_not_block(self) -> None:
         """The call goes on without it."""
