@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from tests.daemon.process import DaemonTestCase, Running
 from tests.interop import require_program
@@ -95,7 +95,14 @@ class PageTestCase(DaemonTestCase):
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self.complaints.append(message.text) if (
             message.type == "error" and DISTRUST not in message.text) else None)
-        page.goto(self.origin + path)
+        pending: set[str] = set()
+        page.on("request", lambda one: pending.add(one.url))
+        for over in ("requestfinished", "requestfailed"):
+            page.on(over, lambda one: pending.discard(one.url))
+        try:
+            page.goto(self.origin + path, wait_until="domcontentloaded")  # what a test needs besides, it waits for
+        except TimeoutError as error:
+            raise AssertionError(f"{pending}; {self.complaints}\n" + "\n".join(self.daemon.lines[-20:])) from error
         return page
 
     def state(self, page: Page, *names: str) -> None:
