@@ -44,6 +44,7 @@ STATIC_BASE = "{{static}}"
 TITLE = "{{title}}"
 ROOM = "{{room}}"
 APP_NAME = "{{name}}"
+VERSION = "{{version}}"
 LANGUAGE = "{{language}}"
 
 LANGUAGE_COOKIE = b"language"
@@ -69,7 +70,8 @@ class Master:
             one: json.loads(files[f"texts-{one}.json"].body) if f"texts-{one}.json" in files else {} for one in LANGUAGES}
         scripts = {name: one.body.decode() for name, one in files.items() if name.endswith(".js")}
         links = (f'<link rel="modulepreload" href="{STATIC_BASE}/{one}">' for one in texts.modules(scripts, "app.js"))
-        self._html = (folder / "index.html").read_text(encoding="utf-8").replace(texts.MODULES, "\n  ".join(links))
+        html = (folder / "index.html").read_text(encoding="utf-8")
+        self._html = html.replace(texts.MODULES, "\n  ".join(links)).replace(VERSION, __version__)
         self.install = {one: texts.fill(INSTALL_LINK, found) for one, found in self.catalogues.items()}
         self._begun: dict[tuple[str, str, str], str] = {}
 
@@ -135,8 +137,7 @@ class Page(Resource):
         door, settings = self.rooms.context.doorway, self.rooms.settings
         site, agent = self.rooms.site(request), request.getHeader("user-agent") or ""
         facts = page(parameters(arguments(request.args), site, agent, room)) | {
-            "base": site.prefix, "refused": refused, "error": error, "capacity": self.rooms.store.limits.capacity,
-            "versionInfo": {"gitHash": __version__}}
+            "base": site.prefix, "refused": refused, "error": error, "capacity": self.rooms.store.limits.capacity}
         block = f'<script type="application/json" id="parameters">{json.dumps(facts).translate(_SAFE)}</script>'
         request.setHeader(b"content-type", b"text/html; charset=utf-8")
         request.setHeader(b"cache-control", b"no-store")

@@ -410,7 +410,7 @@ class ServiceTests(SynchronousTestCase):
         page = server.request("GET", "/").body.decode()
         self.assertIn('<a href="/terms" rel="noopener">Terms &amp; &lt;more&gt;</a>', page)
         self.assertIn('<a href="https://example.org/?a=&quot;b&quot;" rel="noopener">Data protection</a>', page)
-        self.assertIn(f'"versionInfo": {{"gitHash": "{__version__}"}}', page)
+        self.assertIn(f'<span id="version">rtcd {__version__}</span>', page)
 
     def test_values_that_cannot_work_are_named(self) -> None:
         """The text begins with the key."""

@@ -5,9 +5,9 @@
  * Only what comes before a call is imported here. The call itself (visit.js) follows as soon as this page can be used.
  */
 
+import { isSecure } from "./devices.js";
 import { element, on, onPress, onSubmit } from "./elements.js";
 import { GreenRoom } from "./green.js";
-import { isSecure } from "./devices.js";
 import { isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
 import { Notices } from "./notices.js";
 import { OwnDevices } from "./own.js";
@@ -293,8 +293,6 @@ async function speak(language) {
 
 async function start() {
   const spoken = speak(document.documentElement.lang);
-  const version = parameters.versionInfo?.gitHash;
-  element("version").textContent = version ? `rtcd ${version.slice(0, 8)}` : "";
   green.name = ownName();
   connectButtons();
   connectBrowser();

@@ -4,9 +4,9 @@
  * says what to do; its owner keeps the timer.
  *
  * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed,
- * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s. Of two pages
- * the later one in the room climbs a little behind, so that mostly one alone acts. While nobody would hear us the ladder
- * waits, save for its first rung: those words are the first to be said once we are heard again.
+ * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s.
+ * Of two pages the later one in the room climbs a little behind, so that mostly one alone acts. While nobody would hear us
+ * the ladder waits, save for its first rung: those words are the first to be said once we are heard again.
  */
 
 const DISCONNECTED_MS = 2_000;

@@ -98,9 +98,9 @@ export class Negotiation {
 
   /** Whether to offer a restart now: not before the session is agreed, when it is `due`. @param {RTCSignalingState} state */
   restart(state) {
-    const now = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
-    this.#again = this.session !== "" && !now;
-    return this.session !== "" && now;
+    const agreed = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
+    this.#again = this.session !== "" && !agreed;
+    return this.session !== "" && agreed;
   }
 
   /** Whether a restart is due now that nothing is under way. Says so once. */

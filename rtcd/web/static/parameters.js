@@ -24,7 +24,6 @@
  * @property {string} iceServerTransports
  * @property {string} wssUrl
  * @property {string} wssPostUrl
- * @property {any} versionInfo
  */
 
 /**

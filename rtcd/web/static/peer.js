@@ -8,6 +8,7 @@
 
 import { abilities, isAllowed, isRelayed, preferred, tune } from "./codecs.js";
 import { candidateText, descriptionText } from "./messages.js";
+import { randomHex } from "./names.js";
 import { LegacyNegotiation, Negotiation } from "./negotiation.js";
 import { sampleOf } from "./quality.js";
 import { incoming, outgoing, sameRole } from "./sdp.js";
@@ -248,7 +249,7 @@ export class Peer {
 
   async #begin() {
     this.#fresh = false;
-    this.#rules.begin(crypto.getRandomValues(new Uint32Array(1))[0].toString(16).padStart(8, "0"), this.#clock.now());
+    this.#rules.begin(randomHex(), this.#clock.now());
     for (const slot of this.#slots) {
       const direction = this.#sends(slot) ? "sendrecv" : "recvonly";
       const streams = [this.#stream(slot)];
