@@ -23,12 +23,12 @@ run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
 # Those that talk to other people's programs wait most of their time, so they run beside the others and are shown after them:
-# browsers apart from the rest, and the pages themselves, of which there are many at a time, when the others have made room.
+# browsers apart from the rest, and of browsers those that open many pages when the others have made room.
 test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
 	modules() { sed 's/\.py$$//' | tr / .; }; \
 	browsers=$$(grep -lE 'PageTestCase|playwright' tests/interop/test_*.py); \
-	pages=$$(echo "$$browsers" | grep page | grep -vE 'rooms|test_page[.]py' | modules); \
+	rooms=$$(echo "$$browsers" | grep rooms | modules); pages=$$(echo "$$browsers" | grep page | grep -v rooms | modules); \
 	browsers=$$(echo "$$browsers" | grep -v page | modules); \
 	programs=$$(grep -LE 'PageTestCase|playwright' tests/interop/test_*.py | modules); \
 	beside() { \
@@ -36,12 +36,12 @@ test: $(VENV)/.test programs packages
 		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$part "$$@" \
 			>_trial_temp.$$part.log 2>&1 & beside="$$beside $$!"; \
 	}; \
-	beside browsers $$browsers; beside pages $$pages; beside programs $$programs; \
+	beside browsers $$browsers; beside programs $$programs; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
-	beside rooms tests.interop.test_rooms_page; \
-	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.interop.test_page || failed=1; \
+	beside rooms $$rooms; \
+	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) $$pages || failed=1; \
 	for one in $$beside; do wait $$one || failed=1; done; \
-	for part in browsers pages programs rooms; do cat _trial_temp.$$part.log; done; \
+	for part in browsers programs rooms; do cat _trial_temp.$$part.log; done; \
 	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \

@@ -116,7 +116,7 @@ class RoomTests(PageTestCase):
     def test_two_join_at_the_same_moment(self) -> None:
         """Into an empty room, and into one where somebody is."""
         browser = self.browser(FAKE_PERMISSION)
-        pages = [self.open(browser, "/r/moment-room") for _ in range(4)]
+        pages = [self.open(browser, f"/r/moment-room?{SMALL}", viewport=VIEWPORT) for _ in range(4)]
         for page in pages:
             self.state(page, "green")
         for two in (pages[:2], pages[2:]):
