@@ -10,10 +10,11 @@ CONFIG := etc/rtcd.ini
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 SOURCES := setup.cfg setup.py pyproject.toml $(shell find rtcd twisted -type f ! -name '*.pyc' ! -name dropin.cache)
 # Debian package, and the program or file of it that is looked for
-PROGRAMS := chromium:chromium coturn:turnutils_uclient curl:curl openssl:openssl iproute2:ip procps:ps \
-	systemd:systemd-analyze nodejs:node npm:npm fail2ban:fail2ban-regex libnss3-tools:certutil nftables:nft pebble:pebble \
-	nginx-light:nginx libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy \
-	sslscan:sslscan firefox-esr:firefox-esr
+PROGRAMS := chromium:chromium chromium-headless-shell:chromium-headless-shell coturn:turnutils_uclient curl:curl \
+	openssl:openssl iproute2:ip procps:ps systemd:systemd-analyze nodejs:node npm:npm fail2ban:fail2ban-regex \
+	libnss3-tools:certutil nftables:nft pebble:pebble nginx-light:nginx \
+	libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy sslscan:sslscan \
+	firefox-esr:firefox-esr
 NODE := tests/js
 
 .PHONY: run test lint ini programs packages clean

@@ -66,7 +66,7 @@ class Packager(DaemonTestCase):
         import twisted
 
         shutil.copytree(Path(twisted.__file__).parent, libraries / "twisted",
-                        ignore=shutil.ignore_patterns("__pycache__", "dropin.cache", "rtcd_*.py", "test"))
+                        ignore=shutil.ignore_patterns("dropin.cache", "rtcd_*", "test"))
 
     def starts(self, python: str) -> None:
         """``twistd rtcd`` is known in a folder that has nothing to do with the checkout, and runs; so does ``rtcd``."""

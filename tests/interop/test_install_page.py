@@ -22,7 +22,7 @@ from rtcd.site.redirect import CA_PATH, INSTALL_PATH, AuthorityFile
 from rtcd.site.tree import Tree
 from tests.fakes import make_request
 from tests.interop import require_program
-from tests.interop.test_page import ARGUMENTS
+from tests.interop.test_page import ARGUMENTS, SHELL
 from tests.shell.test_site_install import AGENTS, make_ca
 
 DEADLINE_S = 30.0
@@ -118,7 +118,7 @@ class InstallPageTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """A browser, and a server with a CA of its own."""
-        chromium = require_program("chromium")
+        chromium = require_program(SHELL)
         playwright = sync_playwright().start()
         self.addCleanup(playwright.stop)
         self.browser: Browser = playwright.chromium.launch(

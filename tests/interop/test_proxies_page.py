@@ -39,7 +39,7 @@ class BehindNginx(PageTestCase, ProxyTestCase):
     def setUp(self) -> None:
         """Daemon and nginx are started by the tests."""
         ProxyTestCase.setUp(self)
-        self._chromium = require_program("chromium")
+        self._chromium = require_program(self.program)
         self._playwright = sync_playwright().start()
         self.addCleanup(self._playwright.stop)
         self.complaints = []
