@@ -4,6 +4,7 @@ of the page compressed too.
 An editable install and a bare checkout serve the files as they are written; gzip is made at start then.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -24,6 +25,26 @@ try:
 except ImportError:  # likewise: the page is larger then, and the same
     minify = None
 
+COMMENT = re.compile(r"/\*\*[\s\S]*?\*/|^\s*//[^\n]*$", re.M)
+TEXT = re.compile(r"\"[^\"\n]*\"|`[^`]*`")
+INSERTED = re.compile(r"\$\{[^}]*\}")
+OWN = re.compile(r"^(?:async )?(?:const|let|function\*?|class) (\w+)", re.M)
+"""What a module declares for itself, at the beginning of a line; an exported one begins with another word."""
+PROPERTY = r"[{{,]\s*{0}\s*(?:[,}}]|=[^=>])|\b{0}\??\s*:|\{{\s*{0}\(|^ +(?:\w+ |\*)*{0}\(.*\{{$"
+"""How a name looks that may be one of a property or a method."""
+
+
+def rename(script: str) -> str:
+    """A module in which what is its own has short names. The minifier takes each file for a script, of whose names others
+    might know. A name that may also be a property or a word of a text stays as it is."""
+    code = COMMENT.sub("", script)
+    words = set(re.findall(r"\w+", INSERTED.sub("", " ".join(TEXT.findall(code)))))
+    for number, name in enumerate(dict.fromkeys(OWN.findall(code))):
+        if name not in words and not re.search(PROPERTY.format(name), code, re.M):
+            code = re.sub(rf"(?<![\w#$])(?:(?<!\.)|(?<=\.\.\.)){name}\b", f"${number}", code)
+    return code
+
+
 SHORTENED = {".js": "application/javascript", ".css": "text/css"}
 
 
@@ -43,7 +64,8 @@ class BuildPy(build_py):
     def _shorten(self, target: Path) -> None:
         for path in sorted(target.iterdir()) if minify else ():
             if path.suffix in SHORTENED:
-                short = minify(SHORTENED[path.suffix], path.read_text(encoding="utf-8"))
+                text = path.read_text(encoding="utf-8")
+                short = minify(SHORTENED[path.suffix], rename(text) if path.suffix == ".js" else text)
                 path.write_text(short, encoding="utf-8")
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from tests.daemon.process import Running
 from tests.interop import require_program
-from tests.interop.test_page import ARGUMENTS, FAKE_PERMISSION, INI
+from tests.interop.test_page import ARGUMENTS, FAKE_PERMISSION, INI, REFUSALS, SHELL, refuse
 
 SIZES = {"desktop": (1280, 800), "phone": (390, 844), "lying": (844, 390)}
 SCHEMES = ("light", "dark")
@@ -178,10 +178,9 @@ def around(studio: Studio) -> None:
 
 def refused(studio: Studio) -> None:
     """The reasons for which one may not come in."""
-    for reason in ("full", "app", "locked", "password"):
+    for reason in REFUSALS:
         page = studio.open("/r/brave-lake")
-        answer = {"result": "FULL", "params": {"messages": []}, "reason": reason, "capacity": 6}
-        page.route("**/join/**", lambda route, _, answer=answer: route.fulfill(json=answer))
+        refuse(page, reason)
         studio.state(page, "green")
         page.click("#enter-button")
         if reason == "password":
@@ -269,7 +268,7 @@ def main(folder: str, *parts: str) -> None:
             for language in NAMES:
                 for part in parts or PARTS:
                     browser = playwright.chromium.launch(
-                        executable_path=require_program("chromium"), chromium_sandbox=False,
+                        executable_path=require_program(SHELL), chromium_sandbox=False,
                         args=[*ARGUMENTS, FAKE_PERMISSION])
                     PARTS[part](Studio(daemon, browser, target, language))
                     browser.close()

@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from tests.interop import require_npm
-from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
+from tests.interop.test_page import FAKE_PERMISSION, REFUSALS, PageTestCase, refuse
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -149,12 +149,9 @@ class AxeTests(AccessibleTestCase):
     def test_refusals(self) -> None:
         """Each reason has its own words; a password is asked for in the green room."""
         pages = self.both(self.browser(FAKE_PERMISSION), "/r/axe-refused")
-        for reason in ("full", "app", "locked", "password"):
-            answer = {"result": reason.upper() if reason in ("locked", "password") else "FULL",
-                      "params": {"messages": []}, "reason": reason, "capacity": 6}
+        for reason in REFUSALS:
             for page in pages.values():
-                page.unroute_all()
-                page.route("**/join/**", lambda route, _, answer=answer: route.fulfill(json=answer))
+                refuse(page, reason)
                 page.goto(f"{self.origin}/r/axe-{reason}")
                 self.state(page, "green")
                 page.click("#enter-button")

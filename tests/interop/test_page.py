@@ -63,6 +63,17 @@ STATS = """async () => {
     };
 }"""
 
+REFUSALS = ("full", "app", "locked", "password")
+"""Reasons for which a room lets nobody in."""
+
+
+def refuse(page: Page, reason: str) -> None:
+    """From now on a page's joins are answered as such a room answers them."""
+    answer = {"result": reason.upper() if reason in ("locked", "password") else "FULL",
+              "params": {"messages": []}, "reason": reason, "capacity": 6}
+    page.unroute_all()
+    page.route("**/join/**", lambda route: route.fulfill(json=answer))
+
 
 class PageTestCase(DaemonTestCase):
     """A daemon and a browser; every page's console errors fail the test."""
