@@ -62,6 +62,9 @@ CHOSEN = """async () => {
 }"""
 
 
+LOCKED = "() => rtcdCall.call.room.locked"
+
+
 class Watch:
     """Looks at the frames of one page after a fault at ``since``, a reading of the monotonic clock."""
 
@@ -186,9 +189,14 @@ class Recovery(NetworkTestCase):
             self.assertIn(by, ("tcp", "tls"))
 
     def test_a_daemon_that_is_killed_and_started_again(self) -> None:
-        """A direct call does not notice; the room is there again, with both in it."""
+        """A direct call does not notice; the room is there again, with both in it, and locked as it was."""
         pages = self.call("restart-room")
+        for page in pages:
+            page.evaluate("rtcdCall.call.lock(true)")  # which the host may
+            page.wait_for_function(LOCKED)
         self.restart(pages, "server restarted, direct", stalled=False)
+        for page in pages:
+            page.wait_for_function(LOCKED)
 
     def test_a_daemon_that_is_killed_and_started_again_under_a_relayed_call(self) -> None:
         """The relays are gone with it, and are made anew."""

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { budget } from "../../rtcd/web/static/budget.js";
 
-const POOR = /** @type {const} */ ({ grade: "poor", side: "sending" });
-const GOOD = /** @type {const} */ ({ grade: "good", side: null });
+const POOR = /** @type {const} */ ({ grade: "poor", side: "sending", arrives: "poor" });
+const GOOD = /** @type {const} */ ({ grade: "good", side: null, arrives: "good" });
 const brief = ({ video = 0, height = 0, screen = 0 }) => [video, height, screen];
 
 /** What is said at so many looks one after the other. */
@@ -42,16 +42,31 @@ test("a poor connection halves the picture step by step down to the least, and a
   assert.deepEqual([up.at(-1)?.video, up.at(-1)?.height], [2_500_000, 720]);
 });
 
-test("it waits where it is while the connection is fair or unknown", () => {
+test("it waits where it is while what arrives is fair or unknown", () => {
   const [low] = looks(1, POOR);
-  for (const quality of [null, { grade: "fair", side: "sending" }]) {
+  for (const quality of [null, { ...POOR, arrives: "fair" }, { ...POOR, arrives: null }]) {
     assert.deepEqual(looks(9, quality, low).map(({ video }) => video), Array(9).fill(1_250_000));
   }
 });
 
 test("what only the other direction suffers from is not for us to mend", () => {
-  assert.equal(looks(9, { grade: "poor", side: "receiving" }).at(-1)?.video, 2_500_000);
-  assert.equal(looks(1, { grade: "poor", side: null })[0].video, 1_250_000);
+  assert.equal(looks(9, { grade: "poor", side: "receiving", arrives: "good" }).at(-1)?.video, 2_500_000);
+  assert.equal(looks(1, { grade: "poor", side: null, arrives: "poor" })[0].video, 1_250_000);
+});
+
+test("a long way makes nothing less, and does not keep down what was", () => {
+  const far = { grade: "poor", side: null, arrives: "good" };
+  assert.equal(looks(30, far).at(-1)?.video, 2_500_000);
+  assert.equal(looks(30, far, looks(30, POOR).at(-1)).at(-1)?.video, 2_500_000);
+});
+
+test("only another look at the quality makes a step", () => {
+  const [low] = looks(1, POOR);
+  let before = low;
+  for (let change = 0; change < 9; change += 1) {
+    before = budget(2, { screen: false, quality: POOR, before, look: false });
+  }
+  assert.deepEqual(before, low);
 });
 
 test("a step that was made for one size of room counts in the next", () => {

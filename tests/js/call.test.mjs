@@ -504,11 +504,66 @@ test("when the server has lost our seat another one is taken under the same name
   await settled();
   const [register, ...commands] = socket().sent;
   assert.equal(register.clientid, "secret2");
-  assert.deepEqual(commands, [{ cmd: "lock", on: true }, { cmd: "password", password: "open sesame" }]);
-  socket().event({ event: "room", ...roomOf(call, "me b") });
+  assert.deepEqual(commands, [], "the others would be refused");
+  socket().event({ event: "room", ...roomOf(call, "me b", { host: call.me }) });
   await settled();
+  assert.deepEqual(socket().sent.slice(1), []);
   assert.equal(FakePeer.all.length, 2);
+  socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me }) });
+  await settled();
+  const guards = [{ cmd: "lock", on: true }, { cmd: "password", password: "open sesame" }];
+  assert.deepEqual(socket().sent.slice(1).filter(({ cmd }) => cmd === "lock" || cmd === "password"), guards);
   assert.deepEqual(heard.slice(-2), ["no trouble signaling", "b null"]);
+});
+
+/** We, b and c in a locked room with a password, when the server forgets all of it and we are back in a new one. */
+async function forgotten(/** @type {string} */ host) {
+  const call = await entered("me b c");
+  call.password("open sesame");
+  const before = { host: host === "me" ? call.me : host, locked: true, password: true };
+  socket().event({ event: "room", ...roomOf(call, "me b c", before) });
+  peer(0).becomes("connected");
+  peer(1).becomes("connected");
+  socket().fails("Client not joined: POST /join first");
+  await settled();
+  seat(call, "me", { host: call.me }, { client_id: "secret2" });
+  await settled();
+  socket().opens();
+  await settled();
+  const guards = () => socket().sent.filter(({ cmd }) => cmd === "lock" || cmd === "password").length;
+  return { call, guards };
+}
+
+test("a room that was forgotten is guarded again by whoever is host, when those who do not come have had the time", async () => {
+  const { call, guards } = await forgotten("b");
+  socket().event({ event: "room", ...roomOf(call, "me b", { host: call.me }) });
+  mock.timers.tick(29_999);
+  await settled();
+  assert.equal(guards(), 0);
+  mock.timers.tick(1);
+  await settled();
+  assert.equal(guards(), 2);
+  socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me }) });
+  assert.equal(guards(), 2, "once");
+});
+
+test("it is not for a guest to guard it, and a guard that is there is not given again", async () => {
+  for (const now of [{ host: "b" }, { locked: true, password: true }]) {
+    const { call, guards } = await forgotten("me");
+    socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me, ...now }) });
+    mock.timers.tick(60_000);
+    await settled();
+    assert.equal(guards(), 0);
+  }
+});
+
+test("who says bye and stays is found again", async () => {
+  const call = await entered("me b");
+  /** @type {FakeChannel} */ (FakeChannel.all.at(-1)).listener.bye();
+  assert.deepEqual([...call.members.keys()], []);
+  mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual([...call.members.keys()], ["b"]);
 });
 
 test("a rejoin is tried until it is answered, and a refusal then ends the call", async () => {
@@ -645,7 +700,14 @@ test("the more people, and the more is shown, the less each gets; all are told w
   assert.deepEqual(limits(), ["limit 2000", "limit 3000", "limit 1"]);
   assert.ok(peer(0).did.includes("update screen"));
   assert.deepEqual(FakeChannel.all[1].said.at(-1), { audio: true, video: true, screen: true, hint: "motion" });
-  assert.equal(call.say("hello"), 2);
+  assert.deepEqual(call.say("hello"), { reached: 0, missed: [...call.members.values()] }, "not yet connected");
+  peer(0).becomes("connected");
+  peer(1).becomes("connected");
+  assert.deepEqual(call.say("hello"), { reached: 2, missed: [] });
+  peer(1).becomes("disconnected");
+  mock.timers.tick(2_500);
+  await settled();
+  assert.deepEqual(call.say("again"), { reached: 1, missed: [call.members.get("c")] });
 });
 
 test("quality is looked at every two seconds while connected", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Channel, MAX_CHAT, MAX_FRAME, MAX_WAITING_BYTES, parseFrame } from "../../rtcd/web/static/channel.js";
+import { Channel, FRAMES_PER_S, MAX_BURST, MAX_CHAT, MAX_FRAME, MAX_WAITING_BYTES, parseFrame } from "../../rtcd/web/static/channel.js";
 
 /** A data channel that keeps what is sent. */
 class FakeChannel extends EventTarget {
@@ -20,7 +20,7 @@ class FakeChannel extends EventTarget {
   }
 }
 
-function make() {
+function make(now = () => 0) {
   const heard = /** @type {any[]} */ ([]);
   const channel = new Channel({
     state: (state) => heard.push(["state", state]),
@@ -28,7 +28,7 @@ function make() {
     bye: () => heard.push(["bye"]),
     file: ({ id, status }) => heard.push(["file", id, status]),
     make: () => null,
-  });
+  }, now);
   const dc = /** @type {any} */ (new FakeChannel());
   channel.attach(dc);
   return { channel, dc, heard };
@@ -80,6 +80,34 @@ test("what is wrong is ignored and counted", () => {
   wrong.forEach((data) => dc.arrive(data));
   assert.deepEqual(heard, []);
   assert.equal(channel.ignored, wrong.length);
+});
+
+test("who says more than anybody would is heard no faster", () => {
+  let now = 0;
+  const { channel, dc, heard } = make(() => now);
+  const said = (/** @type {number} */ count) => {
+    for (let frame = 0; frame < count; frame += 1) {
+      dc.arrive('{"t":"chat","text":"x"}');
+    }
+    return heard.length;
+  };
+  assert.equal(said(MAX_BURST + 50), MAX_BURST);
+  assert.equal(channel.ignored, 50);
+  now += 1_000;
+  assert.equal(said(50), MAX_BURST + FRAMES_PER_S);
+  now += 1_000_000;
+  assert.equal(said(MAX_BURST + 1), 2 * MAX_BURST + FRAMES_PER_S);
+});
+
+test("a state that is no other one is told once, also on another channel", () => {
+  const { channel, dc, heard } = make();
+  const next = /** @type {any} */ (new FakeChannel());
+  dc.arrive(JSON.stringify({ t: "state", ...STATE }));
+  dc.arrive(JSON.stringify({ t: "state", ...STATE }));
+  channel.attach(next);
+  next.arrive(JSON.stringify({ t: "state", ...STATE }));
+  next.arrive(JSON.stringify({ t: "state", ...STATE, audio: false }));
+  assert.deepEqual(heard, [["state", STATE], ["state", { ...STATE, audio: false }]]);
 });
 
 test("a frame of the largest size is taken, one more is not", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel } from "../../rtcd/web/static/channel.js";
 import {
-  CHUNK_BYTES, cleanName, MAX_BUFFERED_BYTES, MAX_FILE_BYTES, MAX_NAME, MAX_OPEN,
+  CHUNK_BYTES, cleanName, MAX_BUFFERED_BYTES, MAX_FILE_BYTES, MAX_NAME, MAX_OFFERS, MAX_OPEN,
 } from "../../rtcd/web/static/files.js";
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -289,6 +289,22 @@ test("what the other side may not say is ignored", async () => {
   await turn();
   assert.deepEqual([b.ignored, last(1, id).status], [3, "offered"]);
   assert.equal(a.files.offer(fileOf(10), id), null);
+});
+
+test("an id is not offered again, whatever became of it, and not without end", async () => {
+  const { b, control, last } = pages();
+  const say = (/** @type {object} */ frame) => control[1].arrive(JSON.stringify(frame));
+  say({ t: "file", id: "0123abcd", name: "holiday.jpg", size: 12 });
+  say({ t: "stop", id: "0123abcd" });
+  say({ t: "file", id: "0123abcd", name: "invoice.exe", size: 99 });
+  assert.deepEqual([last(1, "0123abcd").name, last(1, "0123abcd").status, b.ignored], ["holiday.jpg", "stopped", 1]);
+  for (let offer = 1; offer <= MAX_OFFERS; offer += 1) {
+    const id = offer.toString(16).padStart(8, "0");
+    b.files.receive("file", { id, name: "a", size: 1 });
+    b.files.receive("stop", { id });
+  }
+  assert.ok(last(1, (MAX_OFFERS - 1).toString(16).padStart(8, "0")));
+  assert.equal(last(1, MAX_OFFERS.toString(16).padStart(8, "0")), undefined);
 });
 
 test("nobody to offer it to: no id", () => {

@@ -39,6 +39,11 @@ test("shortcuts of the browser, and a key held down, are left alone", () => {
   }
 });
 
+test("keys that write a character can be switched off", () => {
+  const plain = (/** @type {string} */ key) => keyAction(/** @type {any} */ ({ key, target: target("body") }), false);
+  assert.deepEqual(["q", "m", " ", "?", "Escape"].map(plain), [null, null, null, null, "close"]);
+});
+
 test("nobody hangs up by typing a q, but Escape closes the panel", () => {
   for (const tag of ["input", "textarea", "select"]) {
     assert.equal(press("q", { target: target(tag) }), null);

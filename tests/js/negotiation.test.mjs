@@ -132,11 +132,24 @@ test("a connection that has failed for good answers a restart with a session of 
 test("with an app only the initiator offers, and there are no sessions", () => {
   const caller = new LegacyNegotiation(true);
   const callee = new LegacyNegotiation(false);
-  assert.deepEqual([caller.session, caller.restart(), callee.restart(), caller.due()], [undefined, true, false, false]);
+  const restarts = [caller.restart("stable", 0), callee.restart("stable", 0), caller.due()];
+  assert.deepEqual([caller.session, ...restarts], [undefined, true, false, false]);
   assert.equal(caller.take(offer("x"), "stable"), "ignore");
   assert.equal(callee.take(offer("x"), "stable"), "answer");
   assert.equal(callee.take(answer("x"), "stable"), "ignore");
   assert.equal(caller.take(answer("x"), "have-local-offer"), "accept");
   assert.equal(callee.take(candidate("x"), "stable"), "add");
   assert.equal(callee.take({ type: "bye" }, "stable"), "ignore");
+});
+
+test("an app that has not answered is offered nothing else until it has, or its answer is lost", () => {
+  const caller = new LegacyNegotiation(true);
+  caller.begin("", 1_000);
+  assert.equal(caller.restart("have-local-offer", 2_000), false);
+  assert.deepEqual([caller.due(), caller.due()], [true, false]);
+  assert.equal(caller.restart("have-local-offer", 3_000), true);
+  caller.offer(3_000);
+  assert.equal(caller.restart("have-local-offer", 4_000), false);
+  assert.equal(caller.restart("stable", 4_100), true);
+  assert.equal(caller.due(), false);
 });

@@ -54,6 +54,12 @@ test("tt keeps TURN URLs of that transport and drops STUN and empty servers", ()
   assert.equal(usableIceServers(servers, "").length, 2);
 });
 
+test("what no browser would make a connection with is left out", () => {
+  const given = [{ urls: "turn:h:3478" }, { urls: ["stun:s?transport=udp", "http://h", "turn:"], username: "u", credential: "p" }];
+  assert.deepEqual(usableIceServers(given, ""), [{ urls: ["stun:s"], username: "u", credential: "p" }]);
+  assert.deepEqual(peerConfiguration({ iceServers: given }).iceServers, [{ urls: ["stun:s"], username: "u", credential: "p" }]);
+});
+
 test("a server with one URL as text is taken, rubbish is none", () => {
   assert.deepEqual(usableIceServers([{ urls: "stun:h" }], ""), [{ urls: ["stun:h"] }]);
   assert.deepEqual(usableIceServers([{ urls: [7, ""] }], ""), []);

@@ -60,6 +60,16 @@ test("the side is the one that suffers more", () => {
   assert.equal(side({ rtt: 900, receiving: null }), null);
 });
 
+test("how much of ours arrives is a grade of its own, which a long way does not change", () => {
+  const far = { rtt: 900, receiving: 0.2 };
+  assert.deepEqual(judged(far, far, far), { grade: "poor", side: "receiving", arrives: "good" });
+  const lossy = { sending: 0.03 };
+  assert.equal(judged(lossy, lossy, lossy)?.arrives, "fair");
+  assert.equal(judged(far, far, far, lossy, lossy)?.arrives, "good");
+  const unknown = { sending: null };
+  assert.equal(judged(unknown, unknown, unknown)?.arrives, null);
+});
+
 test("three looks have to agree", () => {
   const bad = { sending: 0.2 };
   assert.equal(judged({}, {}), null);

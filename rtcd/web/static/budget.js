@@ -14,23 +14,25 @@ const LOOKS = 3;
 /** @typedef {{video: number, height: number, screen: number, steps: number, looks: number}} Budget in bits/s and pixels */
 
 /**
- * What to send to one of the others. Asked at each look at the quality and given what was said last, it halves the picture
- * step by step while the connection is poor, and brings it back when it is good.
+ * What to send to one of the others. Given what was said last and whether this is another look at the quality, it halves the picture
+ * step by step while too little of it arrives, and brings it back when all does. A long way alone is no reason: less is not
+ * faster.
  * @param {number} people with ourselves
  * @param {object} now
  * @param {boolean} now.screen whether we share a screen
  * @param {import("./quality.js").Verdict | null} [now.quality]
  * @param {Budget | null} [now.before]
+ * @param {boolean} [now.look]
  * @returns {Budget}
  */
-export function budget(people, { screen, quality, before }) {
+export function budget(people, { screen, quality, before, look = true }) {
   const row = Math.min(Math.max(people, 2), 6) - 2;
   const full = screen ? BESIDE.video : VIDEO[row];
   let { steps, looks } = before ?? { steps: 0, looks: LOOKS };
-  looks += 1;
-  if (looks > LOOKS || !before) {
-    const poor = quality?.grade === "poor" && quality.side !== "receiving"; // which is not for us to mend
-    const change = poor && full / 2 ** steps > LEAST ? 1 : quality?.grade === "good" && steps > 0 ? -1 : 0;
+  looks += Number(look);
+  if (look && (looks > LOOKS || !before)) {
+    const arrives = quality?.arrives;
+    const change = arrives === "poor" && full / 2 ** steps > LEAST ? 1 : arrives === "good" && steps > 0 ? -1 : 0;
     steps += change;
     looks = change ? 1 : LOOKS;
   }

@@ -4,7 +4,7 @@
  * the others (company.js). Knows no HTML; tells a listener what happens.
  */
 
-import { Company } from "./company.js";
+import { Company, KEPT_MS } from "./company.js";
 import { PARTS } from "./member.js";
 import { BYE } from "./messages.js";
 import { NetworkWatch } from "./network.js";
@@ -41,6 +41,10 @@ export class Call {
   #partner = null;
   /** @type {import("./roster.js").Snapshot | null} */
   #snapshot = null;
+  /** @type {import("./roster.js").Snapshot | null} the room as it was when our seat was lost, if it was locked or had a password */
+  #guarded = null;
+  /** @type {import("./signaling.js").Timer} */
+  #guardTimer;
   /** @type {Set<string>} that the listener has been told of */
   #troubles = new Set();
   #entered = false;
@@ -171,7 +175,7 @@ export class Call {
     this.#company.mediaChanged(slot);
   }
 
-  /** @param {string} text @returns {number} the pages that it went to */
+  /** @param {string} text @returns {{reached: number, missed: Member[]}} the pages that it went to, and those it did not */
   say(text) {
     return this.#company.say(text);
   }
@@ -244,6 +248,25 @@ export class Call {
     if (!seated) {
       this.#snapshot = before;
       why === "kicked" ? this.#refuse(why) : why === "returned" ? this.#refuse("elsewhere") : this.#rejoin();
+    } else {
+      this.#guard();
+    }
+  }
+
+  /**
+   * The server has forgotten the room, lock and password with it. Whoever is host now restores them, but not before all
+   * are back who were in it, or have had the time: they would be refused.
+   * @param {boolean} [late]
+   */
+  #guard(late = false) {
+    const [before, now] = [this.#guarded, this.#snapshot];
+    if (!before || !now || !(late || before.members.every(({ id }) => now.members.some((one) => one.id === id)))) {
+      return;
+    }
+    this.#guarded = null;
+    if (now.host === this.me) {
+      before.locked && !now.locked && this.lock(true);
+      before.password && !now.password && this.#seat.password && this.password(this.#seat.password);
     }
   }
 
@@ -265,10 +288,7 @@ export class Call {
     }
   }
 
-  /**
-   * The server has lost our seat: take another one. Media that work go on; who was host and is it again makes the room as
-   * it was.
-   */
+  /** The server has lost our seat: take another one. Media that work go on. */
   async #rejoin() {
     if (this.#rejoining) {
       return;
@@ -276,7 +296,9 @@ export class Call {
     this.#rejoining = true;
     this.#trouble("signaling", true);
     this.#company.unseated();
-    const before = this.#snapshot;
+    if (this.#snapshot?.locked || this.#snapshot?.password) {
+      this.#guarded ??= this.#snapshot;
+    }
     try {
       const answer = await this.#seat.takeAgain();
       if (this.#ended || answer === null) {
@@ -288,10 +310,8 @@ export class Call {
       }
       this.#signaling.register(this.#name, answer.client);
       await this.#arrive(answer);
-      if (before?.host === this.me && this.#snapshot?.host === this.me) {
-        before.locked && !this.#snapshot.locked && this.lock(true);
-        before.password && !this.#snapshot.password && this.#seat.password && this.password(this.#seat.password);
-      }
+      clearTimeout(this.#guardTimer);
+      this.#guardTimer = setTimeout(() => this.#guard(true), KEPT_MS);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -350,6 +370,7 @@ export class Call {
   /** Hear and say nothing more. @param {boolean} now */
   #stop(now) {
     this.#ended = true;
+    clearTimeout(this.#guardTimer);
     this.#network.stop();
     this.#company.close(now);
   }

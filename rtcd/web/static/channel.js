@@ -11,6 +11,9 @@ export const MAX_FRAME = 16_384;
 /** Nothing more is said while this much waits unsent. */
 export const MAX_WAITING_BYTES = 1_000_000;
 export const MAX_CHAT = 2_000;
+/** So many frames a second are taken over time, and so many at once. */
+export const FRAMES_PER_S = 20;
+export const MAX_BURST = 100;
 
 /**
  * @typedef {{audio: boolean, video: boolean, screen: boolean, hint: "detail" | "motion"}} MemberState
@@ -33,8 +36,15 @@ export class Channel {
   /** @type {MemberState | null} */
   #state = null;
 
-  /** @param {ChannelListener} listener */
-  constructor(listener) {
+  /** What they said last of their state. */
+  #theirs = "";
+  #allowed = MAX_BURST;
+  #counted = 0;
+  #now;
+
+  /** @param {ChannelListener} listener @param {() => number} [now] in milliseconds */
+  constructor(listener, now = () => performance.now()) {
+    this.#now = now;
     this.#listener = listener;
     const send = (/** @type {object} */ frame) => this.#send(frame);
     this.files = new Files({ send, make: listener.make, event: listener.file, isOpen: () => this.isOpen });
@@ -108,7 +118,15 @@ export class Channel {
   }
 
   #heard = (/** @type {MessageEvent} */ { data }) => {
-    this.ignored += Number(!this.#receive(parseFrame(data)));
+    const now = this.#now();
+    this.#allowed = Math.min(MAX_BURST, this.#allowed + ((now - this.#counted) * FRAMES_PER_S) / 1000);
+    this.#counted = now;
+    if (this.#allowed >= 1) {
+      this.#allowed -= 1;
+      this.ignored += Number(!this.#receive(parseFrame(data)));
+    } else {
+      this.ignored += 1;
+    }
   };
 
   /** @param {Record<string, any>} frame */
@@ -116,7 +134,12 @@ export class Channel {
     if (t === "state") {
       const { audio, video, screen, hint } = frame;
       const valid = [audio, video, screen].every((value) => typeof value === "boolean");
-      valid && this.#listener.state({ audio, video, screen, hint: hint === "detail" ? hint : "motion" });
+      const state = { audio, video, screen, hint: hint === "detail" ? hint : "motion" };
+      const text = JSON.stringify(state);
+      if (valid && text !== this.#theirs) {
+        this.#theirs = text;
+        this.#listener.state(/** @type {MemberState} */ (state));
+      }
       return valid;
     }
     if (t === "chat") {

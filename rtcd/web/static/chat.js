@@ -210,9 +210,11 @@ export class Chat {
   #say() {
     const text = this.#field.value.trim();
     if (text !== "") {
-      const reached = (this.#visit()?.call?.say(text) ?? 0) > 0;
-      element("chat-nobody").hidden = reached;
-      this.#texts.show(element("chat-nobody"), reached ? "" : "chat.failed");
+      const { reached = 0, missed = [] } = this.#visit()?.call?.say(text) ?? {};
+      const hint = element("chat-nobody");
+      hint.hidden = reached > 0 && missed.length === 0;
+      const names = missed.map(({ id }) => this.#nameOf(id)).join(", ");
+      this.#texts.show(hint, reached ? "chat.missed" : "chat.failed", { names });
       if (reached) {
         this.message({ from: "me", name: "", text, at: Date.now() }, true);
         this.#field.value = "";

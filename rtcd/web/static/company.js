@@ -12,7 +12,7 @@ import { APP, compare } from "./roster.js";
 
 const SAMPLE_MS = 2_000;
 /** So long media may outlive a seat. */
-const KEPT_MS = 30_000;
+export const KEPT_MS = 30_000;
 /** Time for a goodbye over a data channel to leave. */
 const BYE_MS = 100;
 /** Messages of those who are not in the room yet, as far as we know. */
@@ -20,6 +20,8 @@ export const MAX_STRANGE = 256;
 /** The ways of TURN servers to say that these credentials are no good. */
 const CREDENTIAL_CODES = [401, 403, 441];
 const MAX_ERRORS = 32;
+/** Who said bye and is seated after this has not gone. */
+const OVER_MS = 5_000;
 
 /** @typedef {import("./member.js").Slot} Slot */
 
@@ -66,6 +68,8 @@ export class Company {
   #parts;
   /** @type {Set<string>} who said bye while the server still has them seated */
   #over = new Set();
+  /** @type {import("./roster.js").Snapshot | null} */
+  #snapshot = null;
   /** @type {Map<string, import("./signaling.js").Timer>} timers of those whose media outlive their seats */
   #kept = new Map();
   /** @type {[string, import("./messages.js").PeerMessage][]} messages that came before the snapshot that explains them */
@@ -119,6 +123,7 @@ export class Company {
     if (!news.seated) {
       return news;
     }
+    this.#snapshot = snapshot;
     const ids = snapshot.members.map(({ id }) => id);
     this.#over = new Set(ids.filter((id) => this.#over.has(id)));
     news.gone.forEach(({ id, why }) => this.#drop(id, why));
@@ -188,9 +193,11 @@ export class Company {
     this.#limit();
   }
 
-  /** @param {string} text @returns {number} the pages that it went to */
+  /** @param {string} text @returns {{reached: number, missed: Member[]}} the pages that it went to, and those it did not */
   say(text) {
-    return this.#all.filter((member) => member.say(text)).length;
+    const pages = this.#all.filter(({ page }) => page);
+    const missed = pages.filter((member) => !member.say(text));
+    return { reached: pages.length - missed.length, missed };
   }
 
   /** @param {File} file @returns {string | null} its id, the same for all; null if nobody was there to be offered it */
@@ -205,6 +212,7 @@ export class Company {
 
   /** Leave them. @param {boolean} now whether there is no time for a goodbye */
   close(now) {
+    this.#snapshot = null;
     clearTimeout(this.#timer);
     this.#kept.forEach((timer) => clearTimeout(timer));
     for (const member of this.members.values()) {
@@ -277,6 +285,9 @@ export class Company {
     this.#over.add(id);
     this.#drop(id, "left");
     this.#changed();
+    if (id !== APP) {
+      setTimeout(() => this.#over.delete(id) && this.#snapshot && this.take(this.#snapshot), OVER_MS);
+    }
   }
 
   /** @param {string} id @param {import("./roster.js").Why} why */
@@ -317,11 +328,12 @@ export class Company {
   async #sample() {
     this.#timer = setTimeout(() => this.#sample(), SAMPLE_MS); // never two looks close together, which would be silence
     await Promise.all(this.#all.map((member) => member.sample()));
-    this.#limit();
+    this.#limit(true);
   }
 
-  #limit() {
-    this.members.forEach((member) => member.limit(this.members.size + 1, this.#media.screen.shared));
+  /** @param {boolean} [look] */
+  #limit(look) {
+    this.members.forEach((member) => member.limit(this.members.size + 1, this.#media.screen.shared, look));
   }
 
   get #state() {

@@ -15,6 +15,9 @@ const LOW_BYTES = 262_144;
 /** So much is read at once; so much received becomes one Blob, which the browser may keep on disk. */
 const BLOCK_BYTES = 262_144;
 const PART_BYTES = 4_194_304;
+const MAX_PARTS = 512;
+/** So many offers one page may make in its time, each under an id of its own. */
+export const MAX_OFFERS = 1_000;
 
 const ANY_TYPE = "application/octet-stream";
 /** What is nothing but data wherever it is opened; all else comes out as plain bytes. */
@@ -68,6 +71,8 @@ export class Files {
   #host;
   /** @type {Map<string, Transfer>} */
   #open = new Map();
+  /** @type {Set<string>} ids of their offers: what was shown under one stays what it was */
+  #used = new Set();
 
   /** @param {FilesHost} host */
   constructor(host) {
@@ -123,13 +128,14 @@ export class Files {
     }
     const known = this.#open.get(id);
     if (t === "file") {
-      if (known || typeof name !== "string" || !Number.isInteger(size) || size < 0 || size > MAX_FILE_BYTES) {
+      if (known || this.#used.has(id) || this.#used.size >= MAX_OFFERS || typeof name !== "string" || !Number.isInteger(size) || size < 0 || size > MAX_FILE_BYTES) {
         return false;
       }
       if (this.#full("in")) {
         this.#host.send({ t: "refuse", id });
         return false;
       }
+      this.#used.add(id);
       this.#add(new Transfer(id, { name, size, type }, null));
       return true;
     }
@@ -258,7 +264,7 @@ export class Files {
     }
     parts.push(data);
     transfer.loose += data.byteLength;
-    if (transfer.loose >= PART_BYTES) {
+    if (transfer.loose >= PART_BYTES || parts.length > MAX_PARTS) {
       transfer.parts = [new Blob(parts)];
       transfer.loose = 0;
     }

@@ -122,8 +122,7 @@ export class GreenRoom {
       button.setAttribute("aria-pressed", String(!media.isOn(kind)));
       element(`${kind}-row`).hidden = !media.wants(kind);
     }
-    const facing = media.track("video")?.getSettings?.().facingMode;
-    this.#video.classList.toggle("mirrored", facing !== "environment");
+    this.#video.classList.toggle("mirrored", !media.far);
     element("preview").classList.toggle("empty", !media.isOn("video"));
     this.#avatar();
     this.#listen(media.isOn("audio") ? media.track("audio") : null);

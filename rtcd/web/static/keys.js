@@ -29,12 +29,13 @@ const PRESSED = "button, a, summary, input, [role^=menuitem]";
 /**
  * What a key pressed in a call means.
  * @param {KeyboardEvent} event
+ * @param {boolean} [single] whether keys that write a character act too
  * @returns {KeyAction | null}
  */
-export function keyAction(event) {
+export function keyAction(event, single = true) {
   const target = /** @type {Element | null} */ (event.target);
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) {
+  if ((!single && key.length === 1) || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) {
     return null;
   }
   if (key !== "Escape" && target?.matches?.(TYPING)) {

@@ -188,6 +188,11 @@ export class LocalMedia {
     return this.#lists.videoinput.length > 1 && this.#side() !== undefined;
   }
 
+  /** Whether the camera looks away from who holds it, who is no mirror image then. */
+  get far() {
+    return this.#side() === "environment";
+  }
+
   /** Show what is on the other side of the phone. Returns whether it is shown. */
   flip() {
     return this.#next(async () => {

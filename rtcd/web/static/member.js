@@ -53,7 +53,7 @@ export class Member {
   peer = null;
   /** @type {MemberState | null} */
   state = null;
-  /** @type {{grade: "good" | "fair" | "poor", side: "sending" | "receiving" | null} | null} */
+  /** @type {import("./quality.js").Verdict | null} */
   quality = null;
   /** Whether no path has been found yet, and not for want of looking. */
   stuck = false;
@@ -195,9 +195,10 @@ export class Member {
    * Send no more than is good for so many people, and for how well it goes.
    * @param {number} people with ourselves
    * @param {boolean} screen whether we share one
+   * @param {boolean} [look] whether the quality has been looked at since the last time
    */
-  limit(people, screen) {
-    this.#budget = this.#parts.budget(people, { screen, quality: this.quality, before: this.#budget });
+  limit(people, screen, look = false) {
+    this.#budget = this.#parts.budget(people, { screen, quality: this.quality, before: this.#budget, look });
     const { video, height, screen: shown } = this.#budget;
     const limits = JSON.stringify({ video, height, screen: shown });
     if (this.peer && limits !== this.#limited) {
@@ -208,7 +209,8 @@ export class Member {
 
   /** @param {string} text */
   say(text) {
-    return this.page && this.#channel.say(text);
+    const { trouble } = this; // a connection that is about to be replaced takes along what waits in it
+    return this.page && (trouble === null || trouble === "away") && this.#channel.say(text);
   }
 
   /** Files, by the channel's own rules. */
@@ -232,8 +234,8 @@ export class Member {
       silent && this.#listener.silent();
       const quality = this.#quality.add(sample);
       const before = this.quality;
+      this.quality = quality;
       if (!this.#closed && (quality?.grade !== before?.grade || quality?.side !== before?.side)) {
-        this.quality = quality;
         this.#listener.changed();
       }
     } catch (error) {

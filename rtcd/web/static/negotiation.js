@@ -96,8 +96,11 @@ export class Negotiation {
     return "rollback";
   }
 
-  /** Whether to offer a restart now: not before the session is agreed, when it is `due`. @param {RTCSignalingState} state */
-  restart(state) {
+  /**
+   * Whether to offer a restart now: not before the session is agreed, when it is `due`.
+   * @param {RTCSignalingState} state @param {number} [_now]
+   */
+  restart(state, _now) {
     const agreed = state === "stable" || (state === "have-local-offer" && !this.#unanswered);
     this.#again = this.session !== "" && !agreed;
     return this.session !== "" && agreed;
@@ -122,16 +125,22 @@ export class Negotiation {
 export class LegacyNegotiation {
   session = undefined;
   #initiator;
+  #again = false;
+  #offered = 0;
 
   /** @param {boolean} initiator */
   constructor(initiator) {
     this.#initiator = initiator;
   }
 
-  begin() {}
+  /** @param {string} _session @param {number} now in milliseconds */
+  begin(_session, now) {
+    this.#offered = now;
+  }
 
-  /** @returns {number | undefined} */
-  offer() {
+  /** @param {number} now in milliseconds @returns {number | undefined} */
+  offer(now) {
+    this.#offered = now;
     return undefined;
   }
 
@@ -143,11 +152,18 @@ export class LegacyNegotiation {
     return type === "candidate" ? "add" : type === "answer" && state === "have-local-offer" ? "accept" : "ignore";
   }
 
-  restart() {
-    return this.#initiator;
+  /**
+   * An app's answer does not say to which offer: another one waits for it, or until the answer is lost.
+   * @param {RTCSignalingState} state @param {number} now in milliseconds
+   */
+  restart(state, now) {
+    this.#again = this.#initiator && state === "have-local-offer" && now - this.#offered <= CROSSING_MS;
+    return this.#initiator && !this.#again;
   }
 
   due() {
-    return false;
+    const due = this.#again;
+    this.#again = false;
+    return due;
   }
 }

@@ -152,7 +152,7 @@ export function peerConfiguration(config) {
     bundlePolicy: "max-bundle",
     rtcpMuxPolicy: "require",
     ...rest,
-    iceServers: rest.iceServers ?? [],
+    iceServers: usableIceServers(rest.iceServers, ""),
     iceTransportPolicy: policy === "relay" ? "relay" : "all",
   };
 }
@@ -160,7 +160,8 @@ export function peerConfiguration(config) {
 /**
  * ICE servers as RTCPeerConnection takes them, and with a wanted transport (`tt`) only the TURN URLs that have it.
  *
- * A STUN URL has no transport, so `tt` drops all of them; a TURN URL without one gets it. Servers left empty go.
+ * A STUN URL has no transport, so `tt` drops all of them; a TURN URL without one gets it. Servers left empty go, and so do
+ * TURN servers without a password: a browser would make no connection at all with them.
  * @param {any[]} servers
  * @param {string} transport `udp`, `tcp` or empty
  * @returns {RTCIceServer[]}
@@ -169,7 +170,8 @@ export function usableIceServers(servers, transport) {
   /** @type {RTCIceServer[]} */
   const usable = [];
   for (const server of Array.isArray(servers) ? servers : []) {
-    const given = [server.urls ?? server.url ?? []].flat().filter((url) => typeof url === "string" && url !== "");
+    const given = [server.urls ?? server.url ?? []].flat().map((url) => String(url).replace(/^(stuns?:[^?]*).*/i, "$1"))
+      .filter((url) => /^stuns?:./i.test(url) || (/^turns?:./i.test(url) && server.username && server.credential));
     const urls = transport ? given.flatMap((url) => withTransport(url, transport)) : given;
     if (urls.length > 0) {
       const { url: _, ...rest } = server;

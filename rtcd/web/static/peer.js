@@ -121,7 +121,7 @@ export class Peer {
         console.debug("rtcd: configuration not changed", error);
         this.#filter = this.#relayOnly;
       }
-      if (this.#rules.restart(signalingState)) {
+      if (this.#rules.restart(signalingState, this.#clock.now())) {
         await this.#offer();
       }
     });
@@ -187,9 +187,18 @@ export class Peer {
     return this.#legacy ? SLOTS.slice(0, 2) : SLOTS;
   }
 
+  #make() {
+    try {
+      return new RTCPeerConnection(this.#configuration);
+    } catch (error) {
+      console.error("rtcd: ICE servers not usable", error);
+      return new RTCPeerConnection({ ...this.#configuration, iceServers: [] });
+    }
+  }
+
   /** A connection whose events count as long as it is the one of this peer. */
   #open() {
-    const connection = new RTCPeerConnection(this.#configuration);
+    const connection = this.#make();
     const listener = this.#listener;
     /** @type {<T>(tell: (event: T) => unknown) => (event: T) => void} */
     const current = (tell) => (event) => {

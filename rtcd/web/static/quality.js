@@ -4,7 +4,9 @@
 /**
  * Shares of packets lost, 0 to 1, milliseconds, and whether nothing at all came; null for what is not known.
  * @typedef {{sending: number | null, receiving: number | null, rtt: number | null, silent: boolean | null}} Sample
- * @typedef {{grade: "good" | "fair" | "poor", side: "sending" | "receiving" | null}} Verdict `side`: which suffers more
+ * @typedef {"good" | "fair" | "poor"} Grade
+ * @typedef {{grade: Grade, side: "sending" | "receiving" | null, arrives: Grade | null}} Verdict `side`: which suffers more;
+ *   `arrives`: how much of what we send does, however long it takes
  */
 
 /** Fewer packets say nothing about losses. */
@@ -61,26 +63,42 @@ export function selectedPair(reports) {
     ?? pairs.find(({ nominated, state }) => nominated && state === "succeeded");
 }
 
+/** A level over time: the last one on which enough looks agreed. */
+class Steady {
+  level = -1;
+  #newest = -1;
+  #agreed = 0;
+
+  /** @param {number} level -1: nothing is known @returns {boolean} whether looks agree on this one */
+  add(level) {
+    if (level < 0) {
+      return false;
+    }
+    this.#agreed = level === this.#newest ? this.#agreed + 1 : 1;
+    this.#newest = level;
+    const agreed = this.#agreed >= AGREE;
+    this.level = agreed ? level : this.level;
+    return agreed;
+  }
+}
+
 /** The grade of one connection over time. */
 export class Quality {
   /** @type {Verdict | null} none before enough looks agree */
   #verdict = null;
-  #grade = 0;
-  #agreed = 0;
+  #all = new Steady();
+  #sending = new Steady();
 
   /** @param {Omit<Sample, "silent">} sample */
   add({ sending, receiving, rtt }) {
     const [out, back] = [level(sending, 0.02, 0.05), level(receiving, 0.02, 0.05)];
     const grade = Math.max(out, back, level(rtt, 200, 400));
-    if (grade >= 0) {
-      this.#agreed = grade === this.#grade ? this.#agreed + 1 : 1;
-      this.#grade = grade;
-      if (this.#agreed >= AGREE) {
-        const side = out > Math.max(back, 0) ? "sending" : back > Math.max(out, 0) ? "receiving" : null;
-        this.#verdict = { grade: GRADES[grade], side };
-      }
+    this.#sending.add(out);
+    if (this.#all.add(grade)) {
+      const side = out > Math.max(back, 0) ? "sending" : back > Math.max(out, 0) ? "receiving" : null;
+      this.#verdict = { grade: GRADES[grade], side, arrives: null };
     }
-    return this.#verdict;
+    return this.#verdict && { ...this.#verdict, arrives: GRADES[this.#sending.level] ?? null };
   }
 }
 

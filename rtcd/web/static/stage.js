@@ -11,6 +11,7 @@ import { Menus } from "./menus.js";
 import { News, showCount } from "./news.js";
 import { Panels } from "./panels.js";
 import { People } from "./people.js";
+import { recall, remember } from "./storage.js";
 import { Tiles } from "./tiles.js";
 import { WakeKeeper } from "./wake.js";
 
@@ -37,6 +38,7 @@ export class Stage {
   #invitation;
   #news;
   #wake = new WakeKeeper();
+  #keys = /** @type {HTMLInputElement} */ (element("keys-switch"));
   #phase = "";
   /** @type {RoomView | null} */
   #room = null;
@@ -66,6 +68,8 @@ export class Stage {
     });
     on("tiles", "click", () => matchMedia("(hover: none)").matches && this.#controls.tap());
     on("help", "click", ({ target }) => target === this.help && this.help.close()); // beside it
+    this.#keys.checked = recall("keys") !== "off";
+    on("keys-switch", "change", () => remember("keys", this.#keys.checked ? "" : "off"));
     this.#drops();
     document.addEventListener("keydown", (event) => visit()?.live && this.#key(event));
     // Names like "You" and "Guest" are no texts of elements, so a change of language shows everything again.
@@ -193,7 +197,7 @@ export class Stage {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const action = this.help.open ? null : keyAction(event);
+    const action = this.help.open ? null : keyAction(event, this.#keys.checked);
     if (action === null || (action === "close" && !this.menus.open && !this.#panels.open)) {
       return;
     }

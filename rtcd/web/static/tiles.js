@@ -89,6 +89,7 @@ export class Tiles {
   /** Our own devices as they are. @param {import("./media.js").LocalMedia} media */
   local(media) {
     this.self.track("video", media.track("video"));
+    this.self.element.classList.toggle("far", media.far);
     const shared = media.track("screen");
     this.#screen = this.#when(Boolean(shared), this.#screen, this.#me?.id ?? "me", true);
     this.#screen?.track("video", shared);

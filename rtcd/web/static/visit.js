@@ -249,9 +249,7 @@ export class Visit {
     const { notices, stage } = this.#page;
     this.#over = true;
     removeEventListener("beforeunload", stay);
-    if (!again) {
-      this.own.close();
-    }
+    again ? this.own.media.screen.stop() : this.own.close();
     stage.clear();
     notices.problems([]);
     notices.withdraw("ice", "path", "signaling", "candidate", "app", "asked", "failed");
