@@ -225,13 +225,13 @@ test("a socket that answers a probe stays, by whatever it says", () => {
 
 test("one that does not is replaced within three seconds, and one that is silent for long is asked", () => {
   signaling.probe();
-  mock.timers.tick(2_500);
+  mock.timers.tick(1_500);
   assert.equal(FakeSocket.all.length, 2);
   newest().opens();
   return settle().then(() => {
     mock.timers.tick(30_000);
     assert.deepEqual(newest().sent, [REGISTER, { cmd: "ping" }]);
-    mock.timers.tick(2_500);
+    mock.timers.tick(1_500);
     assert.equal(FakeSocket.all.length, 3);
   });
 });

@@ -19,7 +19,7 @@ const SETTLE_MS = 1_000;
 /** A socket that is back before is not worth a word. */
 const LOST_MS = 1_500;
 /** How long the server may take to answer a probe, and how long it may be silent before there is one. */
-const PROBE_MS = 2_500;
+const PROBE_MS = 1_500;
 const SILENCE_MS = 30_000;
 export const MAX_WAITING = 1_024;
 
