@@ -530,7 +530,7 @@ async function forgotten(/** @type {string} */ host) {
   await settled();
   socket().opens();
   await settled();
-  const guards = () => socket().sent.filter(({ cmd }) => cmd === "lock" || cmd === "password").length;
+  const guards = () => socket().sent.map(({ cmd }) => cmd).filter((cmd) => ["lock", "password", "host"].includes(cmd));
   return { call, guards };
 }
 
@@ -539,12 +539,39 @@ test("a room that was forgotten is guarded again by whoever is host, when those 
   socket().event({ event: "room", ...roomOf(call, "me b", { host: call.me }) });
   mock.timers.tick(29_999);
   await settled();
-  assert.equal(guards(), 0);
+  assert.deepEqual(guards(), []);
   mock.timers.tick(1);
   await settled();
-  assert.equal(guards(), 2);
+  assert.deepEqual(guards(), ["lock", "host"]);
   socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me }) });
-  assert.equal(guards(), 2, "once");
+  assert.deepEqual(guards(), ["lock", "host"], "once");
+});
+
+test("who was host is so again and knows the password; if that one does not come, a guest's has to do", async () => {
+  const was = await forgotten("me");
+  socket().event({ event: "room", ...roomOf(was.call, "me b c", { host: "b", locked: true }) });
+  assert.deepEqual(was.guards(), []);
+  socket().event({ event: "room", ...roomOf(was.call, "me b c", { host: was.call.me, locked: true }) });
+  assert.deepEqual(was.guards(), ["password"]);
+  const left = await forgotten("c");
+  socket().event({ event: "room", ...roomOf(left.call, "me b", { host: left.call.me }) });
+  mock.timers.tick(30_000);
+  assert.deepEqual(left.guards(), ["lock", "password"]);
+});
+
+test("a guard waits for a socket, over one more loss too", async () => {
+  const { call, guards } = await forgotten("me");
+  socket().event({ event: "room", ...roomOf(call, "me b", { host: call.me }) });
+  socket().fails("Client not joined: POST /join first");
+  await settled();
+  mock.timers.tick(30_000);
+  seat(call, "me b", { host: call.me }, { client_id: "secret3" });
+  await settled();
+  socket().opens();
+  await settled();
+  assert.deepEqual(guards(), []);
+  socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me }) });
+  assert.deepEqual(guards(), ["lock", "password"]);
 });
 
 test("it is not for a guest to guard it, and a guard that is there is not given again", async () => {
@@ -553,7 +580,7 @@ test("it is not for a guest to guard it, and a guard that is there is not given 
     socket().event({ event: "room", ...roomOf(call, "me b c", { host: call.me, ...now }) });
     mock.timers.tick(60_000);
     await settled();
-    assert.equal(guards(), 0);
+    assert.deepEqual(guards(), []);
   }
 });
 
@@ -564,6 +591,15 @@ test("who says bye and stays is found again", async () => {
   mock.timers.tick(5_000);
   await settled();
   assert.deepEqual([...call.members.keys()], ["b"]);
+});
+
+test("who said bye is not taken back from an old snapshot while we hear nothing of the room", async () => {
+  const call = await entered("me b");
+  /** @type {FakeChannel} */ (FakeChannel.all.at(-1)).listener.bye();
+  socket().breaks();
+  mock.timers.tick(5_000);
+  await settled();
+  assert.deepEqual([...call.members.keys()], []);
 });
 
 test("a rejoin is tried until it is answered, and a refusal then ends the call", async () => {

@@ -66,6 +66,7 @@ test("how much of ours arrives is a grade of its own, which a long way does not 
   const lossy = { sending: 0.03 };
   assert.equal(judged(lossy, lossy, lossy)?.arrives, "fair");
   assert.equal(judged(far, far, far, lossy, lossy)?.arrives, "good");
+  assert.equal(judged(lossy, lossy, lossy, { sending: null })?.arrives, null, "nothing is sent any more");
   const unknown = { sending: null };
   assert.equal(judged(unknown, unknown, unknown)?.arrives, null);
 });

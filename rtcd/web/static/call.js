@@ -255,19 +255,35 @@ export class Call {
 
   /**
    * The server has forgotten the room, lock and password with it. Whoever is host now restores them, but not before all
-   * are back who were in it, or have had the time: they would be refused.
+   * are back who were in it, or have had the time: they would be refused. The password is known best to who was host,
+   * and is so again.
    * @param {boolean} [late]
    */
   #guard(late = false) {
     const [before, now] = [this.#guarded, this.#snapshot];
-    if (!before || !now || !(late || before.members.every(({ id }) => now.members.some((one) => one.id === id)))) {
+    const back = (/** @type {string} */ id) => now?.members.some((one) => one.id === id);
+    if (!before || !now || !(late || before.members.every(({ id }) => back(id)))) {
       return;
     }
-    this.#guarded = null;
-    if (now.host === this.me) {
-      before.locked && !now.locked && this.lock(true);
-      before.password && !now.password && this.#seat.password && this.password(this.#seat.password);
+    if (!this.#signaling.open) {
+      late && this.#guardLater();
+      return;
     }
+    const hosts = now.host === this.me;
+    this.#guarded = hosts || late ? null : before;
+    if (hosts) {
+      before.locked && !now.locked && this.lock(true);
+      if (before.host !== this.me && back(before.host)) {
+        this.makeHost(before.host);
+      } else if (before.password && !now.password && this.#seat.password) {
+        this.password(this.#seat.password);
+      }
+    }
+  }
+
+  #guardLater() {
+    clearTimeout(this.#guardTimer);
+    this.#guardTimer = setTimeout(() => this.#guard(true), KEPT_MS);
   }
 
   /** @param {any} event what the server tells us */
@@ -294,6 +310,7 @@ export class Call {
       return;
     }
     this.#rejoining = true;
+    clearTimeout(this.#guardTimer);
     this.#trouble("signaling", true);
     this.#company.unseated();
     if (this.#snapshot?.locked || this.#snapshot?.password) {
@@ -310,8 +327,7 @@ export class Call {
       }
       this.#signaling.register(this.#name, answer.client);
       await this.#arrive(answer);
-      clearTimeout(this.#guardTimer);
-      this.#guardTimer = setTimeout(() => this.#guard(true), KEPT_MS);
+      this.#guardLater();
     } catch (error) {
       this.#fail(error);
     } finally {

@@ -61,6 +61,7 @@ export class Chat {
   #last = NOBODY;
   /** Whether anybody is there who can read. */
   open = false;
+  #why = "?";
 
   /**
    * @param {import("./texts.js").Texts} texts
@@ -108,6 +109,10 @@ export class Chat {
    * @param {string} key of a text that says why not; empty: somebody is
    */
   reachable(key) {
+    if (key === this.#why) {
+      return; // what was not delivered stays to be read
+    }
+    this.#why = key;
     this.open = key === "";
     element("chat-nobody").hidden = this.open;
     this.#texts.show(element("chat-nobody"), key);
@@ -175,6 +180,7 @@ export class Chat {
   clear() {
     this.#cut(0);
     this.#last = NOBODY;
+    this.#why = "?";
     this.#field.value = "";
   }
 

@@ -176,6 +176,7 @@ export class Company {
 
   /** We have no seat any more: to an app, which has no other way, we are gone. */
   unseated() {
+    this.#snapshot = null;
     this.#drop(APP, "lost");
     this.#changed();
   }
@@ -286,8 +287,19 @@ export class Company {
     this.#drop(id, "left");
     this.#changed();
     if (id !== APP) {
-      setTimeout(() => this.#over.delete(id) && this.#snapshot && this.take(this.#snapshot), OVER_MS);
+      this.#recheck(id);
     }
+  }
+
+  /** While we hear nothing of the room, nobody is missed. @param {string} id who said bye */
+  #recheck(id) {
+    setTimeout(() => {
+      if (this.#snapshot && !this.#signaling.open) {
+        this.#recheck(id);
+      } else if (this.#over.delete(id) && this.#snapshot) {
+        this.take(this.#snapshot);
+      }
+    }, OVER_MS);
   }
 
   /** @param {string} id @param {import("./roster.js").Why} why */

@@ -98,7 +98,7 @@ export class Quality {
       const side = out > Math.max(back, 0) ? "sending" : back > Math.max(out, 0) ? "receiving" : null;
       this.#verdict = { grade: GRADES[grade], side, arrives: null };
     }
-    return this.#verdict && { ...this.#verdict, arrives: GRADES[this.#sending.level] ?? null };
+    return this.#verdict && { ...this.#verdict, arrives: out < 0 ? null : (GRADES[this.#sending.level] ?? null) };
   }
 }
 
