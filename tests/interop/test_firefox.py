@@ -154,7 +154,7 @@ class FirefoxTests(PageTestCase):
         for page in pages:
             page.wait_for_function("() => [...rtcdCall.call.members.values()].every((one) => one.state)")
         for number, page in enumerate(pages):
-            self.assertEqual(page.evaluate("(text) => rtcdCall.call.say(text)", f"word {number}"), 2)
+            self.assertEqual(page.evaluate("(text) => rtcdCall.call.say(text).reached", f"word {number}"), 2)
         for number, page in enumerate(pages):
             page.wait_for_function("""(own) => [0, 1, 2].every((number) => number === own ||
                 document.getElementById("chat-log").textContent.includes(`word ${number}`))""", arg=number)

@@ -225,15 +225,23 @@ test("a socket that answers a probe stays, by whatever it says", () => {
 
 test("one that does not is replaced within three seconds, and one that is silent for long is asked", () => {
   signaling.probe();
-  mock.timers.tick(1_500);
+  mock.timers.tick(2_500);
   assert.equal(FakeSocket.all.length, 2);
   newest().opens();
   return settle().then(() => {
     mock.timers.tick(30_000);
     assert.deepEqual(newest().sent, [REGISTER, { cmd: "ping" }]);
-    mock.timers.tick(1_500);
+    mock.timers.tick(2_500);
     assert.equal(FakeSocket.all.length, 3);
   });
+});
+
+test("with another sign that the path is gone a probe waits less", () => {
+  signaling.probe(true);
+  mock.timers.tick(1_499);
+  assert.equal(FakeSocket.all.length, 1);
+  mock.timers.tick(1);
+  assert.equal(FakeSocket.all.length, 2);
 });
 
 test("a probe does not wait for the next try of a socket that is gone", () => {

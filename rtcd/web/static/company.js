@@ -234,7 +234,7 @@ export class Company {
       audible: () => this.#signaling.open,
       configuration: () => this.#seat.configuration(),
       changed: () => this.members.get(id) === member && listener.member(member),
-      silent: () => this.#signaling.probe(), // what took the media may have taken the socket
+      silent: () => this.#signaling.probe(true), // what took the media may have taken the socket
       connection: () => this.members.get(id) === member && this.#connectionChanged(member),
       track: (slot, track) => listener.track(id, slot, track),
       chat: (text) => listener.chat({ from: id, name: member.name, text, at: Date.now() }),

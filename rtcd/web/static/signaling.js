@@ -18,8 +18,9 @@ const DUPLICATES = 6;
 const SETTLE_MS = 1_000;
 /** A socket that is back before is not worth a word. */
 const LOST_MS = 1_500;
-/** How long the server may take to answer a probe, and how long it may be silent before there is one. */
-const PROBE_MS = 1_500;
+/** How long the server may take to answer a probe, and less where there is another sign; how long it may be silent unasked. */
+const PROBE_MS = 2_500;
+const SURE_MS = 1_500;
 const SILENCE_MS = 30_000;
 export const MAX_WAITING = 1_024;
 
@@ -143,12 +144,12 @@ export class Signaling {
     }
   }
 
-  /** Find out at once whether the socket lives, and make another one if it does not. */
-  probe() {
+  /** Find out at once whether the socket lives, and make another one if not. @param {boolean} [sure] with another sign of it */
+  probe(sure = false) {
     if (this.#socket === null) {
       this.#retryAtOnce();
     } else if (this.open && !this.#probeTimer) {
-      this.#probeTimer = setTimeout(() => this.reconnect(), PROBE_MS);
+      this.#probeTimer = setTimeout(() => this.reconnect(), sure ? SURE_MS : PROBE_MS);
       this.#write({ cmd: "ping" });
     }
   }
