@@ -23,7 +23,7 @@ class Settings:
     bypass_join_confirmation: bool = option(False, "Join at once when a room link is opened, without asking.")
     name: str = option("rtcd", "What the page is called in tabs, and on the screen of a phone that has installed it.")
     links: tuple[str, ...] = option(
-        (), "Links below the start page, one a line: a name and a URL, like Privacy https://example.org/privacy.")
+        (), "Links below start page and green room, one a line: a name and a URL, like Privacy https://example.org/privacy.")
     header_message: str | None = option(None, "A line of text that the page shows on top.")
     allowed_ice: tuple[str, ...] = option(
         (), "Base URLs of ICE providers that a link may choose with ts=, one a line.")
