@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 from typing import Any
 
@@ -17,16 +19,18 @@ from tests.interop import require_program
 ONE, TWO = "127.0.0.1", "127.0.0.2"
 
 
+PORTS = range(20_000, 32_000)
+"""None of which the system gives to whoever asks for any."""
+
+
 def free_port(*taken: int) -> int:
-    """A UDP port that is free on both addresses."""
+    """A port that is free on both addresses, for UDP and TCP."""
     while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
-            one.bind((ONE, 0))
-            port: int = one.getsockname()[1]
-            try:
-                two.bind((TWO, port))
-            except OSError:
-                continue
+        port = random.choice(PORTS)
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                for host in (ONE, TWO):
+                    stack.enter_context(socket.socket(type=kind)).bind((host, port))
             if port not in taken:
                 return port
 
