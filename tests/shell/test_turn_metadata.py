@@ -123,7 +123,6 @@ class Aws(MetadataTestCase):
 
     async def test_a_token_that_never_comes_is_done_without(self) -> None:
         """Within a container its packets may take no hop more, while the pages are there."""
-        self.patch(metadata, "REQUEST_TIMEOUT_S", 0.5)
         service = aws(PUT=HANG)
         service.token = ""
         self.assertEqual(len(await self.find(aws=service)), 3)
