@@ -30,8 +30,8 @@ TEXT = re.compile(r"\"[^\"\n]*\"|`[^`]*`")
 INSERTED = re.compile(r"\$\{[^}]*\}")
 OWN = re.compile(r"^(?:async )?(?:const|let|function\*?|class) (\w+)", re.M)
 """What a module declares for itself, at the beginning of a line; an exported one begins with another word."""
-PROPERTY = r"[{{,]\s*{0}\s*(?:[,}}]|=[^=>])|\b{0}\??\s*:|\{{\s*{0}\(|^ +(?:\w+ |\*)*{0}\(.*\{{$"
-"""How a name looks that may be one of a property or a method."""
+PROPERTY = r"[{{,]\s*{0}\s*(?:[,}}]|=[^=>])|\b{0}\??\s*:|\{{\s*{0}\(|^ +(?:\w+ |\*)*{0}\(.*\{{$|^  {0}(?: =|;)"
+"""How a name looks that may be one of a property, a field or a method."""
 
 
 def rename(script: str) -> str:

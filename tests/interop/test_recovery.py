@@ -197,6 +197,11 @@ class Recovery(NetworkTestCase):
         self.restart(pages, "server restarted, direct", stalled=False)
         for page in pages:
             page.wait_for_function(LOCKED)
+        browser = pages[0].context.browser
+        assert browser is not None
+        stranger = self.join(browser, "/r/restart-room")  # asks the server, and not what a page remembers of it
+        self.state(stranger, "refused")
+        self.assertEqual(stranger.evaluate("document.documentElement.dataset.refused"), "locked")
 
     def test_a_daemon_that_is_killed_and_started_again_under_a_relayed_call(self) -> None:
         """The relays are gone with it, and are made anew."""

@@ -593,6 +593,15 @@ test("who says bye and stays is found again", async () => {
   assert.deepEqual([...call.members.keys()], ["b"]);
 });
 
+test("a room that was not forgotten needs no guard, also when its host opens it and goes", async () => {
+  const { call, guards } = await forgotten("b");
+  socket().event({ event: "room", ...roomOf(call, "me b", { host: "b", locked: true, password: true }) });
+  socket().event({ event: "room", ...roomOf(call, "me", { host: call.me }) });
+  mock.timers.tick(30_000);
+  await settled();
+  assert.deepEqual(guards(), []);
+});
+
 test("who said bye is not taken back from an old snapshot while we hear nothing of the room", async () => {
   const call = await entered("me b");
   /** @type {FakeChannel} */ (FakeChannel.all.at(-1)).listener.bye();

@@ -14,9 +14,9 @@ const LOOKS = 3;
 /** @typedef {{video: number, height: number, screen: number, steps: number, looks: number}} Budget in bits/s and pixels */
 
 /**
- * What to send to one of the others. Given what was said last and whether this is another look at the quality, it halves the picture
- * step by step while too little of it arrives, and brings it back when all does. A long way alone is no reason: less is not
- * faster.
+ * What to send to one of the others. Given what was said last and whether this is another look at the quality, it halves
+ * the picture step by step while too little of it arrives, and brings it back when all does. A long way alone is no reason:
+ * less is not faster.
  * @param {number} people with ourselves
  * @param {object} now
  * @param {boolean} now.screen whether we share a screen

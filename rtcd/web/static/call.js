@@ -41,7 +41,7 @@ export class Call {
   #partner = null;
   /** @type {import("./roster.js").Snapshot | null} */
   #snapshot = null;
-  /** @type {import("./roster.js").Snapshot | null} the room as it was when our seat was lost, if it was locked or had a password */
+  /** @type {import("./roster.js").Snapshot | null} the room as it was when our seat was lost, while its guard is missing */
   #guarded = null;
   /** @type {import("./signaling.js").Timer} */
   #guardTimer;
@@ -261,23 +261,25 @@ export class Call {
    */
   #guard(late = false) {
     const [before, now] = [this.#guarded, this.#snapshot];
-    const back = (/** @type {string} */ id) => now?.members.some((one) => one.id === id);
-    if (!before || !now || !(late || before.members.every(({ id }) => back(id)))) {
+    if (!before || !now) {
       return;
     }
-    if (!this.#signaling.open) {
-      late && this.#guardLater();
-      return;
-    }
-    const hosts = now.host === this.me;
-    this.#guarded = hosts || late ? null : before;
-    if (hosts) {
-      before.locked && !now.locked && this.lock(true);
-      if (before.host !== this.me && back(before.host)) {
+    const back = (/** @type {string} */ id) => now.members.some((one) => one.id === id);
+    const [lock, password] = [before.locked && !now.locked, before.password && !now.password];
+    const due = late || before.members.every(({ id }) => back(id));
+    if (!lock && !password) {
+      this.#guarded = null; // it was not forgotten, or is as it was
+    } else if (due && this.#signaling.open) {
+      const hosts = now.host === this.me;
+      this.#guarded = hosts || late ? null : before;
+      hosts && lock && this.lock(true);
+      if (hosts && password && before.host !== this.me && back(before.host)) {
         this.makeHost(before.host);
-      } else if (before.password && !now.password && this.#seat.password) {
+      } else if (hosts && password && this.#seat.password) {
         this.password(this.#seat.password);
       }
+    } else if (late) {
+      this.#guardLater();
     }
   }
 

@@ -61,7 +61,8 @@ export class Chat {
   #last = NOBODY;
   /** Whether anybody is there who can read. */
   open = false;
-  #why = "?";
+  /** @type {string | null} the text that says why not, as it was shown last */
+  #why = null;
 
   /**
    * @param {import("./texts.js").Texts} texts
@@ -180,7 +181,7 @@ export class Chat {
   clear() {
     this.#cut(0);
     this.#last = NOBODY;
-    this.#why = "?";
+    this.#why = null;
     this.#field.value = "";
   }
 

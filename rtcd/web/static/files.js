@@ -128,10 +128,10 @@ export class Files {
     }
     const known = this.#open.get(id);
     if (t === "file") {
-      if (known || this.#used.has(id) || this.#used.size >= MAX_OFFERS || typeof name !== "string" || !Number.isInteger(size) || size < 0 || size > MAX_FILE_BYTES) {
+      if (known || this.#used.has(id) || typeof name !== "string" || !Number.isInteger(size) || size < 0 || size > MAX_FILE_BYTES) {
         return false;
       }
-      if (this.#full("in")) {
+      if (this.#full("in") || this.#used.size >= MAX_OFFERS) {
         this.#host.send({ t: "refuse", id });
         return false;
       }
