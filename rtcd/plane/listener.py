@@ -6,6 +6,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from rtcd.allocations.allocation import FiveTuple
+from rtcd.plane.batch import Inbox, Outbox
+from rtcd.plane.mmsg import supported
 from rtcd.plane.routes import Route
 from rtcd.plane.sockets import SocketAddress
 from rtcd.stun.attributes import Address
@@ -32,10 +34,13 @@ class Listener:
         self.address: Address = sock.getsockname()[:2]
         self.clients: dict[SocketAddress, dict[int, Route]] = {}
         """The channels of each client."""
+        batched = supported() and not plane.fields.on
+        self.inbox = Inbox(plane, self) if batched else None
+        self.outbox = Outbox(plane, self) if batched else None
 
     def read(self, now: float, most: int) -> bool:
         """Forward or pass up at most so many datagrams; True unless there are no more."""
-        plane, clients = self._plane, self.clients
+        plane, clients, others = self._plane, self.clients, False
         receive, buffer, view, unpack = self.receive, plane.buffer, plane.view, HEADER.unpack_from
         for _ in range(most):
             try:
@@ -49,38 +54,43 @@ class Listener:
                 plane.no_protocol.value += 1
                 continue
             channel, length = unpack(buffer)
-            if 0x4000 <= channel < 0x8000:
-                try:
-                    route = clients[source][channel]
-                except KeyError:
-                    self._stray(size, source)
-                    if plane.over():
-                        return True
-                    continue
-                if now >= route.until:
-                    plane.no_permission.value += 1
-                elif length > size - HEADER_BYTES:
-                    plane.truncated.value += 1
-                else:
-                    try:
-                        route.sendto(view[4 : 4 + length], route.peer)
-                    except OSError as error:
-                        if not route.relay.went_out(error, view[4 : 4 + length], route.peer):
-                            continue
-                    route.sent_packets += 1
-                    route.sent_bytes += length
-            elif (channel < 0x0400 or (plane.dtls and 0x1400 <= channel < 0x4000)) and "%" not in source[0]:
-                plane.receive(bytes(view[:size]), FiveTuple("udp", source[:2], self.address))
-                if plane.over():
+            try:
+                route = clients[source][channel]
+            except KeyError:
+                others = True
+                if self.other(bytes(view[:size]), source):
                     return True
+                continue
+            if now >= route.until:
+                plane.no_permission.value += 1
+            elif length > size - HEADER_BYTES:
+                plane.truncated.value += 1
             else:
-                plane.no_protocol.value += 1
+                try:
+                    route.sendto(view[4 : 4 + length], route.peer)
+                except OSError as error:
+                    if not route.relay.went_out(error, view[4 : 4 + length], route.peer):
+                        continue
+                route.sent_packets += 1
+                route.sent_bytes += length
+        if self.inbox is not None and not others:
+            plane.serve(self.sock.fileno(), self.inbox.read)
         return True
 
-    def _stray(self, size: int, source: SocketAddress) -> None:
-        """ChannelData with a number that is not bound, or of a client that has perhaps moved here."""
-        plane = self._plane
-        if not plane.mobility or "%" in source[0]:
-            plane.no_channel.value += 1
+    def other(self, data: bytes, source: SocketAddress) -> bool:
+        """A datagram that is not of a bound channel: pass it up or count it. Whether there was time for that only."""
+        plane, named = self._plane, "%" not in source[0]
+        channel = HEADER.unpack_from(data)[0] if len(data) >= HEADER_BYTES else 0xFFFF
+        if 0x4000 <= channel < 0x8000:  # not bound, or of a client that has perhaps moved here
+            if plane.mobility and named:
+                plane.flush()
+                plane.channel_data(data, FiveTuple("udp", source[:2], self.address))
+            else:
+                plane.no_channel.value += 1
+        elif (channel < 0x0400 or (plane.dtls and 0x1400 <= channel < 0x4000)) and named:
+            plane.flush()
+            plane.receive(data, FiveTuple("udp", source[:2], self.address))
         else:
-            plane.channel_data(bytes(plane.view[:size]), FiveTuple("udp", source[:2], self.address))
+            plane.no_protocol.value += 1
+            return False
+        return plane.over()

@@ -49,6 +49,8 @@ class Poller:
         self._reads: dict[int, Read] = {}
         self._own: dict[int, int] = {}
         self._faults: dict[int, Callable[[], None]] = {}
+        self.after_round: Callable[[], None] = _nothing
+        """Called when everybody ready has been served once: what the `Read`s have put off till then."""
 
     def add(self, descriptor: int, read: Read, share: int = 0, fault: Callable[[], None] | None = None) -> None:
         """Serve this descriptor from now on. Raises OSError, and then does not.
@@ -121,6 +123,10 @@ class Poller:
                 except Exception:
                     more = True
                     self._log.failure("a datagram could not be handled")
+            try:
+                self.after_round()
+            except Exception:
+                self._log.failure("what was put off could not be done")
             if not more or self._epoll.closed or self.over():
                 return
 
@@ -134,3 +140,7 @@ class Poller:
         except Exception:
             self._log.failure("an error at a socket could not be handled")
         return bool(event & READABLE)
+
+
+def _nothing() -> None:
+    """Nobody puts anything off."""

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from rtcd.allocations.addresses import Ports
 from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.bucket import Buckets
 from rtcd.interfaces import IClientPath, IRelayPlane
 from rtcd.metrics import Counter
@@ -57,6 +58,8 @@ class PythonRelayPlane:
         ``ip_fields``: carry DSCP, ECN and the hop count between clients and peers. ``dtls``: pass up DTLS records."""
         self._poller = poller
         self.over = poller.over
+        self.serve = poller.change
+        poller.after_round = self.flush
         self.seconds = clock.seconds
         self.sockets = RelaySockets(ports, clock.seconds, socket_buffer_bytes)
         self.peer_ports = peer_ports
@@ -79,7 +82,7 @@ class PythonRelayPlane:
         self.no_permission = drops["no-permission"]
         self.send_failed = drops["send-failed"]
         self.receive_failed = drops["receive-failed"]
-        self._rate = drops["rate"]
+        self.rate = drops["rate"]
         self._slow_client = drops["slow-client"]
         self.icmp = drops["icmp"]
         self.fields = IpFields(ip_fields, drops["ttl"])
@@ -94,7 +97,7 @@ class PythonRelayPlane:
         return self._serve(open_udp(host, port, self._socket_buffer_bytes))
 
     def adopt(self, descriptor: int) -> Address:
-        return self._serve(adopt_udp(descriptor))
+        return self._serve(adopt_udp(descriptor, self._socket_buffer_bytes))
 
     def attach(self, five_tuple: FiveTuple, path: IClientPath) -> None:
         self._paths[five_tuple] = path
@@ -158,8 +161,8 @@ class PythonRelayPlane:
         else:
             sock = self.sockets.open(host, allocation.even_port, allocation.reserves)
         try:
-            relay = Relay(self, sock, way, allocation)
-            relay.meter(self.seconds, self._rate)
+            relay = self._relay(sock, way, allocation)
+            relay.meter(self.seconds, self.rate)
             report_errors(sock)
             self._poller.add(sock.fileno(), relay.reader(), fault=functools.partial(clear, self, relay))
         except BaseException:
@@ -171,17 +174,21 @@ class PythonRelayPlane:
         self._take_way(allocation, way)
         return relay.address
 
+    def meter(self, rate: float) -> Meter:
+        return Meter(rate)
+
     def remeter(self, allocation: Allocation) -> None:
         way = self._ways.get(allocation)
         if way is None:
             return
         for relay in self._relays[allocation].values():
-            relay.meter(self.seconds, self._rate)
+            relay.meter(self.seconds, self.rate)
         if way.address or self._attached.get(way.five_tuple) is way:  # one that is gone takes them up when it has moved
             self.move(allocation, way.five_tuple)
 
     def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
         way = self._way(allocation, five_tuple, self._ways[allocation].channels)
+        self.flush()
         self._drop_way(allocation)
         self._take_way(allocation, way)
         for relay in self._relays[allocation].values():
@@ -205,6 +212,7 @@ class PythonRelayPlane:
         return _total(relay.traffic() for relay in self._relays.get(allocation, {}).values())
 
     def close(self, allocation: Allocation, family: Family | None = None) -> Traffic:
+        self.flush()
         relays = self._relays.get(allocation, {})
         closed = []
         for one in list(relays) if family is None else [family] if family in relays else []:
@@ -230,24 +238,35 @@ class PythonRelayPlane:
         self._listeners.clear()
         self._poller.stop()
 
+    def flush(self) -> None:
+        """Send what busy relays have put off."""
+        for listener in self._listeners.values():
+            if listener.outbox is not None:
+                listener.outbox.flush()
+
     def lost(self, error: OSError) -> None:
         """A frame could not be sent for this reason: count it."""
         (error.counter if isinstance(error, Dropped) else self.send_failed).value += 1
+
+    def _relay(self, sock: socket.socket, way: Way, allocation: Allocation) -> Relay:
+        return Relay(self, sock, way, allocation)
 
     def _way(self, allocation: Allocation, five_tuple: FiveTuple, channels: dict[int, Route]) -> Way:
         """How to reach the client there, which has these channels. Raises OSError if it is gone already."""
         path = self._paths.get(five_tuple)
         address: SocketAddress = ()
+        outbox = None
         if path is not None:
             sendto = _through(path, self._slow_client)
         else:
             listener = self._listeners.get(five_tuple.server) if five_tuple.transport == "udp" else None
             if listener is None:
                 raise OSError(errno.ENOTCONN, "the client is gone")
-            sendto, address = listener.sendto, socket_address(five_tuple.client)
+            sendto, address, outbox = listener.sendto, socket_address(five_tuple.client), listener.outbox
         if allocation.downward:
-            sendto = metered(sendto, lambda: allocation.downward, self.seconds, self._rate)
-        return Way(five_tuple, sendto, address, channels, padded=five_tuple.transport in ("tcp", "tls"))
+            outbox = None
+            sendto = metered(sendto, lambda: allocation.downward, self.seconds, self.rate)
+        return Way(five_tuple, sendto, address, channels, padded=five_tuple.transport in ("tcp", "tls"), outbox=outbox)
 
     def _take_way(self, allocation: Allocation, way: Way) -> None:
         self._ways[allocation] = way
@@ -277,8 +296,8 @@ class PythonRelayPlane:
         return listener.clients.get(socket_address(five_tuple.client)) if listener is not None else None
 
     def _serve(self, sock: socket.socket) -> Address:
-        listener = Listener(self, sock)
         try:
+            listener = Listener(self, sock)
             self._poller.add(sock.fileno(), listener.read, LISTENER_READS)
         except BaseException:
             sock.close()

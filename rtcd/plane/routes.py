@@ -26,6 +26,7 @@ from rtcd.stun.message import HEADER_BYTES as HEADER_LENGTH
 from rtcd.stun.message import MAX_MESSAGE_BYTES, Class, Method, type_of
 
 if TYPE_CHECKING:
+    from rtcd.plane.batch import Outbox
     from rtcd.plane.relay import PythonRelayPlane
 
 HEADROOM = 48
@@ -59,10 +60,11 @@ class Route:
 class Way:
     """How frames go to a client, and its channels: one for all relays of an allocation, replaced when it moves."""
 
-    __slots__ = ("address", "channels", "five_tuple", "padded", "sendto")
+    __slots__ = ("address", "channels", "five_tuple", "outbox", "padded", "sendto")
 
     def __init__(
-        self, five_tuple: FiveTuple, sendto: SendTo, address: SocketAddress, channels: dict[int, Route], *, padded: bool
+        self, five_tuple: FiveTuple, sendto: SendTo, address: SocketAddress, channels: dict[int, Route], *, padded: bool,
+        outbox: Outbox | None = None,
     ) -> None:
         self.five_tuple = five_tuple
         self.sendto = sendto
@@ -72,6 +74,8 @@ class Way:
         self.channels = channels
         self.padded = padded
         """Whether ChannelData is padded to a multiple of four, as on streams (RFC 8656 §12.5)."""
+        self.outbox = outbox
+        """Where busy relays put ChannelData instead of calling ``sendto``; None if each frame is to go by that."""
 
 
 class Permit:
@@ -112,7 +116,7 @@ class Relay:
     def reader(self) -> Read:
         """What brings at most so many datagrams of peers to the client. A closure: with one packet a call, which many
         busy relays come to, looking everything up anew would cost as much as forwarding."""
-        plane, find, way = self._plane, self.peers.get, self.way
+        plane, find, way, descriptor = self._plane, self.peers.get, self.way, self.sock.fileno()
         reply, client, padded = way.sendto, way.address, way.padded
         receive, pack = self.receive, HEADER.pack_into
         buffer, view, body = plane.buffer, plane.view, plane.view[HEADROOM:]
@@ -145,9 +149,17 @@ class Relay:
                         route.received_bytes += size
                 else:
                     self._indicate(size, source, now)
+            if way.outbox is not None:
+                plane.serve(descriptor, way.outbox.reader(self))
             return True
 
         return read
+
+    def indicate(self, payload: memoryview, source: SocketAddress, now: float) -> None:
+        """What came from a peer without a channel and lies elsewhere than in the plane's buffer."""
+        size = len(payload)
+        self._plane.view[HEADROOM : HEADROOM + size] = payload
+        self._indicate(size, source, now)
 
     def _indicate(self, size: int, source: SocketAddress, now: float) -> None:
         """What comes from a permitted peer without a channel goes to the client as a Data indication, which is written

@@ -29,9 +29,7 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
         if version6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         let_routers_fragment(sock)
-        if buffer_bytes:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+        _set_buffers(sock, buffer_bytes)
         sock.bind((host, port))
     except BaseException:
         sock.close()
@@ -39,7 +37,7 @@ def open_udp(host: str, port: int, buffer_bytes: int) -> socket.socket:
     return sock
 
 
-def adopt_udp(descriptor: int) -> socket.socket:
+def adopt_udp(descriptor: int, buffer_bytes: int = 0) -> socket.socket:
     """The socket behind an inherited descriptor, which is ours now. Raises OSError, and then it is closed."""
     sock = socket.socket(fileno=descriptor)
     try:
@@ -48,10 +46,17 @@ def adopt_udp(descriptor: int) -> socket.socket:
         sock.setblocking(False)
         sock.set_inheritable(False)
         let_routers_fragment(sock)
+        _set_buffers(sock, buffer_bytes)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _set_buffers(sock: socket.socket, buffer_bytes: int) -> None:
+    if buffer_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
 
 
 def let_routers_fragment(sock: socket.socket) -> None:
