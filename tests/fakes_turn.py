@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from rtcd.allocations.addresses import External, RelayAddresses
 from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.auth.authenticator import Authenticator, parse_users
 from rtcd.auth.nonce import Nonces
 from rtcd.bucket import Buckets
@@ -41,6 +42,7 @@ from rtcd.stun.message import Class, Message, Method, decode, encode
 from rtcd.tls.settings import TlsSettings
 from rtcd.turn.request import Rules
 from rtcd.turn.server import TurnServer
+from tests.fakes import FakeDesk
 
 REALM_NAME = "rtcd"
 SECRET = "north"
@@ -71,6 +73,9 @@ class FakePlane:
 
     def listen(self, host: str, port: int) -> Address:
         return host, port
+
+    def meter(self, rate: float) -> Meter:
+        return Meter(rate)
 
     def adopt(self, descriptor: int) -> Address:
         return SERVER
@@ -139,6 +144,8 @@ class FakeObserver:
         self.answers: list[tuple[Method, int]] = []
         self.drops: list[str] = []
         self.failed: list[str] = []
+        self.challenges: list[FiveTuple] = []
+        self.errors: list[tuple[str, Method, int, str]] = []
         self.denied: list[tuple[Address, str]] = []
         self.refusals: list[tuple[str, int, str]] = []
         self.strange: list[tuple[Address, str, bool]] = []
@@ -155,6 +162,12 @@ class FakeObserver:
 
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
         self.failed.append(username)
+
+    def challenged(self, five_tuple: FiveTuple) -> None:
+        self.challenges.append(five_tuple)
+
+    def request_failed(self, user: str, method: Method, code: int, reason: str) -> None:
+        self.errors.append((user, method, code, reason))
 
     def refused(self, five_tuple: FiveTuple, user: str, code: int, reason: str) -> None:
         self.refusals.append((user, code, reason))
@@ -307,6 +320,6 @@ def make_context(reactor: Any, secret: str = SECRET, *, state: str = "no-state")
         doorway=FakeDoorway(reactor, DoorwaySettings(), TlsSettings(), StateDirectory(state), metrics),
         rooms=MemoryRooms(reactor, RoomsSettings(), metrics),
         credentials=Credentials((secret,), 3600), metrics=metrics, reloads=reloads,
-        on_reload=lambda section, reload: reloads.append((section, reload)),
+        on_reload=lambda section, reload: reloads.append((section, reload)), desk=FakeDesk(),
     )
     return cast(Context, context)

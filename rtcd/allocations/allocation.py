@@ -80,14 +80,17 @@ class Allocation:
     """
 
     __slots__ = ("answer", "booked_bps", "channels", "claims", "credential_expires_at", "downward", "ends", "even_port",
-                 "expires_at", "five_tuple", "key", "network", "next_end", "peers", "permissions", "relayed", "reserves",
-                 "shown", "static", "ticket", "traffic", "transaction_id", "transport", "upward", "user", "username")
+                 "expires_at", "five_tuple", "key", "network", "next_end", "number", "peers", "permissions", "relayed",
+                 "reserves", "shown", "static", "ticket", "traffic", "transaction_id", "transport", "upward", "user",
+                 "username")
 
     def __init__(
         self, five_tuple: FiveTuple, username: str, user: str, key: bytes, network: str, transaction_id: bytes,
         even_port: bool = False, transport: int = UDP,
     ) -> None:
         self.five_tuple = five_tuple
+        self.number = 0
+        """What it is known by to people, given by the table."""
         self.username = username
         self.user = user
         """Whom quotas charge: the name, without the time in front of a time-limited one."""
@@ -221,6 +224,7 @@ class Allocations:
         self._table: dict[FiveTuple, Allocation] = {}
         self._deadlines: list[tuple[float, int, Allocation]] = []
         self._order = itertools.count()
+        self._numbers = itertools.count(1)
         self._users: dict[str, dict[Allocation, None]] = {}
         self._networks: Counter[str] = Counter()
         self.booked_bps = 0
@@ -251,6 +255,7 @@ class Allocations:
     def add(self, allocation: Allocation) -> None:
         """Take it in and charge its user and network."""
         self._table[allocation.five_tuple] = allocation
+        allocation.number = next(self._numbers)
         self._users.setdefault(allocation.user, {})[allocation] = None
         self._networks[allocation.network] += 1
         self.booked_bps += allocation.booked_bps

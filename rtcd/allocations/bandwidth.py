@@ -6,6 +6,7 @@ Each allocation has two of its own, one a direction, and shares two with all all
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from rtcd.allocations.meter import Meter
 
@@ -20,7 +21,9 @@ who left first is forgotten."""
 class Bandwidth:
     """The meters of users that have allocations, and of those who had some lately."""
 
-    def __init__(self) -> None:
+    def __init__(self, new: Callable[[float], Meter] = Meter) -> None:
+        """``new(rate)``: a meter of so many bytes a second."""
+        self._new = new
         self._users: dict[str, Pair] = {}
         self._left: OrderedDict[str, Pair] = OrderedDict()
 
@@ -31,7 +34,7 @@ class Bandwidth:
         """Those for what goes up and for what comes down of a new allocation. Rates in bytes a second, 0 is no limit."""
         pairs: list[Pair] = []
         if own_rate:
-            pairs.append((Meter(own_rate), Meter(own_rate)))
+            pairs.append((self._new(own_rate), self._new(own_rate)))
         if user_rate:
             pairs.append(self._of_user(user, user_rate))
         return tuple(up for up, _ in pairs), tuple(down for _, down in pairs)
@@ -47,7 +50,7 @@ class Bandwidth:
     def _of_user(self, user: str, rate: int) -> Pair:
         pair = self._users.get(user)
         if pair is None:
-            pair = self._users[user] = self._left.pop(user, (Meter(rate), Meter(rate)))
+            pair = self._users[user] = self._left.pop(user) if user in self._left else (self._new(rate), self._new(rate))
         for meter in pair:
             if meter.rate != rate:
                 meter.rate = rate

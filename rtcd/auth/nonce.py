@@ -1,5 +1,7 @@
 """Nonces that prove themselves: the time they were made and an HMAC over it and the client, and no table of them.
 
+So do the transaction ids of questions that the daemon puts to itself.
+
 Source: RFC 8489 §9.2.4, §14.10; the key comes from the operating system or is shared by a fleet.
 """
 
@@ -21,6 +23,31 @@ COOKIE_NONCE_CHARACTERS = 32
 guess costs a round trip to us, and whoever guessed right may then try passwords, as with a nonce that he asked for."""
 CACHED_NONCES = 1024
 """Nonces that need not be made anew for the requests that follow; forgetting one costs an HMAC and nothing else."""
+
+OWN_S = 10
+"""How long a transaction id of our own is good; who asks gives up sooner."""
+
+
+class OwnQuestions:
+    """Transaction ids by which the daemon knows a question of its own: Unix time and 64 bits of an HMAC over it.
+
+    Only the daemon and whoever reads its own traffic ever see one.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, now: float) -> bytes:
+        """One to ask with now."""
+        time = (int(now) & 0xFFFFFFFF).to_bytes(4)
+        return time + hmac.digest(self._key, time, "sha256")[:8]
+
+    def knows(self, transaction_id: bytes, now: float) -> bool:
+        """Whether it is ours, and young enough."""
+        time = transaction_id[:4]
+        if not 0 <= int(now) - int.from_bytes(time) <= OWN_S:  # as with nearly all ids of others
+            return False
+        return hmac.compare_digest(hmac.digest(self._key, time, "sha256")[:8], transaction_id[4:])
 
 
 class Nonces:

@@ -9,17 +9,15 @@ import json
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IConsumer, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
-from zope.interface import implementer
 
 from rtcd import __version__
 from rtcd.allocations.allocation import FiveTuple
@@ -27,7 +25,7 @@ from rtcd.auth.authenticator import Found
 from rtcd.auth.lookup import Lookups, parse_answer
 from rtcd.bucket import Buckets
 from rtcd.metrics import Metrics
-from rtcd.outside.connection import OneConnection
+from rtcd.outside.connection import Body, OneConnection
 
 LOOKUP_S = 3.0
 """How long a look-up may take, from the connection to the last byte."""
@@ -124,35 +122,13 @@ class RemoteUsers:
         agent = Agent.usingEndpointFactory(self._reactor, connection)
         question = json.dumps({"username": username, "realm": self._realm}).encode()
         try:
-            response = await agent.request(b"POST", self._url, self._headers, _Bytes(question))
+            response = await agent.request(b"POST", self._url, self._headers, Body(question))
             body = _Body()
             response.deliverBody(body)
             answer = await body.done
             return parse_answer(response.code, answer, username, self._realm, self._clock.seconds())
         finally:
             connection.close()
-
-
-@implementer(IBodyProducer)
-class _Bytes:
-    """A request's body that is there already."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.length = len(data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """It is sent already."""
-
-    def resumeProducing(self) -> None:
-        """Likewise."""
-
-    def stopProducing(self) -> None:
-        """Likewise."""
 
 
 class _Body(Protocol):

@@ -20,6 +20,7 @@ from rtcd.clients.records import APPLICATION_DATA, Hello, datagrams, modest, ren
 from rtcd.interfaces import IClientPath
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.chain import Chain
+from rtcd.unwise import DTLS
 
 MTU = 1200
 """Bytes of a datagram of the handshake: gets through everywhere. What is relayed is as long as it is."""
@@ -83,7 +84,7 @@ class Contexts:
 
     def _build(self, chain: Chain) -> SSL.Context | None:
         if self._certificates.minimum != "1.2":
-            self._log.warn("[tls] minimum = {minimum} leaves no version of DTLS", minimum=self._certificates.minimum)
+            self._log.warn(DTLS, minimum=self._certificates.minimum)
             return None
         context = SSL.Context(SSL.DTLS_SERVER_METHOD)
         context.set_min_proto_version(_DTLS_1_2)

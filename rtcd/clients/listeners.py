@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from rtcd.allocations.allocation import Transport
 from rtcd.clients.listening import Line, Place, inherited, plan
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
+from rtcd.doorway.immediate import at_once
 from rtcd.front.origin import unmapped
 from rtcd.interfaces import IRelayPlane
 from rtcd.privileges import PRIVILEGE
@@ -42,7 +43,12 @@ class Listeners:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, directory: Directory, factories: Mapping[Transport, IProtocolFactory]) -> None:
+    def __init__(
+        self, reactor: Any, directory: Directory, factories: Mapping[Transport, IProtocolFactory],
+        shared: Callable[[str, int], int] | None = None,
+    ) -> None:
+        """``shared(host, port)``: a descriptor of a UDP socket that other processes have one of too; raises OSError."""
+        self._shared = shared
         self._reactor = reactor
         self._directory = directory
         self._factories = factories
@@ -129,10 +135,12 @@ class Listeners:
 
     def _open(self, plane: IRelayPlane, line: Line) -> tuple[str, int]:
         if line.transport in _BY_UDP:
-            host, port = plane.listen(line.host, line.port)
+            shared = self._shared
+            host, port = plane.listen(line.host, line.port) if shared is None else plane.adopt(shared(line.host, line.port))
             return host, port
         try:
-            listening = self._reactor.listenTCP(line.port, self._factories[line.transport], BACKLOG, line.host)
+            listening = at_once(
+                self._reactor.listenTCP(line.port, self._factories[line.transport], BACKLOG, line.host))
         except CannotListenError as error:
             fault = error.socketError
             raise fault if isinstance(fault, OSError) else OSError(errno.EINVAL, str(fault)) from None
@@ -169,7 +177,7 @@ class Listeners:
             host, port = plane.adopt(descriptor)
             return Listener(SERVICE, "dtls" if port == ports.get("dtls") else "udp", host, port)
         transport: Transport = "tls" if name[1] == ports.get("tls") else "tcp"
-        listening = self._reactor.adoptStreamPort(descriptor, family, self._factories[transport])
+        listening = at_once(self._reactor.adoptStreamPort(descriptor, family, self._factories[transport]))
         os.close(descriptor)
         self._ports.append(listening)
         return Listener(SERVICE, transport, name[0], name[1])

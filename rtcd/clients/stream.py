@@ -28,6 +28,7 @@ from rtcd.front.origin import unmapped
 from rtcd.interfaces import IClientPath
 from rtcd.stun.attributes import Address
 from rtcd.stun.framing import Framer
+from rtcd.tls.handshakes import reason_of
 
 MAX_QUEUED_BYTES = 65536
 """So many bytes of responses wait for a client beside what its transport holds; then it is not read from until they are
@@ -74,7 +75,7 @@ class StreamConnection(Protocol):
         """TLS stands."""
         if self._handshake:
             self._handshake = False
-            self._streams.shaken(self)
+            self._streams.shaken(self, handshake=True)
 
     def _write(self, data: bytes) -> None:
         """Where the doorway has made the TLS, it would join what is written in one turn of the reactor into one record."""
@@ -95,6 +96,8 @@ class StreamConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over; the allocation of this connection too (RFC 8656 §5)."""
         self._closing = True
+        if self._handshake:
+            self._streams.unshaken(reason_of(reason.value))
         self._streams.gone(self)
         if self._after is not None:
             self._after.connectionLost(reason)

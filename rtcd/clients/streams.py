@@ -21,6 +21,7 @@ from rtcd.clients.connections import Limits, Wait, Waits
 from rtcd.front.origin import is_loopback, unmapped
 from rtcd.interfaces import IRelayPlane
 from rtcd.metrics import Metrics
+from rtcd.tls.handshakes import REASONS
 
 if TYPE_CHECKING:
     from rtcd.clients.stream import StreamConnection
@@ -31,6 +32,7 @@ MAX_HANDSHAKES = 1024
 CLOSE_GRACE_S = 3.0
 """When the service stops, connections that have not ended so many seconds later are cut."""
 
+_FAILED = "TLS handshakes at ports of our own that were begun and not completed, by reason."
 REFUSED = "Connections refused or closed by us, by reason."
 
 
@@ -68,6 +70,8 @@ class Streams:
             for reason in ("total", "address", "oldest", "handshake", "handshakes", "no-allocation", "slow-frame", "garbage",
                            "unread")
         }
+        self._shaken = metrics.counter("turn", "handshakes", "TLS handshakes completed at ports of our own.")
+        self._failed = {reason: metrics.counter("turn", "failed_handshakes", _FAILED, reason=reason) for reason in REASONS}
         metrics.gauge("turn", "connections_open", "Stream connections open now.", lambda: len(self._open))
 
     def busy(self) -> None:
@@ -131,8 +135,13 @@ class Streams:
         else:
             self.shaken(one)
 
-    def shaken(self, one: StreamConnection) -> None:
-        """It may speak STUN from now on."""
+    def unshaken(self, reason: str) -> None:
+        """A TLS handshake has failed, for one of rtcd.tls.handshakes' reasons."""
+        self._failed[reason].value += 1
+
+    def shaken(self, one: StreamConnection, *, handshake: bool = False) -> None:
+        """It may speak STUN from now on; ``handshake``: since its TLS is complete."""
+        self._shaken.value += handshake
         if self.plane is None:
             one.close()
             return

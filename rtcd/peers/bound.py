@@ -8,12 +8,16 @@ over HTTP or WebSocket: behind a NAT that gives every flow another port, the pee
 Ports are not compared: permissions are by host (RFC 8656 §9), and such a NAT's ports nobody can signal.
 Our own relay addresses are in order only where they were signalled as relays. While a client of the room hides its
 addresses behind mDNS names, nobody can tell which private addresses are meant, and those are left to the ordinary policy.
+
+A user on trial (rtcd.check) is in no room. In every mode he reaches our own relay addresses and nothing else, so that a
+credential that everybody gets who opens a page is good for no other use.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,9 +46,15 @@ MAX_REVOKED = 100_000
 """Users that are known to have left; the one that left first is forgotten."""
 CACHED_HOSTS = 4096
 
+TRIAL_S = 180.0
+"""A credential of a user on trial is valid for less."""
+TRIAL_CHARS = 16
+"""Hexadecimal digits that tell users on trial apart."""
+
 NO_ROOM = "no room"
 NOT_SIGNALLED = "not signalled"
 
+_TRIAL = re.compile(rf"check-[0-9a-f]{{{TRIAL_CHARS}}}")
 _HIDEABLE = ("private", "link-local")
 """Classes of addresses that mDNS names stand for; rtcd.peers.policy has unique local IPv6 addresses among the second."""
 
@@ -229,6 +239,20 @@ class Bound:
                 self._know(one)
 
 
+def trial_user(digits: str) -> str:
+    """The user of a name that is good for a test alone; ``digits`` as many as `TRIAL_CHARS`, unguessable."""
+    return f"check-{digits}"
+
+
+def trial_over(server: TurnServer | None, bound: Bound, user: str, now: float) -> None:
+    """A test is over: its allocations end at once, and its credentials make no new ones."""
+    bound.revoked.add(user, now + TRIAL_S, now)
+    if server is None:
+        return
+    for allocation in server.allocations.by_user(user):
+        server.end(allocation, "trial over")
+
+
 def client_gone(server: TurnServer, bound: Bound, room: str, client: str, now: float) -> None:
     """A client's seat is lost: its allocations end at once, and its credentials make no new ones."""
     for user in bound.gone(room, client, now):
@@ -239,6 +263,8 @@ def client_gone(server: TurnServer, bound: Bound, room: str, client: str, now: f
 def may_ask_for(server: TurnServer, allocation: Allocation, named: Address, reached: Address, now: float) -> bool:
     """Whether a request for this peer may go on, as far as rooms are concerned; what is strange about it is told."""
     bound = server.bound
+    if _on_trial(allocation):
+        return reached[0] in server.addresses.hosts
     if bound is None or bound.mode == OPEN:
         return True
     reason = _strange(server, bound, allocation, named, reached)
@@ -252,6 +278,8 @@ def may_ask_for(server: TurnServer, allocation: Allocation, named: Address, reac
 def may_send_to(server: TurnServer, allocation: Allocation, named: Address, reached: Address) -> bool:
     """Whether data may go to this peer; its permission may be from before the policy was strict or somebody left."""
     bound = server.bound
+    if _on_trial(allocation):
+        return reached[0] in server.addresses.hosts
     return bound is None or bound.mode != STRICT or not _strange(server, bound, allocation, named, reached)
 
 
@@ -261,6 +289,11 @@ def _strange(server: TurnServer, bound: Bound, allocation: Allocation, named: Ad
     if allocation.credential_expires_at == math.inf or (username == allocation.user and not username.isdigit()):
         return ""
     return bound.refusal(allocation.user, named[0], own=reached[0] in server.addresses.hosts)
+
+
+def _on_trial(allocation: Allocation) -> bool:
+    """Static users are not, whatever their names."""
+    return allocation.credential_expires_at != math.inf and _TRIAL.fullmatch(allocation.user) is not None
 
 
 def _look(host: str) -> tuple[str, str, bool]:

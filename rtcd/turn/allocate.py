@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rtcd.allocations.allocation import TCP, UDP, Allocation
 from rtcd.allocations.reservation import TOKEN_BYTES as RESERVATION_BYTES
+from rtcd.bucket import network as network_of
 from rtcd.stun.attributes import (
     ADDITIONAL_ADDRESS_FAMILY,
     ADDRESS_ERROR_CODE,
@@ -151,7 +152,7 @@ def quotas_allow(server: TurnServer, request: AllocateRequest) -> Error | None:
     """One more for this user, this client network and the server as a whole; ports that are held count as well, since
     they outlive the allocation that asked for them."""
     rules, table, user = server.rules, server.allocations, request.grant.user
-    network = request.network = server.network(request.five_tuple.client[0])
+    network = request.network = network_of(request.five_tuple.client[0])
     held = server.reservations.held(request.now, but=request.claims)
     if rules.total_quota and len(table) + len(held) >= rules.total_quota:
         return Error(486, reason="total-quota")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rtcd.allocations.allocation import UDP, Allocation, FiveTuple, Traffic
+from rtcd.allocations.meter import Meter
 from rtcd.auth.authenticator import Grant
 from rtcd.stun.attributes import ERROR_CODE, Address, Family
 from rtcd.stun.message import Message, Method
@@ -96,6 +97,9 @@ class Plane(Protocol):
     def move(self, allocation: Allocation, five_tuple: FiveTuple) -> None:
         """The client is there from now on. Raises OSError."""
 
+    def meter(self, rate: float) -> Meter:
+        """A new one of so many bytes a second."""
+
     def remeter(self, allocation: Allocation) -> None:
         """Its meters were replaced."""
 
@@ -120,6 +124,12 @@ class Observer(Protocol):
 
     def auth_failed(self, five_tuple: FiveTuple, username: str, now: float) -> None:
         """Somebody tried a name and a password that are not right."""
+
+    def challenged(self, five_tuple: FiveTuple) -> None:
+        """Somebody who wants an allocation was told to bring credentials."""
+
+    def request_failed(self, user: str, method: Method, code: int, reason: str) -> None:
+        """A user's request was answered with an error."""
 
     def refused(self, five_tuple: FiveTuple, user: str, code: int, reason: str) -> None:
         """A request went past a limit: 486 for a quota, 508 for capacity, and which one it was."""

@@ -8,7 +8,6 @@ RFC 8656 §5), then come those of the method: rtcd.turn.allocate, and rtcd.turn.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from rtcd.allocations.allocation import TCP, Allocation, Allocations, FiveTuple
 from rtcd.allocations.bandwidth import Bandwidth
 from rtcd.allocations.reservation import Reservations
 from rtcd.auth.authenticator import Authenticator, Grant, Pending, Refusal
+from rtcd.auth.nonce import OwnQuestions
 from rtcd.bucket import Buckets
 from rtcd.bucket import network as network_of
 from rtcd.peers.bound import Bound
@@ -72,7 +72,6 @@ MAX_UNKNOWN = 32
 """A 420 names at most so many attributes, so that it stays smaller than its request."""
 MAX_AMPLIFICATION = 3
 """An answer to a datagram of nobody known is at most so many times as long."""
-CACHED_NETWORKS = 4096
 DATAGRAMS = ("udp", "dtls")
 """Transports on which a request may come twice."""
 LIMITS = (486, 508)
@@ -101,7 +100,7 @@ class TurnServer:
         self.allocations = Allocations()
         self.reservations = Reservations()
         self.mobility = Mobility()
-        self.bandwidth = Bandwidth()
+        self.bandwidth = Bandwidth(plane.meter)
         self.answers = Answers()
         self.token = token
         self.tcp: connect.TcpPlane | None = None
@@ -114,10 +113,10 @@ class TurnServer:
         """Other servers that clients are sent to."""
         self.bound: Bound | None = None
         """Ties allocations to clients of rooms if set."""
+        self.own: OwnQuestions | None = None
+        """Tells the daemon's own questions, which are answered however many strangers ask, if set."""
         self.draining = False
         """Whether no new allocations are made; those that there are go on."""
-        self.network = functools.lru_cache(CACHED_NETWORKS)(network_of)
-        """The client network that limits and quotas count."""
 
     def receive(self, data: bytes, five_tuple: FiveTuple, now: float) -> bytes | None:
         """Handle one STUN message of a client; the response to it, or None. Never raises for what it holds. ChannelData
@@ -288,7 +287,7 @@ class TurnServer:
         Binding where that needs credentials."""
         if refusal.username:
             self.observer.auth_failed(five_tuple, refusal.username, now)
-        if not self._may_answer(five_tuple, now):
+        if not self._may_answer(message, five_tuple, now):
             return None
         challenge = self.authenticator.challenge(five_tuple, now) if refusal.code != 400 else ()
         most = MAX_AMPLIFICATION * len(message.raw) if five_tuple.transport == "udp" else MAX_MESSAGE_BYTES
@@ -300,14 +299,18 @@ class TurnServer:
             self.observer.dropped("amplifies")
             return None
         self.observer.answered(message.method, refusal.code)
+        if message.method is Method.ALLOCATE and refusal.code == 401 and not refusal.username:
+            self.observer.challenged(five_tuple)
         return answer
 
-    def _may_answer(self, five_tuple: FiveTuple, now: float) -> bool:
-        return five_tuple.transport != "udp" or self.may_answer(five_tuple.client[0], now)
+    def _may_answer(self, message: Message, five_tuple: FiveTuple, now: float) -> bool:
+        if five_tuple.transport != "udp" or (self.own is not None and self.own.knows(message.transaction_id, now)):
+            return True
+        return self.may_answer(five_tuple.client[0], now)
 
     def may_answer(self, host: str, now: float) -> bool:
         """Datagrams may come from a forged address: whoever it belongs to gets only so many answers."""
-        if not self.unauthenticated.rate or self.unauthenticated.allow(self.network(host), now):
+        if not self.unauthenticated.rate or self.unauthenticated.allow(network_of(host), now):
             return True
         self.observer.dropped("rate")
         return False
@@ -325,6 +328,8 @@ class TurnServer:
 
     def _error(self, message: Message, grant: Grant | None, error: Error) -> bytes:
         self.observer.answered(message.method, error.code)
+        if grant is not None:
+            self.observer.request_failed(grant.user, message.method, error.code, error.reason)
         return self._answer(message, Class.ERROR, [ERROR_ATTRIBUTES[error.code], *error.attributes], grant)
 
     def _answer(self, message: Message, class_: Class, attributes: list[bytes], grant: Grant | None) -> bytes:
@@ -348,7 +353,7 @@ class TurnServer:
     # Methods without steps.
 
     def _binding(self, message: Message, five_tuple: FiveTuple, now: float, grant: Grant | None) -> bytes | None:
-        if grant is None and not self._may_answer(five_tuple, now):
+        if grant is None and not self._may_answer(message, five_tuple, now):
             return None
         discovery = self.discovery
         if discovery is not None and discovery.concerns(message, five_tuple):

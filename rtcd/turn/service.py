@@ -5,9 +5,11 @@ The rules are in rtcd.turn.server, the packets in rtcd.plane.relay, the keys of 
 
 from __future__ import annotations
 
+import functools
+import hmac
 import secrets
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from rtcd.alarm import Alarm
 from rtcd.allocations.addresses import External, Ports, RelayAddresses
 from rtcd.allocations.allocation import FiveTuple, Traffic, Transport
 from rtcd.auth.authenticator import Authenticator, Keys
-from rtcd.auth.nonce import Nonces
+from rtcd.auth.nonce import Nonces, OwnQuestions
 from rtcd.auth.remote import RemoteUsers
 from rtcd.auth.userfile import Users
 from rtcd.bucket import Buckets
@@ -33,6 +35,8 @@ from rtcd.config import ConfigError, changes
 from rtcd.doorway.directory import Listener
 from rtcd.doorway.switch import STUN_ALPNS
 from rtcd.front.proxied import ProxyFactory
+from rtcd.kernel.choice import Kernel, make_plane, use_kernel
+from rtcd.kernel.plane import KernelRelayPlane
 from rtcd.machine import own_addresses
 from rtcd.outside.external import Findings, parse_server
 from rtcd.outside.outside import Asking, Lookups, Outside
@@ -42,15 +46,21 @@ from rtcd.peers.policy import PeerPolicy
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.ranges import parse_ranges
-from rtcd.rooms.outcome import Came, News, Said
+from rtcd.rooms.outcome import Came, Gone, News, Said
+from rtcd.rooms.present import Present
+from rtcd.rooms.records import Client
 from rtcd.stun.attributes import Address, Family, family_of
+from rtcd.together import no_dtls, no_relay_address
 from rtcd.turn.discovery import Discovery
 from rtcd.turn.events import Events
 from rtcd.turn.mobility import connection_lost
+from rtcd.turn.offers import offer, offer_sightings
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.server import TurnServer
 from rtcd.turn.settings import LIVE, Settings
+from rtcd.turn.sightings import Sightings
 from rtcd.turn.tcp_relaying import relay_tcp
+from rtcd.unwise import LOOPBACK
 
 if TYPE_CHECKING:
     from rtcd.context import Context
@@ -58,6 +68,8 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "TurnService", "makeService"]
 
 NONCE_KEY_BYTES = 32
+OWN_QUESTIONS = b"own questions"
+"""What their key is made of besides that of all workers: a question of one may come to any of them."""
 
 
 def makeService(context: Context, settings: Settings) -> IService:
@@ -72,10 +84,12 @@ class TurnService(Service):
     _log = Logger()
 
     def __init__(
-        self, context: Context, settings: Settings, own_hosts: Sequence[str] | None = None, asking: Asking | None = None
+        self, context: Context, settings: Settings, own_hosts: Sequence[str] | None = None, asking: Asking | None = None,
+        use_kernel: Callable[[], Kernel] = use_kernel,
     ) -> None:
         """``own_hosts``: the addresses of this machine, found by itself if not given. ``asking``: who is asked about
-        external addresses, if not the world."""
+        external addresses, if not the world. ``use_kernel``: raises `Unavailable` where the kernel cannot relay."""
+        self._use_kernel = use_kernel
         self._context = context
         self._reactor = context.reactor
         self._settings = settings
@@ -84,13 +98,22 @@ class TurnService(Service):
         self._outside: Outside | None = None
         self._events = Events(
             context.metrics, lambda: len(self._server.allocations) if self._server else 0, self._relayed)
+        self._events.user_of = lambda username, now: context.credentials.verify(username, now).user or username
+        context.desk.offer("turn.observe", self._events.observe)
         self._drops = self._events.relay_drops()
         self._plane: PythonRelayPlane | None = None
         self._server: TurnServer | None = None
+        context.metrics.gauge(
+            "turn", "kernel_flows", "Flows that the kernel relays, two for each channel.",
+            lambda: len(self._plane.flows) if isinstance(self._plane, KernelRelayPlane) else 0)
+        context.metrics.gauge(
+            "turn", "relay_ports", "Ports at each relay address that relays may have.",
+            lambda: len(self._relay_ports(self._settings)))
         self._users = Users(context.reactor, self._take_users)
         self._bound = Bound(context.credentials, settings.peer_policy)
         rooms: Any = context.rooms
         rooms.watch(self)
+        self._present = Present(context.reactor, rooms, self._is_present)
         self._remote: RemoteUsers | None = None
         self._streams = Streams(
             context.reactor, settings.limits(), context.metrics, self.receive, self._allocated, self._client_gone)
@@ -98,7 +121,7 @@ class TurnService(Service):
             context.reactor, settings.limits(), context.metrics, context.doorway.certificate(), self.receive,
             self._allocated, self._client_gone, self._may_answer, secrets.token_bytes) if settings.dtls else None
         if settings.dtls and context.doorway.certificate().minimum != "1.2":
-            raise ConfigError("turn", "dtls", "is DTLS 1.2, which [tls] minimum rules out; set that to 1.2 or dtls = no")
+            raise no_dtls()
         self._events.allocation_changed = self._allocation_changed
         factories: dict[Transport, IProtocolFactory] = {"tcp": StreamFactory(self._streams, "tcp")}
         if settings.tls:
@@ -108,21 +131,26 @@ class TurnService(Service):
         if proxies:
             refused = context.metrics.counter("turn", "refused_connections", REFUSED, reason="proxy")
             factories = {one: ProxyFactory(context.reactor, proxies, factory, refused) for one, factory in factories.items()}
-        self._listeners = Listeners(context.reactor, context.doorway.directory, factories)
+        udp = functools.partial(context.desk.ask, "workers.udp") if context.desk.offers("workers.udp") else None
+        self._listeners = Listeners(context.reactor, context.doorway.directory, factories, udp)
         for alpn in STUN_ALPNS:
             context.doorway.add_stream(
                 alpn, StreamFactory(self._streams, "tls"), opens=False,
                 plain=StreamFactory(self._streams, "tcp") if settings.tcp else None)
         self._alarm = Alarm(self._reactor, self._deadline, self._expire)
         context.on_reload("turn", self.reload)
+        self._sightings = Sightings()
+        offer(context.desk, self._reactor, lambda: self._server, self._alarm.set)
+        offer_sightings(context.desk, self._reactor, lambda: self._server, self._sightings, self._bound)
 
     def privilegedStartService(self) -> None:
         """Open the sockets. Raises ConfigError, with everything closed again."""
         super().privilegedStartService()
         settings = self._settings
         own_hosts = list(self._own_hosts if self._own_hosts is not None else own_addresses())
-        ports = range(settings.min_port, settings.max_port + 1)
-        self._plane = plane = PythonRelayPlane(
+        ports = self._relay_ports(settings)
+        self._plane = plane = make_plane(
+            "" if settings.stun_only else settings.relay_plane, self._use_kernel, self._events.shortcut,
             Poller(self._reactor, self._reactor), self._reactor, lambda: Ports(ports, secrets.randbelow), self._drops,
             socket_buffer_bytes=settings.socket_buffer, fingerprint=settings.fingerprint,
             peer_ports=self._peer_ports, ip_fields=settings.ip_fields, mobility=settings.mobility,
@@ -149,12 +177,13 @@ class TurnService(Service):
             for host in addresses.hosts if on and not settings.stun_only else ():
                 self._listeners.announce(Listener(SERVICE, transport, host, settings.min_port, settings.max_port))
         if settings.allow_loopback_peers:
-            self._log.warn("allow-loopback-peers lets TURN clients reach services on this machine; it is for tests only")
+            self._log.warn(LOOPBACK)
         self._warn_of_family(settings, addresses)
 
     def startService(self) -> None:
         """Begin to serve."""
         super().startService()
+        self._present.start()
         if self._plane is not None:
             self._plane.start(self.receive if self._sessions is None else self._datagram)
             self._streams.start(self._plane)
@@ -168,6 +197,7 @@ class TurnService(Service):
         """End every allocation and close every socket; fires when clients' connections are closed."""
         super().stopService()
         outside, self._outside = self._outside, None
+        self._present.stop()
         self._users.stop()
         if self._remote is not None:
             self._remote.stop()
@@ -196,7 +226,11 @@ class TurnService(Service):
         server, plane = self._server, self._plane
         if server is None or plane is None:
             return
-        answer = server.receive(data, five_tuple, self._reactor.seconds())
+        now = self._reactor.seconds()
+        answer = server.receive(data, five_tuple, now)
+        if self._sightings.watched:
+            allocation = server.allocations.get(five_tuple)
+            self._sightings.saw(data, five_tuple, answer, allocation.user if allocation is not None else None, now)
         if answer is not None:
             plane.respond(answer, five_tuple)
         self._alarm.set()
@@ -213,15 +247,22 @@ class TurnService(Service):
         else:
             self._events.dropped("transport off")
 
-    def happened(self, room: str, news: News) -> None:
+    def happened(self, room: str, news: News, *, here: bool = True) -> None:
         """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         now, bound = self._reactor.seconds(), self._bound
         if isinstance(news, Came):
             bound.came(room, news.client, news.address, now)
         elif isinstance(news, Said):
             bound.said(room, news.client, news.text, now)
-        elif self._server is not None:
+        elif isinstance(news, Gone) and self._server is not None:
             client_gone(self._server, bound, room, news.client, now)
+
+    def _is_present(self, room: str, client: Client) -> None:
+        """Somebody came before we started. What he has signalled and others have been given is lost; his network is not."""
+        now = self._reactor.seconds()
+        self._bound.came(room, client.id, client.address, now)
+        for text in (*client.held, *client.queue):
+            self._bound.said(room, client.id, text, now)
 
     def reload(self, old: Settings, new: Settings) -> Iterable[str]:
         """Take over what needs no new socket (rtcd.context.Reload). Raises ConfigError, and then nothing has changed."""
@@ -297,7 +338,7 @@ class TurnService(Service):
             findings = Findings(settings.outside(), hosts)
             RelayAddresses(hosts, findings.mapping())
         except ValueError as error:
-            raise ConfigError("turn", "external-ip", f"{error}; write public/private with a relay address") from None
+            raise no_relay_address(error) from None
         return findings
 
     def _make_outside(self, settings: Settings, findings: Findings) -> Outside:
@@ -314,7 +355,7 @@ class TurnService(Service):
 
     def _make_server(self, plane: PythonRelayPlane, addresses: RelayAddresses) -> TurnServer:
         settings = self._settings
-        key = settings.nonce_secret.encode() or secrets.token_bytes(NONCE_KEY_BYTES)
+        key = settings.nonce_secret.encode() or self._nonce_key()
         authenticator = Authenticator(
             settings.realm, self._users.load(settings), self._context.credentials,
             Nonces(key, settings.stale_nonce, cookie=settings.sha256))
@@ -323,8 +364,25 @@ class TurnService(Service):
         server = TurnServer(settings.rules(), authenticator, self._policy(addresses), addresses, plane, self._events,
                             _unauthenticated(settings), secrets.token_bytes)
         server.alternates = self._alternates(settings)
+        server.own = OwnQuestions(hmac.digest(self._nonce_key(), OWN_QUESTIONS, "sha256"))
         server.bound, authenticator.revoked = self._bound, self._bound.revoked
         return server
+
+    def _nonce_key(self) -> bytes:
+        """Of our own, or of all workers, since a client may come to another one with what one has given to it."""
+        desk = self._context.desk
+        return desk.ask("workers.nonce-key") if desk.offers("workers.nonce-key") else secrets.token_bytes(NONCE_KEY_BYTES)
+
+    def _relay_ports(self, settings: Settings) -> range:
+        """All, or our share of them. Raises ConfigError."""
+        desk = self._context.desk
+        if not desk.offers("workers.ports") or settings.stun_only:
+            return range(settings.min_port, settings.max_port + 1)
+        try:
+            found: range = desk.ask("workers.ports", settings.min_port, settings.max_port)
+        except ValueError as error:
+            raise ConfigError("turn", "max-port", str(error)) from None
+        return found
 
     def _discover(self, settings: Settings, plane: PythonRelayPlane, listened: Sequence[str]) -> Discovery | None:
         """NAT behaviour discovery, with the sockets that it needs besides, if it is on. Raises ConfigError."""

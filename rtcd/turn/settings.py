@@ -123,6 +123,9 @@ class Settings:
     socket_buffer: int = option(
         2**20, "Bytes of each socket's buffers, as far as the system allows (net.core.rmem_max); 0 leaves them alone.",
         minimum=0, maximum=2**28)
+    relay_plane: str = option(
+        "auto", "Who moves the packets of calls: kernel is a program in the Linux kernel, which takes a fraction of the "
+        "processor, python are sockets, auto is the kernel where it can be had.", choices=("auto", "kernel", "python"))
     ip_fields: bool = option(
         False, "Carry DSCP, ECN and the hop count between clients and peers on UDP; half as much CPU again a packet.")
     rfc5766_channels: bool = option(False, "Accept channel numbers above 0x4FFF, which old clients use.")

@@ -47,11 +47,13 @@ asyncio.run(main(int(sys.argv[1]), *sys.argv[2:]))
 
 class Aioice(TestCase):
     timeout = 60
+    relay_plane = "auto"
 
     def setUp(self) -> None:
         """A server on loopback that listens on everything."""
         self.context: Any = make_context(reactor, state=self.mktemp())
         service = TurnService(self.context, Settings(
+            relay_plane=self.relay_plane,
             listen=("127.0.0.1",), port=0, tls_port=0, allow_loopback_peers=True, min_port=40000, max_port=65535))
         for one in (self.context.doorway, service):
             one.privilegedStartService()
@@ -74,3 +76,7 @@ class Aioice(TestCase):
 
     async def test_two_peers_meet_by_tls(self) -> None:
         await self.meet("tls")
+
+
+class AioiceOnSockets(Aioice):
+    relay_plane = "python"

@@ -72,11 +72,13 @@ asyncio.run(main())
 
 class Aiortc(TestCase):
     timeout = 60
+    relay_plane = "auto"
 
     def setUp(self) -> None:
         """A server on loopback that listens on everything."""
         self.context: Any = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
+            relay_plane=self.relay_plane,
             listen=("127.0.0.1",), port=0, tls_port=0, allow_loopback_peers=True, min_port=40000, max_port=65535))
         for one in (self.context.doorway, self.service):
             one.privilegedStartService()
@@ -107,3 +109,7 @@ class Aiortc(TestCase):
 
     async def test_a_call_by_tls(self) -> None:
         await self.call("turns", "tcp", "tls")
+
+
+class AiortcOnSockets(Aiortc):
+    relay_plane = "python"

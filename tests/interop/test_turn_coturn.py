@@ -22,6 +22,7 @@ class CoturnTestCase(TestCase):
     """A server on loopback at a port of the system's choice. coturn's client takes channel numbers of RFC 5766."""
 
     timeout = 60
+    relay_plane = "auto"
     host = "127.0.0.1"
     also: tuple[str, ...] = ()
     """Further hosts to listen on, and so to have relays on."""
@@ -34,6 +35,7 @@ class CoturnTestCase(TestCase):
     def setUp(self) -> None:
         self.context = make_context(reactor, state=self.mktemp())
         self.service = TurnService(self.context, Settings(
+            relay_plane=self.relay_plane,
             listen=(self.host, *self.also), port=0, tls_port=0, user=("u:p",), unauth_rate=0.0, allow_loopback_peers=True,
             min_port=40000, max_port=65535, rfc5766_channels=True, mobility=True, **self.more))
         self.moved: list[FiveTuple] = []
@@ -190,3 +192,11 @@ class Turn6(CoturnTestCase):
 
     async def test_uclient_relays_over_ipv6(self) -> None:
         self.whole(await self.run_program("turnutils_uclient", "-y", "-x", "-u", "u", "-w", "p", *FEW))
+
+
+class TurnOnSockets(Turn):
+    relay_plane = "python"
+
+
+class Turn6OnSockets(Turn6):
+    relay_plane = "python"

@@ -50,11 +50,13 @@ class UclientTestCase(TestCase):
     """A server of both families that has everything switched on. coturn's client takes channel numbers of RFC 5766."""
 
     timeout = 60
+    relay_plane = "auto"
 
     def setUp(self) -> None:
         self.programs = [require_program(name) for name in ("timeout", "turnutils_uclient")]
         self.context: Any = make_context(reactor, state=self.mktemp())
         self.service: Any = TurnService(self.context, Settings(
+            relay_plane=self.relay_plane,
             listen=(V4, V6), port=0, tls_port=0, dtls=True, tcp_relay=True, mobility=True, user=("u:p",), unauth_rate=0.0,
             allow_loopback_peers=True, min_port=40000, max_port=65535, rfc5766_channels=True, external_ip=()))
         doorway = self.context.doorway
@@ -224,3 +226,7 @@ class Garbage(UclientTestCase):
         ended = await gatherResults(hostile)
         self.assertEqual([one for one in ended if not one.whole() and one.code not in (124, 255)], [])
         await self.nothing_is_left()
+
+
+class DatagramsOnSockets(Datagrams):
+    relay_plane = "python"

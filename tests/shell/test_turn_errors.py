@@ -104,8 +104,9 @@ class Errors(ErrorTestCase):
         relay = self.relay(allocation)
         self.assertFalse(relay.reader()(self.clock.seconds(), 10))
         self.assertEqual(self.drops["receive-failed"].value, 0)
-        self.assertEqual(decode(self.got(self.client) or b"").get(ICMP), self.unreachable)
-        self.assertEqual(self.got(self.client), channeldata.encode(0x4000, b"hello"))
+        told, relayed = sorted(self.got(self.client) or b"" for _ in range(2))
+        self.assertEqual(decode(told).get(ICMP), self.unreachable)
+        self.assertEqual(relayed, channeldata.encode(0x4000, b"hello"))
 
     def test_more_errors_than_are_read_at_once_lose_nothing_and_end(self) -> None:
         allocation = self.permitted()

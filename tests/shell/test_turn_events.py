@@ -12,9 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.allocations.allocation import Allocation, FiveTuple, Traffic
 from rtcd.log import Log, LogSettings
 from rtcd.metrics import Metrics
-from rtcd.stun.attributes import ALTERNATE_SERVER, Family
-from rtcd.stun.message import Method
+from rtcd.peers.policy import PeerPolicy
+from rtcd.stun.attributes import ALTERNATE_SERVER, XOR_PEER_ADDRESS, Family
+from rtcd.stun.message import Class, Method, encode
 from rtcd.turn.events import MAX_SHOWN_NAME, Events
+from rtcd.turn.news import Began, Challenged, Denied, Ended, Failed, TurnNews
+from rtcd.turn.request import Rules
 from rtcd.turn.service import TurnService
 from rtcd.turn.settings import Settings
 from tests.fakes_turn import SERVER, UDP, Client, World, make_context
@@ -100,6 +103,61 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text(), "")
         events.auth_failed(allocation.five_tuple, "u", 1000.0)
         self.assertIn(" auth_fail ", self.line())
+
+
+class ListenerTests(SynchronousTestCase):
+    """Whoever asked to be told is told of users, from the rules on."""
+
+    def setUp(self) -> None:
+        """A world whose observer is the real one."""
+        self.world = World(Rules(user_quota=1), policy=PeerPolicy())
+        self.events = self.world.server.observer = Events(Metrics(), lambda: 0)
+        self.events.user_of = lambda username, now: self.world.credentials.verify(username, now).user or username
+        self.heard: list[TurnNews] = []
+        self.events.observe(self.heard.append)
+
+    def test_a_client_from_its_first_request_to_the_end_of_its_relay(self) -> None:
+        client = self.world.client()
+        client.raw(encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP]))
+        client.allocate()
+        other = self.world.client(40001)
+        self.assertEqual(other.code(Method.ALLOCATE, UDP), 486)
+        client.code(Method.CREATE_PERMISSION, XOR_PEER_ADDRESS.encode(("10.0.0.1", 1), bytes(12)))
+        client.refresh(0)
+        self.assertEqual(client.refresh(600), 437)
+        client.password = "wrong"
+        client.code(Method.ALLOCATE, UDP)
+        self.assertEqual([one for one in self.heard if not isinstance(one, (Challenged, Denied))], [
+            Began("u", "udp"), Failed("u", "allocate", 486, "user-quota"), Failed("u", "create_permission", 403),
+            Ended("u", "udp", "refreshed to 0", Traffic()), Failed("u", "refresh", 437), Failed("u", "", 401)])
+        self.assertEqual([one.user for one in self.heard if isinstance(one, Denied)], ["u"])
+        self.assertEqual(self.heard[0], Challenged("192.0.2.7", "udp"))
+
+    def test_a_time_limited_name_is_told_without_its_time(self) -> None:
+        client = self.world.client()
+        client.username = self.world.credentials.issue("ann", self.world.now).username
+        client.password = "wrong"
+        client.code(Method.ALLOCATE, UDP)
+        self.assertEqual(self.heard[-1], Failed("ann", "", 401))
+
+    def test_strange_peers_are_told_where_they_are_refused(self) -> None:
+        for refused in (False, True):
+            self.events.peer_unsignalled(allocation_of(), ("192.0.2.9", 1), "not signalled", refused, 0)
+        self.assertEqual(self.heard, [Denied("u", "192.0.2.9", "not signalled")])
+
+    def test_a_listener_that_fails_harms_nobody(self) -> None:
+        events = Events(Metrics(), lambda: 0)
+        events.observe(lambda news: 1 / 0)
+        heard: list[TurnNews] = []
+        events.observe(heard.append)
+        events.allocation_created(allocation_of())
+        self.assertEqual(heard, [Began("u", "udp")])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_the_service_offers_it(self) -> None:
+        context = make_context(MemoryReactorClock())
+        TurnService(context, Settings(stun_only=True))
+        self.assertTrue(context.desk.offers("turn.observe"))
 
 
 class DrainTests(SynchronousTestCase):

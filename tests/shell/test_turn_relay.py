@@ -37,22 +37,34 @@ class PlaneTestCase(SynchronousTestCase):
     ip_fields = False
 
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock = self.make_clock()
         self.reactor: Any = MemoryReactorClock()
         self.drops = {reason: Counter() for reason in DROPS}
         self.poller = Poller(self.reactor, self.clock)
         self.received: list[tuple[bytes, FiveTuple]] = []
-        self.plane = PythonRelayPlane(
-            self.poller, self.clock, lambda: Ports(range(49152, 65536), secrets.randbelow), self.drops,
-            ip_fields=self.ip_fields)
+        self.plane = self.make_plane()
         self.addCleanup(self.plane.stop)
         self.server = self.plane.listen(self.host, 0)
         self.plane.start(lambda data, five_tuple: self.received.append((data, five_tuple)))
         self.client, self.peer = self.open_socket(), self.open_socket()
 
+    def make_clock(self) -> Clock:
+        """The time of the plane."""
+        return Clock()
+
+    def make_plane(self) -> PythonRelayPlane:
+        """The plane that is tested."""
+        return PythonRelayPlane(
+            self.poller, self.clock, lambda: Ports(range(49152, 65536), secrets.randbelow), self.drops,
+            ip_fields=self.ip_fields)
+
+    def new_socket(self) -> socket.socket:
+        """Of the family."""
+        return socket.socket(socket.AF_INET6 if self.family == 2 else socket.AF_INET, socket.SOCK_DGRAM)
+
     def open_socket(self) -> socket.socket:
         """A client's or peer's socket."""
-        sock = socket.socket(socket.AF_INET6 if self.family == 2 else socket.AF_INET, socket.SOCK_DGRAM)
+        sock = self.new_socket()
         self.addCleanup(sock.close)
         sock.bind((self.host, 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)

@@ -181,6 +181,18 @@ class Reaching(RoomTestCase):
         before, self.settings = self.settings, Settings(**LOOPBACK, peer_policy=mode)
         return self.calls.reloads.apply("turn", before, self.settings)
 
+    def test_who_was_there_before_it_began_is_known(self) -> None:
+        """As after a start while rooms are kept elsewhere: where each came from, and what he said that still waits."""
+        first = self.join()
+        first.post(self.candidate("8.8.8.1"))
+        self.service.stopService()
+        self.service._bound.__init__(self.context.credentials, "strict")  # type: ignore[misc] # as another process
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.assertEqual((self.allocate(first), self.permit(first, "8.8.8.1"), self.permit(first, "8.8.8.2")), (0, 0, 403))
+        first.leave()
+        self.assertEqual(self.allocate(first), 401)
+
     def candidate(self, host: str) -> dict[str, Any]:
         """A message of every app."""
         return {"type": "candidate", "label": 0, "id": "audio", "candidate": f"candidate:1 1 udp 1 {host} 5 typ host"}

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
+from rtcd.kernel.choice import Kernel
 from rtcd.metrics import Metrics
 from rtcd.stun.attributes import (
     CHANNEL_NUMBER,
@@ -46,6 +47,9 @@ RANGE = {"min_port": 40000, "max_port": 65535}
 class ServiceTestCase(SynchronousTestCase):
     """A service on loopback and a client socket."""
 
+    relay_plane = "python"
+    timers = 0
+    """Delayed calls of the plane's own."""
     asking: Any = None
     """Whom the service asks about external addresses; nobody, on loopback."""
 
@@ -61,12 +65,16 @@ class ServiceTestCase(SynchronousTestCase):
 
     def start(self, **options: Any) -> TurnService:
         """A running one."""
-        options = {**LOOPBACK, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
-        service = TurnService(self.context, Settings(**options), ["127.0.0.1"], self.asking)
+        options = {**LOOPBACK, "relay_plane": self.relay_plane, "user": ("u:p",), "unauth_rate": 0.0, **RANGE, **options}
+        service = TurnService(self.context, Settings(**options), ["127.0.0.1"], self.asking, self.use_kernel)
         service.privilegedStartService()
         service.startService()
         self.addCleanup(self._stop, service)
         return service
+
+    def use_kernel(self) -> Kernel:
+        """Not for these."""
+        raise AssertionError
 
     def _stop(self, service: TurnService) -> None:
         if service.running:
@@ -210,13 +218,13 @@ class Serving(ServiceTestCase):
         host, port = self.allocate()
         self.assertEqual(host, "127.0.0.1")
         self.assertIn(port, range(40000, 65536))
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
+        self.assertEqual(len(self.reactor.getDelayedCalls()), self.timers + 1)
         self.reactor.advance(20)
         self.request(Method.REFRESH)
         self.reactor.advance(20)
         self.assertEqual(code_of(self.request(Method.REFRESH)), 0)
         self.reactor.advance(31)
-        self.assertEqual((code_of(self.request(Method.REFRESH)), self.reactor.getDelayedCalls()), (437, []))
+        self.assertEqual((code_of(self.request(Method.REFRESH)), len(self.reactor.getDelayedCalls())), (437, self.timers))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
             again.bind((host, port))
 
@@ -257,7 +265,7 @@ class Serving(ServiceTestCase):
         self.assertEqual(len(set(nonces)), 3)
 
     def test_what_must_not_be_guessed_comes_from_the_system(self) -> None:
-        """CVE-2025-69217: the key of nonces, ports, tokens, tickets."""
+        """CVE-2025-69217: the keys of nonces and of questions of our own, ports, tokens, tickets."""
         asked: list[tuple[str, int]] = []
 
         def token_bytes(size: int) -> bytes:
@@ -272,7 +280,7 @@ class Serving(ServiceTestCase):
         self.patch(sys.modules["rtcd.turn.service"], "secrets", system)
         self.start(mobility=True)
         self.request(Method.ALLOCATE, UDP, EVEN_PORT.encode(True), MOBILITY_TICKET.encode(b""))
-        self.assertEqual([one for one in asked if one[0] == "bytes"], [("bytes", 32), ("bytes", 8), ("bytes", 18)])
+        self.assertEqual([size for kind, size in asked if kind == "bytes"], [32, 32, 8, 18])
         self.assertIn("below", [kind for kind, _ in asked])
 
     def test_sockets_have_the_buffer_that_the_operator_wants(self) -> None:
@@ -343,8 +351,9 @@ class Serving(ServiceTestCase):
         self.request(Method.ALLOCATE, password="wrong")
         found = {(one.name, *dict(one.labels).values()): one.value for one in self.context.metrics.samples()}
         self.assertEqual(found["rtcd_turn_dropped_packets_total", "no-channel"], 1)
-        self.assertEqual(found["rtcd_turn_allocations_total",], 1)
+        self.assertEqual(found["rtcd_turn_allocations_total", "udp"], 1)
         self.assertEqual(found["rtcd_turn_allocations_open",], 0)
+        self.assertEqual(found["rtcd_turn_allocations_ended_total", "refreshed-to-0"], 1)
         self.assertEqual(found["rtcd_turn_auth_failures_total",], 1)
         self.assertEqual(found["rtcd_turn_responses_total", "ok", "allocate"], 1)
 

@@ -136,7 +136,7 @@ class Values(SynchronousTestCase):
         self.assertEqual(a.XOR_MAPPED_ADDRESS.unpack(a.XOR_MAPPED_ADDRESS.pack(address, transaction_id), transaction_id),
                          address)
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(st.sampled_from(list(TABLE.values())), st.binary(max_size=80))
     def test_garbage_raises_nothing_but_malformed(self, row: Attribute[Any], raw: bytes) -> None:
         try:

@@ -175,7 +175,7 @@ class Coverage(SynchronousTestCase):
 
 
 class Properties(SynchronousTestCase):
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(st.binary(max_size=200))
     def test_garbage_raises_nothing_but_value_errors(self, data: bytes) -> None:
         for one in (data, BARE[:2] + struct.pack("!H", len(data) & 0xFFFC) + BARE[4:] + data):

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.allocations.allocation import FiveTuple
 from rtcd.auth import authenticator as auth
 from rtcd.auth.authenticator import Keys, parse_users
-from rtcd.auth.nonce import NONCE_CHARACTERS, Nonces
-from rtcd.bucket import Buckets
+from rtcd.auth.nonce import NONCE_CHARACTERS, OWN_S, Nonces, OwnQuestions
+from rtcd.bucket import Buckets, network
 from rtcd.ice.credentials import Credentials
 from rtcd.stun.attributes import (
     MESSAGE_INTEGRITY,
@@ -387,13 +387,28 @@ class Rate(SynchronousTestCase):
         world.now += 1
         self.assertIsNotNone(client.raw(binding))
 
+    def test_a_question_of_our_own_is_answered_however_many_strangers_ask(self) -> None:
+        """From the same address, and with whatever ids; an id of ours is good for some seconds and cannot be made up."""
+        world = World(rate=1)
+        own = world.server.own = OwnQuestions(b"key")
+        client = world.client()
+        good = own.issue(world.now)
+        for wrong in (bytes(12), good[:-1] + bytes([good[-1] ^ 1]), own.issue(world.now - OWN_S - 1),
+                      own.issue(world.now + 1), OwnQuestions(b"other").issue(world.now)):
+            for _ in range(2):
+                answer = client.raw(encode(Method.BINDING, Class.REQUEST, wrong))
+            self.assertIsNone(answer)
+        for request in (encode(Method.BINDING, Class.REQUEST, good), encode(Method.ALLOCATE, Class.REQUEST, good, [UDP]),
+                        encode(Method.BINDING, Class.REQUEST, own.issue(world.now - OWN_S))):
+            self.assertIsNotNone(client.raw(request))
+
     def test_strangers_leave_nothing_behind(self) -> None:
         """Whoever forges addresses gets no memory of ours: no table grows beyond what it is anyway."""
         world = World()
         world.server.unauthenticated = Buckets(20, 20, 100)
         self.patch(world.nonces, "_made", functools.lru_cache(50)(world.nonces._make))
         self.assertLessEqual((Nonces(b"", 1)._made.cache_parameters()["maxsize"] or 1e9), 4096)
-        self.assertLessEqual((world.server.network.cache_parameters()["maxsize"] or 1e9), 4096)
+        self.assertLessEqual((network.cache_parameters()["maxsize"] or 1e9), 4096)
         for number in range(500):
             client = world.client(1 + number, f"198.51.{number >> 8}.{number & 255}")
             self.assertEqual(code_of(client.answer(encode(Method.ALLOCATE, Class.REQUEST, bytes(12), [UDP]))), 401)

@@ -235,6 +235,7 @@ class Serving(SynchronousTestCase):
         for one in ann:
             self.assertEqual((one.code(Method.ALLOCATE, UDP), one.refresh(0)), (401, 401))
         self.assertEqual(self.world.observer.failed, [])
+        self.assertEqual(self.world.observer.errors, [])
         ann[0].password = "wrong"
         self.assertEqual(ann[0].code(Method.ALLOCATE, UDP), 401)
         self.assertEqual(len(self.world.observer.failed), 1)

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.peers.candidates import MAX_CANDIDATE_CHARS, MAX_CANDIDATES, MAX_TEXT_CHARS, NOTHING, signalled
+from rtcd.peers import candidates
+from rtcd.peers.candidates import (
+    MAX_CANDIDATE_CHARS,
+    MAX_CANDIDATES,
+    MAX_TEXT_CHARS,
+    NOTHING,
+    Described,
+    described,
+    signalled,
+)
 
 CHROME = [
     "candidate:1467250027 1 udp 2122260223 192.168.0.196 46243 typ host generation 0 ufrag Xq1D network-id 1",
@@ -89,6 +98,18 @@ class Shapes(SynchronousTestCase):
             self.assertTrue(signalled(json.dumps({"type": "offer", "sdp": sdp})).hosts["198.51.100.3"])
 
 
+class Records(SynchronousTestCase):
+    def test_the_kind_of_a_message_and_its_candidates(self) -> None:
+        found = described(json.dumps({"type": "offer", "sdp": FIREFOX}))
+        self.assertEqual((found.message, [one[:2] for one in found.candidates]),
+                         ("offer", [("host", "udp"), ("host", "tcp"), ("srflx", "udp"), ("relay", "udp")]))
+        self.assertEqual([one.host for one in found.candidates], ["", "", "203.0.113.40", "198.51.100.3"])
+        found = described(json.dumps({"type": "candidate", "candidate": CHROME[3]}))
+        self.assertEqual(found, Described("candidate", (("host", "tcp", "2001:db8:7::5"),)))  # type: ignore[arg-type] # equal
+        self.assertEqual(described('{"type":"bye"}'), Described("bye"))
+        self.assertEqual(described('{"type":"remove-candidates"}'), Described(""))
+
+
 class Garbage(SynchronousTestCase):
     def test_what_is_no_candidate_is_passed_over(self) -> None:
         for text in (
@@ -118,7 +139,44 @@ class Garbage(SynchronousTestCase):
     def test_nothing_raises_whatever_the_message_is(self, message: Any) -> None:
         signalled(json.dumps({"candidate": message, "sdp": message}))
 
+    def test_nothing_raises_for_records_either_and_their_words_are_few(self) -> None:
+        for text in ("", "x", "[]", "3", '{"type":["offer"]}', "[" * 100_000, "x" * (MAX_TEXT_CHARS + 1)):
+            self.assertEqual(described(text), Described())
+        found = described(json.dumps({"type": "candidate", "candidate": "candidate:1 1 SCTP 1 fe80::1 5 typ odd"}))
+        self.assertEqual(found.candidates, (("other", "other", "fe80::1"),))
+        many = "".join(f"a={one}\r\n" for one in CHROME * MAX_CANDIDATES)
+        self.assertEqual(len(described(json.dumps({"type": "offer", "sdp": many})).candidates), MAX_CANDIDATES)
+
     @given(st.text(alphabet="candidte:1 up92.0typhosrl%\n\r", max_size=200))
     def test_nothing_raises_whatever_the_candidate_is(self, text: str) -> None:
         for one in (text, "candidate:" + text, "a=candidate:" + text):
             signalled(json.dumps({"candidate": one, "sdp": one}))
+
+    @given(st.one_of(
+        st.text(max_size=40), st.sampled_from([
+            '{"type":NaN,"sdp":"x"}', "[]", "5", '{"type":"bye","x":1e999}', '{"a":"\\ud800"}', "\ud800", '{"type":"bye"',
+            '{"type":"offer","type":"bye"}', '{"t\\u0079pe":"bye"}']),
+        st.recursive(st.text(max_size=5) | st.integers() | st.floats() | st.none(), lambda inner: st.lists(inner, max_size=3)
+                     | st.dictionaries(st.sampled_from(("type", "sdp", "candidate", "x")), inner)).map(json.dumps)))
+    def test_the_quick_reader_finds_what_the_standard_library_does(self, text: str) -> None:
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        read = candidates._message(text)
+        if not isinstance(found, dict):
+            self.assertIsNone(read)
+        else:
+            assert read is not None
+            self.assertEqual(repr((read.type, read.sdp, read.candidate)),
+                             repr(tuple(map(found.get, ("type", "sdp", "candidate")))))
+
+    def test_long_words_are_read_and_not_remembered(self) -> None:
+        before = candidates._known_host.cache_info().currsize, candidates._known_lone.cache_info().currsize
+        for number in range(50):
+            host = f"fe80::1%{'x' * 80}{number}"
+            self.assertEqual(described(trickled(f"candidate:1 1 udp 1 {host} 5 typ host")).candidates[0].host, "fe80::1")
+            described(trickled(f"candidate:1 1 udp 1 {'y' * 80}{number} 5 typ host"))
+        after = candidates._known_host.cache_info().currsize, candidates._known_lone.cache_info().currsize
+        self.assertLessEqual(after[0] - before[0], 1)
+        self.assertEqual(after[1], before[1])
