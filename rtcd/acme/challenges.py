@@ -7,6 +7,7 @@ handshake. All of it is used on the reactor's thread; the thread of an order ask
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from rtcd.tls.names import canonical
 
@@ -28,11 +29,23 @@ def is_token(text: str) -> bool:
 class Challenges:
     """Two tables: texts by token, digests by identifier."""
 
-    __slots__ = ("_alpn", "_http")
+    __slots__ = ("_alpn", "_http", "changed")
 
     def __init__(self) -> None:
         self._http: dict[str, str] = {}
         self._alpn: dict[str, bytes] = {}
+        self.changed: Callable[[], object] = lambda: None
+        """Is told of every change, but not of `show`."""
+
+    def shown(self) -> tuple[dict[str, str], dict[str, bytes]]:
+        """All that is up: texts by token, digests by identifier."""
+        return dict(self._http), dict(self._alpn)
+
+    def show(self, http: dict[str, str], alpn: dict[str, bytes]) -> None:
+        """What another process of this daemon has up, and nothing else. Raises `ValueError` for too many."""
+        if max(len(http), len(alpn)) > MAX_CHALLENGES:
+            raise ValueError(f"more than {MAX_CHALLENGES} challenges at once")
+        self._http, self._alpn = dict(http), dict(alpn)
 
     @property
     def waiting(self) -> bool:
@@ -45,10 +58,12 @@ class Challenges:
             raise ValueError("what the authority calls a token is none")
         _bound(self._http, token)
         self._http[token] = text
+        self.changed()
 
     def drop_http(self, token: str) -> None:
         """Show it no more; nothing happens if it was not shown."""
         self._http.pop(token, None)
+        self.changed()
 
     def put_alpn(self, name: str, digest: bytes) -> None:
         """Prove a host name or an address by the SHA-256 of the key authorization. Raises `ValueError` likewise."""
@@ -57,11 +72,13 @@ class Challenges:
         key = canonical(name)
         _bound(self._alpn, key)
         self._alpn[key] = digest
+        self.changed()
 
     def clear(self) -> None:
         """Show nothing more of either kind."""
         self._http.clear()
         self._alpn.clear()
+        self.changed()
 
     def http(self, token: str) -> str | None:
         """The key authorization for a token, or None if it is not ours."""

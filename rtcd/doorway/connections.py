@@ -16,13 +16,21 @@ from rtcd.bucket import Buckets, network
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.front.origin import is_loopback
 from rtcd.metrics import Metrics
+from rtcd.tls.handshakes import REASONS
 
 CLOSE_GRACE_S = 3.0
 """When the daemon stops, a connection that has not ended so many seconds after it was asked to is cut."""
 
+YOUNG_S = 0.5
+"""One who has connected so short a time ago may not have asked for anything yet."""
+SETTLE_S = 5.0
+"""How long those who are beginning are waited for when others go on with the listening socket."""
+_LOOK_S = 0.05
+
 HANDSHAKE_BURST_S = 10
 """A host may use up at once the handshakes of so many seconds."""
 
+_FAILED = "TLS handshakes that were begun and not completed, by reason."
 _REFUSED = "Connections refused or dropped before their protocol was known, by reason."
 
 
@@ -49,12 +57,16 @@ class Connections:
         self._per_address: dict[str, int] = {}
         self._timer: IDelayedCall | None = None
         self._closing: Deferred[None] | None = None
+        self._last_opened = 0.0
         self._handshakes = Buckets(settings.handshake_rate, settings.handshake_rate * HANDSHAKE_BURST_S)
         self._opened = metrics.counter("doorway", "connections", "Connections accepted.")
         self._refused = {
             reason: metrics.counter("doorway", "refused_connections", _REFUSED, reason=reason)
             for reason in ("total", "address", "oldest", "timeout", "garbage", "handshakes", "proxy")
         }
+        self._shaken = metrics.counter("doorway", "handshakes", "TLS handshakes completed.")
+        self._failed = {
+            reason: metrics.counter("doorway", "failed_handshakes", _FAILED, reason=reason) for reason in REASONS}
         self.unproxied = self._refused["proxy"]
         """Counts those of a named proxy that did not say for whom it speaks."""
         metrics.gauge("doorway", "open_connections", "Connections open now.", lambda: len(self._open))
@@ -78,6 +90,7 @@ class Connections:
         """A connection is open, or another layer is now on its transport."""
         if transport not in self._open:
             self._opened.value += 1
+            self._last_opened = self._clock.seconds()
             source = network(getattr(transport.getPeer(), "host", ""))
             self._sources[transport] = source
             self._open_per_address[source] += 1
@@ -111,6 +124,14 @@ class Connections:
         """Whether this host may make us do the work of another TLS handshake now. A proxy here speaks for many."""
         return not host or is_loopback(host) or self._handshakes.allow(network(host), self._clock.seconds())
 
+    def shaken(self) -> None:
+        """A TLS handshake is complete."""
+        self._shaken.value += 1
+
+    def unshaken(self, reason: str) -> None:
+        """One has failed, for one of rtcd.tls.handshakes' reasons."""
+        self._failed[reason].value += 1
+
     def busy(self, transport: Any) -> None:
         """It may not: cut it."""
         self._refused["handshakes"].value += 1
@@ -126,6 +147,24 @@ class Connections:
             if not self._open_per_address[source]:
                 del self._open_per_address[source]
         self._finish()
+
+    def settled(self) -> Deferred[None]:
+        """Fires when nobody is just beginning: none is undecided, and none is younger than `YOUNG_S`; after `SETTLE_S` in
+        any case. For when none is let in any more, but the last ones would be served elsewhere had they come later."""
+        result: Deferred[None] = Deferred()
+        looks = round(SETTLE_S / _LOOK_S)
+
+        def look() -> None:
+            nonlocal looks
+            young = abs(self._clock.seconds() - self._last_opened) < YOUNG_S
+            looks -= 1
+            if looks >= 0 and self._open and (self._undecided or young):
+                self._clock.callLater(_LOOK_S, look)
+            else:
+                result.callback(None)
+
+        look()
+        return result
 
     def close_all(self) -> Deferred[None]:
         """Close every connection, by force after `CLOSE_GRACE_S`; fires when the last is gone. None is let in."""

@@ -6,7 +6,8 @@ what happens to a connection, at rtcd.site.http for what happens to a request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -17,7 +18,6 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
 from rtcd.acme.settings import AcmeSettings
-from rtcd.config import ConfigError
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.layers import PlainFactory, TlsFactory
@@ -32,6 +32,7 @@ from rtcd.front.origin import Base, is_loopback
 from rtcd.front.proxied import ProxyFactory
 from rtcd.metrics import Metrics
 from rtcd.ranges import parse_ranges
+from rtcd.served import prefix_taken
 from rtcd.site.http import DoorSite, frame_rule
 from rtcd.site.install import Install
 from rtcd.site.redirect import CA_PATH, INSTALL_PATH, PROFILE_PATH, AuthorityFile, AuthorityProfile, Redirect
@@ -40,6 +41,7 @@ from rtcd.state import StateDirectory
 from rtcd.tls.authority import fingerprint
 from rtcd.tls.certificates import Certificates
 from rtcd.tls.settings import TlsSettings
+from rtcd.together import no_listener, no_tls
 
 
 class Doorway(MultiService):
@@ -60,8 +62,11 @@ class Doorway(MultiService):
         self._reactor = reactor
         self._settings = settings
         self._front = Front(settings)
+        self._state = state
         self._used = False
         self._tls = False
+        self._inner: tuple[str, IProtocolFactory] | None = None
+        self._inner_port: Any = None
         self._streams: dict[str, IProtocolFactory] = {}
         self._plain_streams: dict[str, IProtocolFactory] = {}
         self._ports: list[tuple[IListeningPort, Listener]] = []
@@ -83,7 +88,7 @@ class Doorway(MultiService):
                 visits.local_authority, visits.trusted, lambda request: visits.https(request).url, visits.may_draw))
             tree.add(*self.renewal.resource)
         redirects.add("/", Redirect(visits.https))
-        self.site = self._site(settings, metrics, self._tree)
+        self.site = DoorSite(reactor, self._tree, settings, metrics, inside=self._inside, more_headers=visits.secure_headers)
         self.redirect_site = DoorSite(reactor, redirects, settings, metrics, inside=self._inside)
         self._factories = self._make_factories(settings, metrics)
 
@@ -108,10 +113,13 @@ class Doorway(MultiService):
         """For a content security policy: who may show us in a frame."""
         return frame_rule(self._settings.frame_ancestors)
 
-    def add_child(self, path: str, resource: IResource) -> None:
-        """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's."""
+    def add_child(self, path: str, resource: IResource, *, opens: bool = True) -> None:
+        """Serve ``resource`` at an absolute path; ``/`` is the fallback that gets every path that is nobody's.
+
+        ``opens``: whether it is a reason to open the web listeners, or takes part only where they are open anyway.
+        """
         self._tree.add(path, resource)
-        self._used = True
+        self._used = self._used or opens
 
     def tls(self, *alpn: str) -> IOpenSSLServerConnectionCreator:
         """TLS for stream listeners of a service's own, which serve these protocols: our certificate, as it is at each
@@ -145,6 +153,10 @@ class Doorway(MultiService):
         """Where the site begins for the browser: scheme, host and port, and a path prefix if there is one."""
         return self._front.base(request)
 
+    def secure(self, request: IRequest) -> bool:
+        """Whether a request has come by HTTPS, whatever the public URL says; behind a trusted proxy, as the proxy says."""
+        return self._front.secure(request)
+
     def client_host(self, request: IRequest) -> str:
         """The host that a request comes from; behind a trusted proxy, the one that the proxy names."""
         return self._front.client_host(request)
@@ -172,6 +184,12 @@ class Doorway(MultiService):
         found = {"tls": port} if self._settings.proxy_from else {"tls": port, "udp": port}
         return found | ({"tcp": port} if alpn in self._plain_streams else {})
 
+    def take_inner(self, path: str, inner: Callable[[DoorSite], IProtocolFactory]) -> None:
+        """Serve the site at this unix socket too, to other processes of this daemon. ``inner`` makes the factory of it."""
+        own = Metrics()  # whatever comes here was counted where it came in
+        self._inner = path, inner(DoorSite(
+            self._reactor, self._tree, self._settings, own, inside=self._inside, more_headers=self._visits.secure_headers))
+
     def may_shake(self, host: str) -> bool:
         """Whether this host may make us do the work of another TLS handshake now; all listeners count together."""
         return self._connections.may_shake(host)
@@ -187,11 +205,10 @@ class Doorway(MultiService):
             return
         only_tls = self._tls and not self._used and not self.renewal.demanded
         if not (only_tls or self._settings.https or self._settings.plain):
-            raise ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
+            raise no_listener()
         self._check_prefix()
         if self.renewal.demanded and not (self._tls or self._settings.https):
-            raise ConfigError("tls", "mode", "is acme, and nothing here speaks TLS that a certificate would be for; open "
-                              "[doorway] https, or leave it out")
+            raise no_tls()
         if self._tls or self._settings.https:
             self.certificates.load()
             if self.certificates.parent is None:
@@ -206,6 +223,8 @@ class Doorway(MultiService):
         except BaseException:
             self._close_ports()
             raise
+        if self._inner is not None:
+            self._open_inner(*self._inner)
         if (self._tls or self._settings.https) and self.renewal.parent is None:
             self.renewal.setServiceParent(self)
 
@@ -219,21 +238,28 @@ class Doorway(MultiService):
         return Deferred.fromCoroutine(self._stop())
 
     def shut(self) -> Deferred[None]:
-        """Take no more connections in; those that are open go on. Fires when the listeners are closed."""
+        """Take no more connections in; those that are open go on. Fires when the listeners are closed; with inherited
+        sockets when those who have just come have got what they asked for, since a second later all would have gone well."""
         return Deferred.fromCoroutine(self._shut())
 
     async def _shut(self) -> None:
-        for closed in self._close_ports():
+        ports = self._close_ports()
+        for closed in ports:
             await closed
+        if ports and self._handed:
+            self._log.info("takes no more connections in, which wait for the next daemon; who is just beginning is served")
+            await self._connections.settled()
+
+    @property
+    def _handed(self) -> bool:
+        """Whether somebody holds our sockets, so that whom we do not serve any more another daemon does."""
+        settings = self._settings
+        return any(one.startswith("systemd:") for one in (*settings.https, *settings.http, *settings.plain))
 
     async def _stop(self) -> None:
         await self._shut()
         await self._connections.close_all()
         await maybeDeferred(super().stopService)
-
-    def _site(self, settings: DoorwaySettings, metrics: Metrics, root: IResource) -> DoorSite:
-        return DoorSite(self._reactor, root, settings, metrics, inside=self._inside,
-                        more_headers=self._visits.secure_headers)
 
     def _make_factories(self, settings: DoorwaySettings, metrics: Metrics) -> dict[str, IProtocolFactory]:
         table = self._connections
@@ -259,8 +285,7 @@ class Doorway(MultiService):
     def _check_prefix(self) -> None:
         prefix = self.public.prefix if self.public is not None else ""
         if prefix and self._tree.knows(prefix):
-            raise ConfigError("doorway", "public-url", f"{prefix} begins like a path of our own, so that nobody could tell "
-                              "whether the proxy has taken it off; choose another path")
+            raise prefix_taken(prefix)
 
     def _open(self, key: str, endpoints: Sequence[str], factory: IProtocolFactory, transport: str) -> None:
         for text in endpoints:
@@ -270,8 +295,18 @@ class Doorway(MultiService):
                 self._ports.append((port, listener))
                 self.directory.opened(listener)
 
+    def _open_inner(self, path: str, factory: IProtocolFactory) -> None:
+        """No connection of it is counted: all are ours."""
+        listen_alone = getattr(self._reactor, "listen_alone", self._reactor.listenUNIX)
+        Path(path).unlink(missing_ok=True)
+        self._inner_port = listen_alone(path, factory, mode=0o600)
+        self._state.own(path)
+
     def _close_ports(self) -> list[Deferred[Any]]:
         ports, self._ports = self._ports, []
+        inner, self._inner_port = self._inner_port, None
+        if inner is not None:
+            inner.stopListening()
         for _, listener in ports:
             self.directory.closed(listener)
         return [maybeDeferred(port.stopListening) for port, _ in ports]

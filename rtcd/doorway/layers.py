@@ -6,7 +6,7 @@ Each is a `ProtocolWrapper`, which is what Autobahn's WebSocketResource needs to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -20,11 +20,12 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from rtcd.doorway.connections import Connections
+from rtcd.tls.quick import QuickTls
 
 LINGER_S = 30.0
 """A connection that we close has so many seconds to take its last bytes and to say goodbye."""
@@ -66,8 +67,46 @@ class PlainLayer(_Layer):
         no_delay(transport)
         super().makeConnection(transport)
 
+    _held: list[bytes] | None = None
+
+    @property
+    def write_now(self) -> Callable[[bytes], None]:
+        """Write past this layer, which adds nothing to the bytes."""
+        self.release()
+        write: Callable[[bytes], None] = self.transport.write
+        return write
+
+    def hold(self) -> None:
+        """Keep what is written until `release`, which comes before anything else can happen: an answer that is written in
+        parts goes out as one."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Write what was kept; harmless when nothing was."""
+        held, self._held = self._held, None
+        if held:
+            self.transport.write(b"".join(held))
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep it."""
+        if self._held is not None:
+            self._held.append(data)
+        else:
+            self.transport.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """The same for several pieces."""
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """Close when the last bytes are out, those that were kept too."""
+        self.release()
+        super().loseConnection()
+
     def finish(self) -> None:
         """Close, but let the peer finish what it is sending: bytes that nobody reads make the system cut what was said."""
+        self.release()
         if self._linger is None and ITCPTransport.providedBy(self.transport):
             self._linger = self.factory.clock.callLater(LINGER_S, self.transport.abortConnection)
             self.disconnecting = 1  # or twisted.web would go on with the lines that it has
@@ -92,8 +131,14 @@ class PlainFactory(WrappingFactory[PlainLayer]):
         return super().buildProtocol(addr) if self.connections.admits(host_of(addr), undecided=False) else None
 
 
-class TlsLayer(_Layer, BufferingTLSTransport):
+class TlsLayer(_Layer, QuickTls):
     """The layer of a connection inside TLS."""
+
+    def hold(self) -> None:
+        """What is written in one turn goes out as one by itself."""
+
+    def release(self) -> None:
+        """Nothing is kept here."""
 
     def finish(self) -> None:
         """Close: TLS waits for the peer's goodbye by itself."""

@@ -63,9 +63,13 @@ class Renewal(MultiService):
         self._behind = behind
         self._told = ""
         self.challenges = Challenges()
+        self.leads = True
+        """Whether it is for us to ask for certificates; another process does, if not."""
+        self.issued: Callable[[], object] = lambda: None
+        """Is told when a new certificate is in service here."""
         self._reach = Reach(reactor, self.challenges)
         self._issuer = Issuer(reactor, settings, state, self.challenges, metrics, wanted=self.wanted, kinds=self.kinds,
-                              taken=certificates.take_issued)
+                              taken=self._take)
 
     @property
     def demanded(self) -> bool:
@@ -103,7 +107,7 @@ class Renewal(MultiService):
 
     def tls_changed(self) -> None:
         """``[tls]`` may say something else now."""
-        wanted, there = self._certificates.issued, self._issuer.parent is not None
+        wanted, there = self._certificates.issued and self.leads, self._issuer.parent is not None
         if not self.running:
             if self.demanded:
                 self._log.warn("[tls] mode: is acme, for which the web listeners have to be open; restart")
@@ -114,6 +118,12 @@ class Renewal(MultiService):
             self._issuer.disownServiceParent()
         elif wanted:
             self._issuer.poke()
+
+    def _take(self) -> bool:
+        taken = self._certificates.take_issued()
+        if taken:
+            self.issued()
+        return taken
 
     def kinds(self) -> tuple[str, ...]:
         """The challenges that can be answered here, first those for which the authority comes to the port we listen on.

@@ -29,6 +29,7 @@ from rtcd.doorway.connections import Connections
 from rtcd.doorway.hello import Hello, read_hello
 from rtcd.doorway.layers import PlainFactory, PlainLayer, TlsFactory, host_of, no_delay
 from rtcd.doorway.sniff import Verdict, sniff
+from rtcd.tls.handshakes import reason_of
 from rtcd.tls.proof import ALPN as ACME_ALPN
 
 HTTP_ALPN = "http/1.1"
@@ -188,9 +189,12 @@ class InnerSwitch(_Switch):
     def __init__(self, connections: Connections, choose: Choose) -> None:
         super().__init__(connections)
         self._choose = choose
+        self._shaken = False
 
     def handshakeCompleted(self) -> None:
         """The TLS handshake is complete."""
+        self._shaken = True
+        self.connections.shaken()
         name = self.transport.negotiatedProtocol
         if name is not None:
             self._become(name.decode("ascii", "replace"), b"")
@@ -202,6 +206,8 @@ class InnerSwitch(_Switch):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The handshake failed, or nothing was said inside. The layer below tells the table."""
+        if not self._shaken:
+            self.connections.unshaken(reason_of(reason.value))
         self._log.debug("connection ended before its protocol was known: {reason}", reason=reason.getErrorMessage())
 
     def _become(self, name: str, data: bytes) -> None:

@@ -15,6 +15,11 @@ from rtcd.ranges import parse_ranges, within
 CACHED_HOSTS = 4096
 """Hosts of which it is remembered whether they are trusted."""
 
+CACHED_BASES = 1024
+
+_TELLING = (b"forwarded", *(b"x-forwarded-" + one for one in (b"for", b"host", b"proto", b"port", b"prefix")))
+"""The headers in which proxies tell for whom they speak, as `rtcd.front.forwarded.read` reads them."""
+
 
 class Front:
     """Answers from the settings and a request's headers. What was found out is kept with the request, since it is asked for
@@ -31,10 +36,13 @@ class Front:
             return self.public
         if request.base is None:
             told = self._asked(request)
-            scheme = told.scheme or ("https" if request.isSecure() else "http")
-            request.base = Base(scheme, told.authority or host_of(request), told.prefix or "")
+            request.base = _base(self._scheme(request), told.authority or host_of(request), told.prefix or "")
         found: Base = request.base
         return found
+
+    def secure(self, request: Any) -> bool:
+        """Whether this very request has come by HTTPS, which a public URL does not tell: to us, or as the proxy says."""
+        return self._scheme(request) == "https"
 
     def told(self, request: IRequest) -> bool:
         """Whether a proxy for HTTP has told us anything of this request."""
@@ -52,12 +60,18 @@ class Front:
         """The same for what has the headers of a request and is none. ``peer``: where the connection comes from."""
         return self._read(peer, secure, header).client
 
+    def _scheme(self, request: Any) -> str:
+        return self._asked(request).scheme or ("https" if request.isSecure() else "http")
+
     def _asked(self, request: Any) -> Asked:
         if request.asked is None:
-            headers = request.requestHeaders
-            request.asked = self._read(
-                _peer(request), request.isSecure(),
-                lambda name: b", ".join(headers.getRawHeaders(name.encode(), ())).decode("latin-1"))
+            headers, peer = request.requestHeaders, _peer(request)
+            if self._trusts(peer) and any(map(headers.hasHeader, _TELLING)):
+                request.asked = self._read(
+                    peer, request.isSecure(),
+                    lambda name: b", ".join(headers.getRawHeaders(name.encode(), ())).decode("latin-1"))
+            else:
+                request.asked = Asked(peer)
         found: Asked = request.asked
         return found
 
@@ -66,6 +80,11 @@ class Front:
         if not self._trusts(peer) or (secure and is_loopback(peer)):
             return Asked(peer)
         return read(peer, header, self._trusts)
+
+
+@functools.lru_cache(CACHED_BASES)
+def _base(scheme: str, authority: Authority, prefix: str) -> Base:
+    return Base(scheme, authority, prefix)
 
 
 def host_of(request: Any) -> Authority:

@@ -6,9 +6,11 @@ a bracketed IPv6 address, with a port or without, and perhaps a path of plain se
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_HOST_CHARS = 253
 """A host name is never longer (RFC 1035 §2.3.4)."""
@@ -25,8 +27,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", re.ASCII)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(Struct, frozen=True):
     """A host and a port, as a URL holds them."""
 
     host: str
@@ -46,8 +47,7 @@ class Authority:
         return f"{scheme}://{self.bracketed}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """Where the site begins for a browser."""
 
     scheme: str
@@ -78,6 +78,7 @@ class Base:
         return path
 
 
+@functools.lru_cache(1024)
 def parse_authority(text: str) -> Authority:
     """Read ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``. Raises `ValueError`."""
     match = _AUTHORITY.fullmatch(text)
@@ -129,6 +130,11 @@ def _host(text: str) -> str:
     return text.lower()
 
 
+CACHED_HOSTS = 4096
+"""Hosts of which it is remembered what they are: they are asked for in each request."""
+
+
+@functools.lru_cache(CACHED_HOSTS)
 def is_loopback(host: str) -> bool:
     """From this machine itself, as the connections of a proxy are: those are many people's."""
     try:

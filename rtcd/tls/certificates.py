@@ -8,6 +8,7 @@ be loaded is refused: at the start the daemon says so and ends, later the certif
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -92,6 +93,12 @@ class Certificates(Service):
         self._trusted: dict[Chain, bool] = {}
         """Of those that were read; nobody but those who were told to trusts the local one."""
         metrics.gauge("doorway", "certificate_days_left", "Days until the certificate expires.", self.days_left)
+        metrics.gauge("doorway", "certificate_expiry_timestamp_seconds",
+                      "When the first of the certificates in service expires, in Unix time; NaN if there is none.",
+                      lambda: min((one.expires_at() for one in self.chains), default=math.nan))
+        metrics.gauge("doorway", "certificate_start_timestamp_seconds",
+                      "From when on that one is valid, in Unix time; NaN if there is none.",
+                      lambda: min(((one.expires_at(), one.starts_at()) for one in self.chains), default=(0, math.nan))[1])
         self._reloads = {
             result: metrics.counter("doorway", "certificate_loads", "Certificate loads after the start.", result=result)
             for result in ("taken", "refused")

@@ -38,7 +38,19 @@ class Chain:
 
     def days_left(self, now: float) -> float:
         """Days until the first certificate of them expires."""
-        return (min(one.not_valid_after_utc for one in self.certificates).timestamp() - now) / 86400
+        return (self.expires_at() - now) / 86400
+
+    def expires_at(self) -> float:
+        """When the first certificate of them expires, in Unix seconds."""
+        return min(one.not_valid_after_utc for one in self.certificates).timestamp()
+
+    def is_valid(self, now: float) -> bool:
+        """Whether all of them are good at this moment, by their dates."""
+        return self.starts_at() <= now < self.expires_at()
+
+    def starts_at(self) -> float:
+        """From when on all of them are valid, in Unix seconds."""
+        return max(one.not_valid_before_utc for one in self.certificates).timestamp()
 
 
 class Unreadable(ConfigError):

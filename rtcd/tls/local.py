@@ -57,9 +57,13 @@ class LocalAuthority:
         configured = [canonical(one) for one in configured]
         names = wanted_names(machine.name, machine.addresses, configured)
         needed = [one for one in names if one in configured or one == machine.primary or not is_address(one)]
+        with self._state.locked():
+            return self._load(machine, names, needed, now)
+
+    def _load(self, machine: Machine, names: Sequence[str], needed: Sequence[str], now: float) -> Local:
         authority = self._pair(_AUTHORITY)
         if authority is None or authority.days_left(now) < 1 or not permits(authority, needed):
-            authority = self._make(authority, machine.name, names, now)
+            authority = self._make(authority, machine.name, tuple(names), now)
         names = tuple(one for one in names if permits(authority, [one]))
         server = self._pair(_SERVER)
         if server is None or not fits(server, authority, names, now):

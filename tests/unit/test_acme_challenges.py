@@ -26,6 +26,22 @@ class ChallengesTests(SynchronousTestCase):
         self.challenges.clear()
         self.assertIsNone(self.challenges.http("abc"))
 
+    def test_another_process_can_show_the_same(self) -> None:
+        """It is told of each change, and shows that and nothing else; not more than the table holds."""
+        other, shown = Challenges(), []
+        self.challenges.changed = lambda: shown.append(self.challenges.shown())
+        other.put_http("old", "1")
+        self.challenges.put_http("new", "2")
+        self.challenges.put_alpn("a.example", DIGEST)
+        other.show(*shown[-1])
+        self.assertEqual((other.http("old"), other.http("new"), other.alpn("a.example")), (None, "2", DIGEST))
+        self.challenges.drop_http("new")
+        self.challenges.clear()
+        other.show(*shown[-1])
+        self.assertEqual((len(shown), other.shown(), other.waiting), (4, ({}, {}), False))
+        with self.assertRaises(ValueError):
+            other.show({str(one): "" for one in range(MAX_CHALLENGES + 1)}, {})
+
     def test_one_token_can_be_dropped(self) -> None:
         """Of a probe; the others stay, and twice is once."""
         self.challenges.put_http("one", "1")
