@@ -1,4 +1,4 @@
-"""Tests of the registry of counters and gauges."""
+"""Tests of the registry of counters, gauges and histograms."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ class MetricsTests(SynchronousTestCase):
         rooms.append(1)
         self.assertEqual([one.value for one in self.metrics.samples()], [1])
 
+    def test_what_is_gone_is_forgotten(self) -> None:
+        """By its labels, of its service alone; what comes again begins at nothing."""
+        for service, node in (("ice", "a"), ("ice", "b"), ("turn", "a")):
+            self.metrics.counter(service, "probes", "Probes.", node=node, outcome="ok").value += 1
+            self.metrics.gauge(service, "up", "Up.", lambda: 1, node=node)
+            self.metrics.histogram(service, "rtt", "Round trip.", (1.0,), node=node)
+        self.metrics.forget("ice", node="a")
+        left = {(one.name.split("_")[1], dict(one.labels)["node"]) for one in self.metrics.samples()}
+        self.assertEqual(left, {("ice", "b"), ("turn", "a")})
+        self.assertEqual(self.metrics.counter("ice", "probes", "Probes.", node="a", outcome="ok").value, 0)
+
     def test_what_is_counted_elsewhere_is_fetched_before_each_reading(self) -> None:
         """So that a counter need not be touched where things happen."""
         elsewhere = [0]
@@ -60,3 +71,42 @@ class MetricsTests(SynchronousTestCase):
             self.metrics.counter("web", "hits", "", number=str(index))
         self.metrics.counter("web", "hits", "", number="0")
         self.assertRaises(ValueError, self.metrics.counter, "web", "hits", "", number="one more")
+
+    def test_gauges_and_histograms_count_as_well(self) -> None:
+        """A histogram has a series for each bucket, and three besides."""
+        self.metrics.histogram("web", "seconds", "", tuple(map(float, range(MAX_SERIES - 4))))
+        self.metrics.gauge("web", "open", "", lambda: 0)
+        self.metrics.gauge("web", "open", "", lambda: 1)
+        self.assertRaises(ValueError, self.metrics.gauge, "web", "more", "", lambda: 0)
+        self.assertRaises(ValueError, self.metrics.histogram, "web", "more", "", (1.0,))
+
+    def test_one_gauge_is_read_without_the_others(self) -> None:
+        """Reading all has its price."""
+        self.metrics.before_reading(lambda: self.fail("all are read"))
+        self.metrics.gauge("web", "dear", "", lambda: self.fail("this one is read"))
+        self.metrics.gauge("web", "open", "", lambda: 7)
+        self.assertEqual((self.metrics.now("rtcd_web_open"), self.metrics.now("rtcd_web_none")), (7, None))
+        for number in (2, 3):
+            self.metrics.gauge("web", "shared", "", lambda number=number: number, shard=str(number))  # type: ignore[misc]
+        self.assertEqual(self.metrics.now("rtcd_web_shared"), 5)
+
+    def test_a_gauge_may_have_labels(self) -> None:
+        """Each set of them is a series; asked for again, the latest reading counts."""
+        for number, side in ((1, "a"), (2, "b"), (3, "a")):
+            self.metrics.gauge("web", "open", "", lambda number=number: number, side=side)  # type: ignore[misc]
+        self.assertEqual([(one.labels, one.value) for one in self.metrics.samples()],
+                         [((("side", "a"),), 3), ((("side", "b"),), 2)])
+
+    def test_a_histogram_counts_what_is_up_to_each_bound(self) -> None:
+        """Bounds are included, each bucket holds those below it, and a clock that was put back counts as no time."""
+        histogram = self.metrics.histogram("web", "join_seconds", "Joins.", (0.1, 1.0), way="http")
+        for value in (-5.0, 0.1, 0.5, 1.0, 7.0):
+            histogram.observe(value)
+        self.assertIs(self.metrics.histogram("web", "join_seconds", "Joins.", (9.0,), way="http"), histogram)
+        self.assertEqual([(one.name, dict(one.labels).get("le"), one.value, one.kind) for one in self.metrics.samples()], [
+            ("rtcd_web_join_seconds_bucket", "0.1", 2, "histogram"),
+            ("rtcd_web_join_seconds_bucket", "1.0", 4, "histogram"),
+            ("rtcd_web_join_seconds_bucket", "+Inf", 5, "histogram"),
+            ("rtcd_web_join_seconds_count", None, 5, "histogram"),
+            ("rtcd_web_join_seconds_sum", None, 8.6, "histogram"),
+        ])

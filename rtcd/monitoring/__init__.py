@@ -1,0 +1,1 @@
+"""Figures for Prometheus, and whether the daemon is well: the service ``[metrics]``."""
