@@ -11,9 +11,11 @@ import struct
 from typing import Any
 
 import txaio
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from rtcd.calls.keeper import CallKeeper
 from rtcd.context import Context
 from rtcd.daemon import Reloads
 from rtcd.doorway.directory import Listener
@@ -26,9 +28,12 @@ from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling.service import SignalingService
 from rtcd.signaling.settings import Settings as SignalingSettings
+from rtcd.state import StateDirectory
+from rtcd.turn.news import Listener as Listening
+from rtcd.turn.news import TurnNews
 from rtcd.web.service import WebService
 from rtcd.web.settings import Settings as WebSettings
-from tests.fakes import Dialled, FakeAnswer, dial, make_doorway, make_request
+from tests.fakes import Dialled, FakeAnswer, FakeDesk, dial, make_doorway, make_request
 
 MASK = b"\x01\x02\x03\x04"
 
@@ -46,7 +51,9 @@ class Server:
         ice: IceSettings | None = None,
         doorway: DoorwaySettings | None = None,
         pages: bool = True,
+        records: StateDirectory | None = None,
     ) -> None:
+        """``records``: where records of calls are kept, for 24 hours; else there are none."""
         self.clock: Any = MemoryReactorClock()
         self.clock.advance(1_700_000_000)
         case.patch(txaio.tx.config, "loop", self.clock)  # whose timers Autobahn uses
@@ -55,17 +62,29 @@ class Server:
         self.rooms = MemoryRooms(self.clock, rooms or RoomsSettings(), self.metrics)
         self.reloads = Reloads()
         self.context = Context(
-            self.clock, self.doorway, self.rooms, Credentials(("a secret of the test",), 43200), self.metrics, self.reloads)
+            self.clock, self.doorway, self.rooms, Credentials(("a secret of the test",), 43200), self.metrics, self.reloads,
+            FakeDesk())
+        self.told: list[Listening] = []
+        """Who listens to TURN, which is not there."""
+        self.context.desk.offer("turn.observe", self.told.append)
+        self.keeper: CallKeeper | None = None
+        if records is not None:
+            self.keeper = CallKeeper(self.context, records, 24, lambda work: execute(work))
         self.doorway.directory.opened(Listener("turn", "udp", "0.0.0.0", 3478))
         self.doorway.directory.opened(Listener("turn", "udp", "0.0.0.0", 49152, 50175))
         self.signaling = SignalingService(self.context, signaling or SignalingSettings(ping_interval=0))
-        services: list[Any] = [self.signaling]
+        services: list[Any] = [self.signaling] if self.keeper is None else [self.keeper, self.signaling]
         if pages:
             services.append(WebService(self.context, web or WebSettings(join_rate=0)))
-            services.append(IceService(self.context, ice or IceSettings()))
+            services.append(IceService(self.context, ice or IceSettings(), lambda node: Deferred()))
         self.dialled: list[Dialled] = []
         for service in services:
             service.startService()
+
+    def turn(self, news: TurnNews) -> None:
+        """Something happens at TURN."""
+        for listener in self.told:
+            listener(news)
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, **more: Any

@@ -1,0 +1,360 @@
+"""`CallKeeper`: watches rooms and TURN, takes what pages report, and keeps a record of each call.
+
+What goes into a record is decided by ``changes`` and ``report``, what it means by ``verdict``. Here are the clock, the table
+of calls that are on, and what others ask.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from itertools import chain
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from rtcd.alarm import Alarm
+from rtcd.bucket import network
+from rtcd.calls import changes, show
+from rtcd.calls.archive import Archive
+from rtcd.calls.file import InThread, RecordFile
+from rtcd.calls.live import MAX_SHARING, Live, Whose
+from rtcd.calls.record import Call, shown_name
+from rtcd.calls.report import Report, taken
+from rtcd.context import Context
+from rtcd.log import debugging
+from rtcd.peers.candidates import described
+from rtcd.rooms.outcome import Came, Gone, News, Said, TurnedAway
+from rtcd.rooms.records import LOOPBACK_CLIENTS
+from rtcd.state import StateDirectory
+from rtcd.turn.news import Began, Challenged, Denied, Ended, Failed, TurnNews
+from rtcd.words import word
+
+WRITE_S = 300.0
+"""From one writing to the next, if anything has changed."""
+LATE_S = 10.0
+"""So long after its end a call takes what is still on its way: the end of its relays, the last report of a page."""
+MAX_LATE = 2000
+MAX_OPEN = 10_000
+"""Calls that are on; there are no records of more."""
+MAX_ALL_EVENTS = 100_000
+"""Entries in the time lines of all calls that are on; beyond it, one that grows keeps its last `FEW_EVENTS`."""
+FEW_EVENTS = 16
+MAX_TEXTS = 1000
+"""Texts of one client that are read for candidates."""
+MAX_LISTED = 1000
+MAX_PLACES = 8
+"""Where TURN can be asked, as far as a record tells."""
+HOUR_S = 3600.0
+ID_BYTES = 6
+
+_CALL = "tag={tag}- room={room} call={call}"
+
+
+class CallKeeper(Service):
+    """Offers ``calls.list``, ``calls.show`` and ``calls.report`` on the desk."""
+
+    name = "calls"
+    _log = Logger()
+
+    def __init__(
+        self, context: Context, state: StateDirectory, hours: float, in_thread: InThread | None = None
+    ) -> None:
+        """``hours``: how long records are kept; 0: none are made. ``in_thread`` runs what waits for the disk."""
+        self._context = context
+        self._reactor = context.reactor
+        self._hours = hours
+        self._archive = Archive()
+        self._open: dict[str, Live] = {}
+        self._late: OrderedDict[str, Live] = OrderedDict()
+        """By id, the one that ended first first."""
+        self._events = 0
+        """In the time lines of these and of those that are on."""
+        self._relays: tuple[tuple[Any, ...], tuple[str, tuple[str, ...]]] = (), ("", ())
+        """What `_turn` said last, and of what that was made."""
+        self._whose = Whose(context.credentials)
+        self._file = RecordFile(state, in_thread or (
+            lambda work: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)))
+        self._write_at = 0.0
+        self._alarm = Alarm(context.reactor, self._deadline, self._ring)
+        metrics, desk = context.metrics, context.desk
+        self._recorded = metrics.counter("calls", "recorded", "Calls that are over and were recorded.")
+        self._unrecorded = metrics.counter("calls", "unrecorded", "Arrivals in calls too many to be recorded.")
+        self._reports = metrics.counter("calls", "reports", "Reports of pages taken.")
+        metrics.gauge("calls", "kept", "Records of calls that are kept.", lambda: len(self._archive))
+        rooms: Any = context.rooms
+        rooms.watch(self)
+        desk.offer("calls.list", self.listed)
+        desk.offer("calls.show", self.shown)
+        desk.offer("calls.report", self.report)
+
+    def startService(self) -> None:
+        """Read what was kept, and ask TURN to tell us."""
+        super().startService()
+        if self._context.desk.offers("turn.observe"):
+            self._context.desk.ask("turn.observe", self._told)
+        if self._hours:
+            self._load()
+        else:
+            self._file.remove()
+        self._write_at = self._now() + WRITE_S
+        self._alarm.set()
+
+    def stopService(self) -> Deferred[None]:
+        """Every call ends here, as far as records go; fires when they are on the disk."""
+        super().stopService()
+        self._alarm.cancel()
+        for live in list(self._open.values()):
+            self._end(live, "stopped")
+        for live in list(self._late.values()):
+            self._keep(live)
+        return Deferred.fromCoroutine(self._file.finish(self._archive.lines))
+
+    def use(self, hours: float) -> None:
+        """Keep records for so long from now on (a reload)."""
+        self._hours = hours
+        self._expire(self._now())
+        if not hours:
+            for live in self._calls():
+                self._whose.forget(live)
+            self._open.clear()
+            self._late.clear()
+            self._events = 0
+            self._archive.clear()
+        self._file.stale = True
+        self._write_at = self._now()
+        self._alarm.set()
+
+    # What the desk is asked.
+
+    def listed(
+        self, room: str | None = None, since: float = 0.0, limit: int = 100, after: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Summaries (`rtcd.calls.show.summary`), those of calls that are on first and then the last one first: of one room
+        if given, that are on or ended at ``since`` or later, at most ``limit`` and `MAX_LISTED`, behind the one with the id
+        ``after``; if that is no more, nothing."""
+        now = self._now()
+        self._expire(now)
+        found: list[dict[str, Any]] = []
+        room = None if room is None else shown_name(room)
+        living = (one.call for one in self._calls() if room in (None, one.call.room))
+        for call in chain(living, self._archive.calls(room, since)):
+            if len(found) >= min(limit, MAX_LISTED):
+                break
+            if after is not None:
+                after = None if call.id == after else after
+                continue
+            if not call.ended_at or call.ended_at >= since:
+                found.append(show.summary(call, now))
+        return found
+
+    def shown(self, id_: str) -> dict[str, Any] | None:
+        """The record of a call (`rtcd.calls.show.whole`), on or over; None if there is none."""
+        now = self._now()
+        self._expire(now)
+        call = next((one.call for one in self._calls() if one.call.id == id_), None) or self._archive.get(id_)
+        return None if call is None else show.whole(call, now)
+
+    def report(self, room: str, client: str, report: Report) -> bool:
+        """Take a page's report (`rtcd.calls.report.Reports`). False if it is nobody who is in a call of this room, or was a
+        moment ago. Where no records are made it is thrown away."""
+        if not self._hours:
+            return True
+        live = self._open.get(room)
+        if live is None and len(self._open) >= MAX_OPEN:
+            return True  # it may be one that there is no record of
+        if live is None or client not in live.clients:
+            live = next((one for one in reversed(self._late.values()) if one.room == room and client in one.clients), None)
+        if live is None or client in LOOPBACK_CLIENTS:
+            return False
+        self._reports.value += 1
+        self._set(live, taken(live.call, self._now(), live.clients[client].letter, report, live.pages))
+        return True
+
+    # What the rooms tell.
+
+    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+        """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
+        if not self._hours or not self.running:
+            return
+        live = self._open.get(room)
+        if isinstance(news, Said):  # what comes most
+            if live is not None:
+                self._said(live, news)
+            return
+        now = self._now()
+        if isinstance(news, Came):
+            live = live or self._begin(room, now)
+            if live is not None:
+                self._came(live, news, now)
+        elif live is None:
+            return
+        elif isinstance(news, TurnedAway):
+            self._set(live, changes.turned_away(live.call, now, "page" if news.page else "app", news.why))
+        elif isinstance(news, Gone) and news.client in live.clients:
+            client = live.clients[news.client]
+            client.here = False
+            self._set(live, changes.gone(live.call, now, client.letter, news.why))
+            if live.empty:
+                self._end(live, news.why)
+
+    def _begin(self, room: str, now: float) -> Live | None:
+        if len(self._open) >= MAX_OPEN:
+            self._unrecorded.value += 1
+            return None
+        turn, places = self._turn()
+        live = self._open[room] = Live(room, Call(
+            secrets.token_hex(ID_BYTES), shown_name(room), now, turn=turn, places=places,
+            tag=self._context.credentials.room_tag(room)))
+        if debugging():
+            self._log.debug(f"call_began {_CALL}", **_named(live.call))
+        return live
+
+    def _came(self, live: Live, news: Came, now: float) -> None:
+        name = news.client
+        client = live.clients.get(name) or self._whose.add(live, name, news.address)
+        client.here = True
+        live.pages[news.page or "app"] = client.letter
+        kind = "loopback" if name in LOOPBACK_CLIENTS else "page" if news.page else "app"
+        self._set(live, changes.came(live.call, now, client.letter, kind, news.address, registered=news.registered))
+
+    def _said(self, live: Live, news: Said) -> None:
+        client = live.clients.get(news.client)
+        if client is None or client.texts >= MAX_TEXTS:
+            return
+        client.texts += 1
+        message, candidates = described(news.text)
+        if message:
+            self._file.stale = True
+            if not live.repeats(client.letter, message, candidates):
+                self._set(live, changes.said(live.call, self._now(), client.letter, message, candidates))
+
+    def _end(self, live: Live, why: str) -> None:
+        """Nobody is in it any more, or it is over for us."""
+        now = self._now()
+        for client in live.clients.values():
+            if client.here:
+                client.here = False
+                self._set(live, changes.gone(live.call, now, client.letter, why))
+        self._set(live, changes.ended(live.call, now, why))
+        live.until = now + LATE_S
+        del self._open[live.room]
+        self._late[live.call.id] = live
+        while len(self._late) > MAX_LATE:
+            self._keep(next(iter(self._late.values())))
+        self._alarm.set()
+
+    def _keep(self, live: Live) -> None:
+        """It changes no more."""
+        if self._late.pop(live.call.id, None) is not None:
+            self._events -= len(live.call.events)
+        self._whose.forget(live)
+        self._archive.add(live.call)
+        self._recorded.value += 1
+        if debugging():
+            self._log.debug(f"call_ended {_CALL} verdict={{verdict}}", **_named(live.call),
+                            verdict=show.summary(live.call, self._now())["verdict"]["id"])
+
+    def _set(self, live: Live, call: Call) -> None:
+        grown = len(call.events) - len(live.call.events)
+        if grown > 0 and self._events + grown > MAX_ALL_EVENTS:
+            call = changes.shortened(call, FEW_EVENTS)
+            grown = len(call.events) - len(live.call.events)
+        self._events += grown
+        live.call = call
+        self._file.stale = True
+
+    def _calls(self) -> list[Live]:
+        """Those that are on, and those that were, the last one first."""
+        return [*reversed(self._open.values()), *reversed(self._late.values())]
+
+    # What TURN tells.
+
+    def _told(self, news: TurnNews) -> None:
+        now = self._now()
+        if isinstance(news, Challenged):
+            there = self._whose.at(network(news.host))
+            for client in there:
+                call, letter = client.live.call, client.letter
+                if client.here and len(there) <= MAX_SHARING:
+                    self._set(client.live, changes.knocked(call, now, letter, news.transport))
+                elif client.here and (after := changes.crowded(call, letter)) is not call:
+                    self._set(client.live, after)
+            return
+        self._whose.catch_up(self._calls)
+        whose = self._whose.of_user(news.user)
+        if whose is None:
+            return
+        call, letter = whose.live.call, whose.letter
+        if isinstance(news, Began):
+            call = changes.relay_began(call, now, letter, news.transport)
+        elif isinstance(news, Ended):
+            call = changes.relay_ended(call, now, letter, news.transport, news.reason,
+                                       news.traffic.sent_bytes, news.traffic.received_bytes)
+        elif isinstance(news, Denied):
+            call = changes.peer_denied(call, now, letter, news.host, news.reason)
+        elif isinstance(news, Failed):
+            call = changes.relay_refused(call, now, letter, news.method, news.code, news.reason)
+        self._set(whose.live, call)
+
+    def _turn(self) -> tuple[str, tuple[str, ...]]:
+        """Who relays for the clients of this daemon, and where it is asked if that is us."""
+        desk, directory = self._context.desk, self._context.doorway.directory
+        settings = desk.ask("daemon.settings") if desk.offers("daemon.settings") else {}
+        made_of = settings.get("ice"), settings.get("web"), directory.path("iceconfig"), directory.version
+        if made_of != self._relays[0]:
+            self._relays = made_of, self._asked_at(*made_of[:2])
+        return self._relays[1]
+
+    def _asked_at(self, ice: Any, web: Any) -> tuple[str, tuple[str, ...]]:
+        directory = self._context.doorway.directory
+        if getattr(ice, "servers", ()) or getattr(web, "ice_server_url", None):
+            return "elsewhere", ()
+        listeners = list(directory.listeners("turn"))
+        if directory.path("iceconfig") is None or not any(one.last_port is not None for one in listeners):
+            return "", ()
+        own = [one for one in listeners if one.last_port is None and one.transport != "dtls"]
+        shared = [one for one in directory.listeners("web") if one.transport == "tls"]
+        return "here", tuple(dict.fromkeys(f"{one.transport} {one.port}" for one in (*own, *shared)))[:MAX_PLACES]
+
+    # Time and the file.
+
+    def _now(self) -> float:
+        return float(self._reactor.seconds())
+
+    def _deadline(self) -> float:
+        late = next(iter(self._late.values()), None)
+        return self._write_at if late is None else min(late.until, self._write_at)
+
+    def _ring(self, now: float) -> None:
+        while self._late and next(iter(self._late.values())).until <= now:
+            self._keep(next(iter(self._late.values())))
+        if now >= self._write_at:
+            self._write_at = now + WRITE_S
+            self._expire(now)
+            if self._file.stale and not self._file.busy:
+                self._write()
+
+    def _write(self) -> None:
+        if self._hours:
+            self._file.write(self._archive.lines(one.call for one in self._calls()))
+        else:
+            self._file.remove()
+
+    def _expire(self, now: float) -> None:
+        before = len(self._archive)
+        self._archive.expire(now - self._hours * HOUR_S)
+        self._file.stale = self._file.stale or len(self._archive) < before
+
+    def _load(self) -> None:
+        bad = self._archive.load(self._file.read())
+        if bad:
+            self._log.warn("{count} lines of the file of calls are no records, and are left out", count=bad)
+        self._expire(self._now())
+
+
+def _named(call: Call) -> dict[str, str]:
+    return {"tag": call.tag, "room": word(call.room), "call": call.id}

@@ -1,0 +1,97 @@
+"""The calls that are over: bounds, order, age, and the file."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.calls.archive import Archive
+from rtcd.calls.changes import came, ended, turned_away
+from rtcd.calls.record import Call
+
+
+def call(name: str, end: float, people: int = 2, room: str = "room") -> Call:
+    """One that is over."""
+    made = Call(name, room, end - 10)
+    for letter in "ABC"[:people]:
+        made = came(made, end - 10, letter, "page", "192.0.2.1", registered=True)
+    return ended(made, end, "left")
+
+
+class ArchiveTests(SynchronousTestCase):
+    """A small one."""
+
+    def ids(self, archive: Archive, room: str | None = None, since: float = 0) -> list[str]:
+        """What there is, the last first."""
+        return [one.id for one in archive.calls(room, since)]
+
+    def test_the_last_first_by_room_and_time(self) -> None:
+        archive = Archive()
+        for number in range(6):
+            archive.add(call(f"{number}", 100 + number, 1 + number % 2, f"room{number % 3}"))
+        self.assertEqual(self.ids(archive), ["5", "4", "3", "2", "1", "0"])
+        self.assertEqual(self.ids(archive, "room1"), ["4", "1"])
+        self.assertEqual(self.ids(archive, since=103), ["5", "4", "3"])
+        found = archive.get("3")
+        assert found is not None
+        self.assertEqual(found, call("3", 103, 2, "room0"))
+        self.assertIsNone(archive.get("x"))
+
+    def test_lonely_rooms_make_room_first(self) -> None:
+        """Whoever opens many drives out none but such; who was turned away was not alone."""
+        archive = Archive(max_calls=3)
+        archive.add(call("first", 1))
+        archive.add(turned_away(call("away", 2, 1), 2, "app", "full"))
+        for number in range(10):
+            archive.add(call(f"{number}", 10 + number, 1))
+        self.assertEqual(self.ids(archive), ["9", "away", "first"])
+        for number in range(3):
+            archive.add(call(f"new{number}", 30 + number))
+        self.assertEqual(self.ids(archive), ["new2", "new1", "new0"])
+
+    def test_bytes_are_bounded_and_counted(self) -> None:
+        archive = Archive(max_bytes=2000)
+        for number in range(50):
+            archive.add(call(f"{number}", number))
+        self.assertLess(archive.bytes, 2000)
+        self.assertEqual(archive.bytes, sum(map(len, archive.lines())))
+        self.assertGreater(len(archive), 2)
+        archive.expire(1000)
+        self.assertEqual((archive.bytes, len(archive)), (0, 0))
+
+    def test_a_call_is_there_once(self) -> None:
+        archive = Archive()
+        archive.add(call("a", 1, 1))
+        archive.add(call("a", 2, 2))
+        self.assertEqual((len(archive), archive.bytes), (1, len(archive.lines()[0])))
+
+    def test_what_is_older_is_forgotten(self) -> None:
+        archive = Archive()
+        for number in range(6):
+            archive.add(call(f"{number}", 100 + number, 1 + number % 2))
+        archive.expire(100)
+        self.assertEqual(len(archive), 6)
+        archive.expire(104)
+        self.assertEqual(self.ids(archive), ["5", "4"])
+
+    def test_a_file_holds_all_and_those_that_are_on_have_ended_then(self) -> None:
+        """At the last moment that is known."""
+        archive = Archive()
+        archive.add(call("over", 100))
+        on = came(Call("on", "room", 150.0), 170, "A", "page", "", registered=True)
+        data = b"\n".join(archive.lines([on]))
+        again = Archive()
+        self.assertEqual(again.load(data + b"\n{}\nnonsense\n"), 2)
+        self.assertEqual(self.ids(again), ["on", "over"])
+        found = again.get("on")
+        assert found is not None
+        self.assertEqual((found.ended_at, found.why), (170, "crashed"))
+        again.clear()
+        self.assertEqual((len(again), again.bytes), (0, 0))
+
+    def test_a_file_larger_than_the_bounds_is_cut(self) -> None:
+        archive = Archive()
+        for number in range(10):
+            archive.add(call(f"{number}", number + 1))
+        small = Archive(max_calls=4)
+        small.load(b"\n".join(archive.lines()))
+        self.assertEqual(self.ids(small), ["9", "8", "7", "6"])
