@@ -1,0 +1,1 @@
+"""One check a module: plain facts in, findings out. What is looked at is rtcd.doctor.facts."""
