@@ -1,0 +1,1 @@
+"""Installing for good: what ``rtcd install`` puts where, and what it takes away again."""

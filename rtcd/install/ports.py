@@ -1,0 +1,48 @@
+"""Which ports a configuration opens, told before any is open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rtcd.doorway.directory import Directory, Listener
+from rtcd.doorway.settings import DoorwaySettings
+from rtcd.turn.settings import Settings as TurnSettings
+
+_TCP = re.compile(r"tcp:(?:port=)?([0-9]{1,5})(?=:|$)", re.ASCII)
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)", re.ASCII)
+_HANDED = re.compile(r"systemd:.*\bname=(\w+)", re.ASCII)
+_STREAM = re.compile(r"^ListenStream=(?:\S*:)?([0-9]{1,5})$", re.M | re.ASCII)
+
+
+def planned(doorway: DoorwaySettings, turn: TurnSettings | None, units: Mapping[str, str]) -> Directory:
+    """What would be open by these settings, no relay if ``turn`` is None. ``units``: where inherited sockets are opened."""
+    directory = Directory()
+    tls: list[int] = []
+    for key, transport in (("https", "tls"), ("http", "tcp")):
+        for text in getattr(doorway, key):
+            for host, port in _opened(text, units):
+                directory.opened(Listener("web", transport, host, port))
+                tls += [port] if key == "https" else []
+    if turn is None:
+        return directory
+    own = turn.ports()
+    for host in [one.host for one in turn.places() if one.host] or [""]:
+        opened = [*own.items(), *(("udp", port) for port in tls if turn.web_port and "udp" in own)]
+        for transport, port in opened:
+            if port:
+                directory.opened(Listener("turn", transport, host, port))
+        if not turn.stun_only and turn.udp_relay:
+            directory.opened(Listener("turn", "udp", host, turn.min_port, turn.max_port))
+    return directory
+
+
+def _opened(text: str, units: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Host and port of an endpoint as far as it tells them."""
+    if handed := _HANDED.search(text):
+        named = [one for one in units.values() if f"FileDescriptorName={handed[1]}\n" in one]
+        return [("", int(port)) for one in named for port in _STREAM.findall(one)]
+    if found := _TCP.match(text):
+        interface = _INTERFACE.search(text)
+        return [(interface[1].replace("\\", "") if interface else "", int(found[1]))]
+    return []
