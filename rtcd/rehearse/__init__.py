@@ -1,0 +1,1 @@
+"""Rehearsing a busy hour: headless people in real rooms, as relayed calls, and what they see of it."""
