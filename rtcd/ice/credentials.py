@@ -7,6 +7,7 @@ The name is ``<Unix time of expiry><separator><user>``, the password base64(HMAC
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ TAG_PURPOSE = b"rtcd: tags of rooms and clients"
 ROOM_TAG_BYTES = 8
 CLIENT_TAG_BYTES = 10
 """As many random bytes as a client's name has: a tag is as hard to meet by accident."""
+CACHED_ROOMS = 1024
+"""Rooms whose key and tag are remembered: a call asks for them several times."""
+PROBE_USER = "rtcd-probe-"
+"""Begins the user of a daemon that looks whether a TURN node serves: nobody's call, so that nobody is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Credentials:
         if not secrets or not all(secrets):
             raise ValueError("secret: at least one is needed, and none may be empty")
         self._secrets = tuple(secret.encode() for secret in secrets)
+        self._tag_keys = self.keys(TAG_PURPOSE)
         self._separator = separator
         self.lifetime_s = lifetime_s
         self.generation = 0
@@ -65,6 +71,7 @@ class Credentials:
     def take(self, other: Credentials) -> None:
         """Go by the secrets of ``other`` from now on."""
         self._secrets, self._separator = other._secrets, other._separator
+        self._tag_keys = other._tag_keys
         self.lifetime_s, self.generated = other.lifetime_s, other.generated
         self.generation += 1
 
@@ -74,11 +81,19 @@ class Credentials:
         ``<room tag>-<client tag>``: truncated HMACs, so that whoever has the secret can tell which names belong to a
         client or a room, and nobody else learns what room or client it is.
         """
-        return tuple(_user(secret, room, client) for secret in self._secrets)
+        return tuple(_user(key, room, client) for key in self._tag_keys)
 
-    def issue(self, user: str, now: float) -> Credential:
-        """A name for ``user``, valid for `lifetime_s` from ``now``."""
-        expires_at = int(now) + self.lifetime_s
+    def room_tag(self, room: str) -> str:
+        """The first half of these users, of the signing secret."""
+        return _room(self._tag_keys[0], room)[1]
+
+    def keys(self, purpose: bytes) -> tuple[bytes, ...]:
+        """Keys for something else that is signed here: one a secret, the signing one first."""
+        return tuple(hmac.digest(secret, purpose, "sha256") for secret in self._secrets)
+
+    def issue(self, user: str, now: float, lifetime_s: int | None = None) -> Credential:
+        """A name for ``user``, valid for so long from ``now``, or for the configured time."""
+        expires_at = int(now) + (self.lifetime_s if lifetime_s is None else lifetime_s)
         username = f"{expires_at}{self._separator}{user}"
         return Credential(username, _sign(self._secrets[0], username), expires_at)
 
@@ -92,10 +107,16 @@ class Credentials:
         return Verdict(tuple(_sign(secret, username) for secret in self._secrets), user, int(expiry))
 
 
-def _user(secret: bytes, room: str, client: str) -> str:
-    room_key = hmac.digest(hmac.digest(secret, TAG_PURPOSE, "sha256"), _bytes(room), "sha256")
-    client_tag = hmac.digest(room_key, b"=" + _bytes(client), "sha256")
-    return f"{hmac.digest(room_key, b'', 'sha256')[:ROOM_TAG_BYTES].hex()}-{client_tag[:CLIENT_TAG_BYTES].hex()}"
+def _user(key: bytes, room: str, client: str) -> str:
+    room_key, tag = _room(key, room)
+    return f"{tag}-{hmac.digest(room_key, b'=' + _bytes(client), 'sha256')[:CLIENT_TAG_BYTES].hex()}"
+
+
+@functools.lru_cache(CACHED_ROOMS)
+def _room(key: bytes, room: str) -> tuple[bytes, str]:
+    """The key of a room, and its tag."""
+    room_key = hmac.digest(key, _bytes(room), "sha256")
+    return room_key, hmac.digest(room_key, b"", "sha256")[:ROOM_TAG_BYTES].hex()
 
 
 def _bytes(name: str) -> bytes:

@@ -4,7 +4,8 @@ With ``room=`` and ``client=`` the credential belongs to that client, as long as
 of a client is that client.
 
 The URLs come from what this daemon is listening on and the host by which the client reached it, so they cannot name
-a port that nobody serves. Origin and Referer are not looked at: the phone apps always claim another site's.
+a port that nobody serves; where ``servers`` names other nodes, they come from rtcd.ice.pool. Origin and Referer are not
+looked at: the phone apps always claim another site's.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.bucket import Buckets, network
 from rtcd.context import Context
 from rtcd.doorway.switch import STUN_ALPN
+from rtcd.ice.pool import Pool
 from rtcd.ice.settings import Settings
 from rtcd.ice.urls import order, turn_url
 from rtcd.rooms.outcome import StoreUnavailable
@@ -36,10 +39,16 @@ USER_BYTES = 8
 class IceServers:
     """Which servers to name, and to whom; both resources ask it."""
 
-    def __init__(self, context: Context, settings: Settings) -> None:
+    _log = Logger()
+
+    def __init__(self, context: Context, settings: Settings, pool: Pool) -> None:
         self.context = context
+        self.pool = pool
         self.issued = context.metrics.counter("ice", "issued", "Credentials handed out.")
-        self.refused = context.metrics.counter("ice", "refused", "Requests refused by key, rate or room.")
+        self._refused = {
+            reason: context.metrics.counter("ice", "refused", "Requests for credentials that were refused.", reason=reason)
+            for reason in ("key", "rate", "room", "store")
+        }
         self.buckets = Buckets(settings.rate, settings.rate * 10)
         self.use(settings)
 
@@ -49,12 +58,14 @@ class IceServers:
         if self.buckets.rate != settings.rate:
             self.buckets = Buckets(settings.rate, settings.rate * 10)
 
-    def urls(self, request: Request) -> tuple[list[str], list[str]]:
-        """TURN and STUN URLs in the order in which clients should try them."""
-        if self.settings.servers:
-            turn = [one for one in self.settings.servers if one.startswith("turn")]
-            return turn, [one for one in self.settings.servers if one.startswith("stun")]
+    def urls(self, request: IRequest, room: str = "", user: str = "") -> tuple[list[str], list[str]]:
+        """TURN and STUN URLs in the order in which clients should try them. ``room``: a tag of the client's room, whose
+        clients are given the same nodes; without one, those of a network are. ``user``: the request is made for somebody
+        else, who may be anywhere."""
         door = self.context.doorway
+        if self.settings.servers:
+            host = "" if user else door.client_host(request)
+            return self.pool.urls(host, room or user or network(host))
         host = self.settings.host or door.base(request).authority.bracketed
         listeners = list(door.directory.listeners("turn"))
         shared = door.stream_ports(request, STUN_ALPN, elsewhere=self.settings.host is not None)
@@ -71,22 +82,24 @@ class IceServers:
         if self.settings.api_key is not None:
             given = request.args.get(b"key", [b""])[0]
             if not hmac.compare_digest(given, self.settings.api_key.encode()):
-                self.refused.value += 1
+                self._refused["key"].value += 1
                 return 403, {"error": "The key is missing or wrong."}
         if not self.buckets.allow(network(self.context.doorway.client_host(request)), now):
-            self.refused.value += 1
+            self._refused["rate"].value += 1
             request.setHeader(b"retry-after", b"10")
             return 429, {"error": "Too many requests from this address; try again in a few seconds."}
         try:
             user = await self._user(request)
         except StoreUnavailable as fault:
+            self._refused["store"].value += 1
             request.setHeader(b"retry-after", b"10")
             return 503, {"error": str(fault)}
         if user is None:
-            self.refused.value += 1
+            self._refused["room"].value += 1
             return 403, {"error": "Join a room first: room= and client= must name a client that is in that room."}
-        turn, stun = self.urls(request)
+        turn, stun = self.urls(request, user.partition("-")[0] if b"room" in request.args else "")
         self.issued.value += 1
+        self._log.debug("credential_issued tag={tag}", tag=user)
         return 200, {"turn": turn, "stun": stun, "credential": self.context.credentials.issue(user, now)}
 
     async def _user(self, request: Request) -> str | None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory, Listener
@@ -212,9 +214,8 @@ class ServiceTests(SynchronousTestCase):
 
     def start(self, settings: Settings, credentials: Credentials) -> str:
         """Start without a TURN server of our own; what is said."""
-        server = Server(self)
+        server = Server(self, pages=False)
         server.doorway.directory = Directory()
-        self.patch(server.doorway, "add_child", lambda *_: None)
         object.__setattr__(server.context, "credentials", credentials)
         return str(self.assertRaises(ConfigError, IceService(server.context, settings).startService))
 
@@ -249,3 +250,18 @@ class ServiceTests(SynchronousTestCase):
         self.assertTrue(error.startswith("secret: "))
         self.assertNotIn("walter", error)
         self.assertRaises(ValueError, CredentialsSettings, secret_separator="ab")
+
+    def test_others_can_ask_for_the_urls(self) -> None:
+        """As whoever sent the request would be told them."""
+        server, found = Server(self), []
+
+        class Asking(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Request) -> bytes:
+                found.extend(server.context.desk.ask("ice.uris", request))
+                return b""
+
+        server.doorway.add_child("/ask", Asking())
+        server.request("GET", "/ask", headers={"Host": "calls.example"})
+        self.assertEqual(found, ["turn:calls.example:3478?transport=udp"])
