@@ -84,6 +84,15 @@ def parse(data: bytes) -> Frame:
     return UNKNOWN
 
 
+def said(data: bytes) -> str:
+    """The text of a frame that sends one; empty for any other, which is `parse`'s."""
+    try:
+        command = _decode(data)
+    except _UNREADABLE:
+        return ""
+    return command.msg if command.cmd == "send" else ""
+
+
 def _name(data: bytes) -> str:
     """The ``cmd`` of a frame that is JSON with a field of a wrong type."""
     try:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from rtcd.promptly import promptly
 from rtcd.rooms.outcome import StoreFull, StoreUnavailable
 from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.signaling import switchboard
@@ -26,12 +27,28 @@ class UpgradeResource(Resource):
 
     def __init__(self, factory: SignalingFactory) -> None:
         super().__init__()
+        self._factory = factory
         self._websocket = WebSocketResource(factory)
+
+    def take_over(self, channel: Any, data: bytes) -> None:
+        """Hand a connection over with the handshake that has come by it (see `rtcd.site.short`)."""
+        transport, channel.transport = channel.transport, None
+        protocol: Any = self._factory.buildProtocol(transport.getPeer())
+        if isinstance(transport, ProtocolWrapper):
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.dataReceived(data)
 
     def render(self, request: Request) -> Any:
         """Upgrade, or say that this is no page."""
         if request.method == b"GET" and is_upgrade(request):
-            return self._websocket.render(request)
+            channel = request.channel
+            answer = self._websocket.render(request)
+            if channel.transport is None:
+                channel.requests.clear()  # the two would keep each other until somebody looks for such pairs
+            return answer
         request.setResponseCode(400)
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         return b"This is a WebSocket; open it with wss://\n"
@@ -55,8 +72,8 @@ class StatusResource(Resource):
         status = {
             "upsec": round(self._factory.reactor.seconds() - self._started_at(), 3),
             "openws": self._factory.registered,
-            "totalws": self._factory.total,
-            "wserrors": self._factory.refused.value,
+            "totalws": self._factory.registered_total.value,
+            "wserrors": sum(one.value for one in self._factory.refused.values()),
             "httperrors": self._errors.value,
         }
         return json.dumps(status).encode()
@@ -102,8 +119,7 @@ class PostResource(Resource):
             work = self._delete(room, client)
         else:
             return b""
-        Deferred.fromCoroutine(work).addCallbacks(
-            lambda answer: self._finish(request, *answer), lambda failure: self._failed(request, failure))
+        promptly(work, lambda answer: self._finish(request, *answer), lambda failure: self._failed(request, failure))
         return NOT_DONE_YET
 
     async def _post(self, request: Request, room: str, client: str) -> tuple[int, bytes]:

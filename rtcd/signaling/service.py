@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred
 
 from rtcd.bucket import network
 from rtcd.config import changes
 from rtcd.context import Context
+from rtcd.ice.tags import Tag
 from rtcd.signaling.resource import Errors, PostResource, StatusResource, UpgradeResource
 from rtcd.signaling.settings import Settings
 from rtcd.signaling.websocket import SignalingFactory
@@ -23,7 +26,8 @@ class SignalingService(Service):
     def __init__(self, context: Context, settings: Settings) -> None:
         self._context = context
         self._started_at = context.reactor.seconds()
-        self.factory = SignalingFactory(context.reactor, context.rooms, settings, context.metrics, context.doorway)
+        self.factory = SignalingFactory(context.reactor, context.rooms, settings, context.metrics, context.doorway,
+                                        functools.partial(Tag, context.credentials))
         errors = Errors()
         status = StatusResource(self.factory, errors, lambda: self._started_at)
         prefix = settings.post_path.rstrip("/")

@@ -7,7 +7,9 @@ text the client is sent. No socket and no JSON frame is seen here: frames are in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from rtcd.rooms import mesh, seats
 from rtcd.rooms import room as rooms
@@ -42,11 +44,12 @@ def register(
     takes a free seat by registering, as with Collider.
     """
     client = _partner(room, client_id) if client_id in LOOPBACK_CLIENTS else room.client(client_id)
+    seated = client is not None
     if client is None:
         if client_id in LOOPBACK_CLIENTS and not room.clients and require_join:
             early = Client(client_id, address, registered=True, deadline=now + limits.join_timeout_s)
             answer = _changed(replace(room, clients=(early,)), now, (Attach(client_id),))
-            return replace(answer, events=(Came(client_id, address),))
+            return replace(answer, events=(Came(client_id, address, registered=True),))
         if require_join:
             return Outcome(room, NOT_JOINED)
         if room.gone(client_id):
@@ -74,7 +77,8 @@ def register(
         effects.append(Inform(client_id, told(room, limits)))
         effects += [Inform(client_id, letter.text) for letter in client.inbox]
     answer = _changed(room, now, (*effects, *queued))
-    return replace(answer, events=(Came(client_id, address),))
+    page = client.page.tag if client.page is not None else ""
+    return replace(answer, events=(Came(client_id, address, page, registered=True, seated=seated),))
 
 
 def send(room: Room, now: float, limits: Limits, client_id: str, text: str) -> Answer:
@@ -125,7 +129,7 @@ def lost(room: Room, now: float, limits: Limits, client_id: str) -> Answer:
             return _changed(replace(room, clients=room.taken()), now)
         if client.told:
             room, effects = seats.forget(room, client, "left")
-            return _changed(room, now, effects)
+            return replace(_changed(room, now, effects), why="left")
         grace_s = limits.grace_s if client.page is None else limits.page_grace_s
         deadline = None if client_id in LOOPBACK_CLIENTS else now + grace_s
         after = replace(client, registered=False, deadline=deadline)
@@ -150,7 +154,7 @@ def delete(room: Room, now: float, client_id: str) -> Answer:
         answer = lost(room, now, Limits(), client_id)
         return replace(answer, effects=(*answer.effects, Close(client_id)))
     room, effects = seats.forget(room, client, "left")
-    return _changed(room, now, (*effects, Close(client_id)))
+    return replace(_changed(room, now, (*effects, Close(client_id))), why="left")
 
 
 def _full(room: Room) -> bool:

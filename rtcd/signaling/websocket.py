@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket import protocol as autobahn_protocol
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -23,16 +24,30 @@ from zope.interface import implementer
 from rtcd.bucket import Buckets, network
 from rtcd.doorway.door import Doorway
 from rtcd.interfaces import IRoomStore
+from rtcd.log import debugging
 from rtcd.metrics import Metrics
+from rtcd.promptly import promptly
 from rtcd.rooms import mesh
 from rtcd.rooms.declaration import SALT_BYTES
-from rtcd.rooms.outcome import StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Change, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.snapshot import event
 from rtcd.signaling import messages, switchboard
+from rtcd.signaling.frames import text_frame, whole_text
+from rtcd.signaling.masking import unmask
 from rtcd.signaling.settings import Settings
 
-MAX_WAITING_FRAMES = 64
-"""Frames of one client that wait while an earlier one is handled; beyond it we stop reading from its socket."""
+REFUSALS = ("origin", "ending", "rate", "register", "frame", "message", "command", "timeout")
+"""Why handshakes, frames and registrations are refused, as it is counted."""
+
+MAX_WAITING_BYTES = 131072
+"""What of one client may wait while an earlier message is handled; beyond it we stop reading from its socket. What one
+reading brings, and one message, come on top."""
+
+MAX_WAITING_TOTAL_BYTES = 134217728
+"""The same for all clients, each with all that is on top; whoever says more then is refused."""
+
+FRAME_BYTES = 100
+"""What a waiting message costs beside its own bytes."""
 
 CLOSE_TIMEOUT_S = 2.0
 """How long a client may take to answer our close frame."""
@@ -40,7 +55,18 @@ CLOSE_TIMEOUT_S = 2.0
 CUT_S = 4.0
 """When the daemon ends, a connection that is not over by then is cut."""
 
+PATIENCE_S = 60.0
+"""How long a message waits for a store of rooms that is away."""
+
+AGAIN_S = 0.5
+"""How often it is tried again."""
+
 NORMAL_CLOSURE = 1000
+
+_NO_FRAMES: deque[bytes] = deque(maxlen=0)
+"""Of every connection with nothing waiting, which is nearly all; it holds nothing."""
+
+T = TypeVar("T")
 
 # Autobahn writes all options into a debug line for every connection, also when nobody reads it: a third of the cost
 # of a connection. The line stays, without the listing.
@@ -58,23 +84,30 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         super().__init__()
         self.room = ""
         self.client = ""
+        self.tag: object = "-"
+        """What the client is called in the log, from when it registers."""
         self._address = ""
-        self._frames: deque[bytes] = deque()
+        self._frames = _NO_FRAMES
         self._busy = False
         self._ended = False
         self._paused = False
+        self._held = False
+        """Whether we have stopped reading."""
+        self._waiting_bytes = 0
         self._backlog_bytes = 0
         self._deadline: IDelayedCall | None = None
+        self._write: Callable[[bytes], object] = self.sendMessage  # until there is a transport
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """Refuse what Collider refuses: a missing or null Origin. Any other goes; phone apps claim other sites."""
         if self.factory.closing:
+            self.factory.refused["ending"].value += 1
             raise ConnectionDeny(503, "The daemon is ending")
         peer = getattr(self.transport.getPeer(), "host", "")
         secure = ISSLTransport.providedBy(self.transport)
         self._address = network(self.factory.client_of(peer, secure, lambda name: request.headers.get(name, "")))
         if request.origin in (None, "", "null"):
-            self.factory.refused.value += 1
+            self.factory.refused["origin"].value += 1
             raise ConnectionDeny(403, "Origin is missing")
 
     def sendHttpErrorResponse(self, code: int, reason: str, responseHeaders: Any = None) -> None:
@@ -85,15 +118,34 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
     def onOpen(self) -> None:
         """The handshake is done: from here on frames come."""
         self.factory.sockets.add(self)
+        self.factory.opened.value += 1
         self._deadline = self.factory.reactor.callLater(self.factory.settings.register_timeout, self._too_late)
         self.transport.unregisterProducer()  # the HTTP channel still is it
         self.transport.registerProducer(self, True)
+        self._write = getattr(self.transport, "write_now", self.transport.write)
+        self.http_headers: dict[str, str] = {}  # these three nobody looks at any more
+        self.http_request_data, self.http_response_data = b"", ""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came. Whole text messages in one frame each, which is what clients send, are handed over at once; from the
+        first byte that is anything else on it is Autobahn's, whose rules are all there are."""
+        if self.state == self.STATE_OPEN and not self.data and self.current_frame is None and not self.inside_message:
+            start, limit = 0, self.factory.settings.max_message_bytes
+            while found := whole_text(data, start, limit, unmask):
+                payload, start = found
+                self.onMessage(payload, False)
+                if start == len(data):
+                    return
+                if self.state != self.STATE_OPEN:
+                    break
+            data = data[start:] if start else data
+        self._dataReceived(data)
 
     def onMessageFrameBegin(self, length: int) -> None:
         """Say in the protocol's own words that a message is too long, before Autobahn would close with 1009."""
         super().onMessageFrameBegin(length)
         if self.message_data_total_length > self.factory.settings.max_message_bytes:
-            self.refuse(f"websocket.JSON.Receive error: more than {self.factory.settings.max_message_bytes} bytes")
+            self.refuse(f"websocket.JSON.Receive error: more than {self.factory.settings.max_message_bytes} bytes", "frame")
 
     def onMessageFrameData(self, payload: bytes) -> None:
         """Collect the frame, unless nobody will read it."""
@@ -110,39 +162,58 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         if self._ended:
             return
         if isBinary:
-            self.refuse("websocket.JSON.Receive error: binary frame")
+            self.refuse("websocket.JSON.Receive error: binary frame", "frame")
             return
+        if self.room and not self._busy and (relay := self.factory.relay) is not None:
+            text = messages.said(payload)
+            if text and relay(self.room, self.client, text):
+                return  # the short way, which most go while a call is set up
+        size = len(payload) + FRAME_BYTES
+        if self.factory.waiting_bytes + size > MAX_WAITING_TOTAL_BYTES:
+            self.refuse("Too much waits to be handled; try again later", "frame")
+            return
+        if not self._frames:
+            self._frames = deque()
         self._frames.append(payload)
+        self._waiting_bytes += size
+        self.factory.waiting_bytes += size
         if not self._busy:
             self._busy = True
             self._start(self._work())
-        elif len(self._frames) == MAX_WAITING_FRAMES:
+        elif self._waiting_bytes > MAX_WAITING_BYTES and not self._held:
+            self._held = True
             self.transport.pauseProducing()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """The connection is over, for whatever reason; also called for handshakes that never became one."""
         self._ended = True
-        self._frames.clear()
+        self._forget()
         self._stop_deadline()
         if self not in self.factory.sockets:
             return
         self.factory.discard(self)
         if self.room:
+            if debugging():
+                self._log.debug("socket_lost tag={tag} code={code}", tag=self.tag, code=code or "-")
             self._start(self._lose())
 
     def deliver(self, text: str) -> None:
         """Send a peer's message (`rtcd.rooms.outcome.Socket`)."""
         if self._ended:
             return
+        payload = messages.message(text)
+        if not self._paused and self.state == self.STATE_OPEN and not self.send_queue:
+            self._write(text_frame(payload))
+        elif not self._say(payload):
+            return
         self.factory.delivered.value += 1
-        self._say(messages.message(text))
 
     def inform(self, text: str) -> None:
         """Send an event of the room (`rtcd.rooms.outcome.Socket`)."""
         if self._ended:
             return
-        self.factory.informed.value += 1
-        self._say(messages.event(text))
+        if self._say(messages.event(text)):
+            self.factory.informed.value += 1
 
     def onPing(self, payload: bytes) -> None:
         """Answer, unless the client does not read its answers."""
@@ -152,16 +223,17 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
     def close(self) -> None:
         """Close, after what was delivered (`rtcd.rooms.outcome.Socket`)."""
         self._ended = True
-        self._frames.clear()
+        self._forget()
         self._stop_deadline()
         self.sendClose(NORMAL_CLOSURE)
+        self._read_on()  # for its goodbye
 
-    def refuse(self, text: str) -> None:
-        """Send an error frame, then close."""
+    def refuse(self, text: str, kind: str) -> None:
+        """Send an error frame, then close. ``kind``: which of `REFUSALS` it is."""
         if self._ended:
             return
-        self.factory.refused.value += 1
-        self._log.debug("refused: {reason}", reason=text, room=self.room)
+        self.factory.refused[kind].value += 1
+        self._log.debug("socket_refused tag={tag} kind={kind} reason={reason}", tag=self.tag, kind=kind, reason=text)
         self._say(messages.error(text))
         self.close()
 
@@ -177,9 +249,17 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
     def stopProducing(self) -> None:
         """The connection is gone; onClose follows."""
 
-    def _say(self, frame: bytes) -> None:
-        if self._room_for(len(frame)):
-            self.sendMessage(frame)
+    def _say(self, payload: bytes) -> bool:
+        """Write a message; False if it goes nowhere."""
+        if self._paused and not self._room_for(len(payload)):
+            return False
+        if self.state != self.STATE_OPEN:
+            return False  # it has said goodbye and listens no more
+        if self.send_queue:
+            self.sendMessage(payload)
+        else:
+            self._write(text_frame(payload))
+        return True
 
     def _room_for(self, size: int) -> bool:
         """Whether so many bytes more may wait for the client; one that lets too much pile up is dropped."""
@@ -190,7 +270,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             return True
         if self.state != self.STATE_CLOSED:
             self.factory.dropped.value += 1
-            self._log.debug("a client does not read: {reason}", reason="backlog full", room=self.room)
+            self._log.debug("socket_dropped tag={tag} reason={reason}", tag=self.tag, reason="does-not-read")
             self._ended = True
             self.dropConnection(abort=True)
         return False
@@ -198,17 +278,49 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
     async def _work(self) -> None:
         try:
             while self._frames and not self._ended:
-                if len(self._frames) == MAX_WAITING_FRAMES:
-                    self.transport.resumeProducing()
-                await self._handle(self._frames.popleft())
+                data = self._frames.popleft()
+                try:
+                    await self._handle(data)
+                finally:
+                    self._handled(len(data) + FRAME_BYTES)
+                if self._waiting_bytes <= MAX_WAITING_BYTES // 2 and not self._ended:
+                    self._read_on()
         finally:
             self._busy = False
+
+    def _handled(self, size: int) -> None:
+        self._waiting_bytes -= size
+        self.factory.waiting_bytes -= size
+
+    def _forget(self) -> None:
+        """What waits is not handled any more; what is being handled goes on."""
+        self._handled(sum(len(one) + FRAME_BYTES for one in self._frames))
+        self._frames = _NO_FRAMES
+
+    def _read_on(self) -> None:
+        """Read from the socket again if we had stopped; the answer to a ping may be among what was not read meanwhile."""
+        if self._held:
+            self._held = False
+            self.transport.resumeProducing()
+            if self.autoPingTimeoutCall is not None:
+                self.autoPingTimeoutCall.cancel()
+                self._await_pong()
+
+    def onAutoPingTimeout(self) -> None:
+        """No answer to a ping came: the client has gone, unless it is we who do not read."""
+        if self._held:
+            self._await_pong()
+        else:
+            super().onAutoPingTimeout()
+
+    def _await_pong(self) -> None:
+        self.autoPingTimeoutCall = self.factory.reactor.callLater(self.autoPingTimeout, self.onAutoPingTimeout)
 
     async def _handle(self, data: bytes) -> None:
         try:
             frame = messages.parse(data)
         except ValueError as error:
-            self.refuse(str(error))
+            self.refuse(str(error), "frame")
             return
         if isinstance(frame, messages.Register):
             await self._register(frame)
@@ -221,75 +333,87 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
 
     async def _register(self, frame: messages.Register) -> None:
         if self.room:
-            self.refuse("Duplicated register request")
+            self.refuse("Duplicated register request", "register")
             return
         if not self.factory.registrations.allow(self._address, self.factory.reactor.seconds()):
-            self.refuse("Too many registrations from this address; try again later")
+            self.refuse("Too many registrations from this address; try again later", "rate")
             return
         limits, address, required = self.factory.rooms.limits, self._address, self.factory.settings.require_join
-        self.room, self.client = frame.room, frame.client
+        self.room, self.client, self.tag = frame.room, frame.client, self.factory.tag(frame.room, frame.client)
+        self._stop_deadline()  # it has come in time, however long the store takes
         try:
-            refused = await self.factory.rooms.update(
-                frame.room,
-                lambda one, now: switchboard.register(one, now, limits, frame.client, address, require_join=required),
-                self,
-            )
+            refused = await self._said(
+                lambda one, now: switchboard.register(one, now, limits, frame.client, address, require_join=required), self)
         except (StoreFull, StoreUnavailable) as fault:
             refused = switchboard.Refused(str(fault))
         if refused is None:
-            self._stop_deadline()
-            self.factory.total += 1
+            self.factory.registered_total.value += 1
+            if debugging():
+                self._log.debug("socket_registered tag={tag}", tag=self.tag)
             if self not in self.factory.sockets:  # it ended while the store was asked
                 await self._lose()
         else:
             self.room = self.client = ""
-            self.refuse(refused.text)
+            self.refuse(refused.text, "register")
 
     async def _lose(self) -> None:
         """The connection is over: unless another has taken its place, its client is lost."""
         rooms, client, limits = self.factory.rooms, self.client, self.factory.rooms.limits
         if rooms.detach(self.room, client, self):
-            await rooms.update(self.room, lambda one, now: switchboard.lost(one, now, limits, client))
+            await rooms.update(self.room, lambda one, now: switchboard.lost(one, now, limits, client), None, client)
 
     async def _send(self, text: str) -> None:
         if not self.room:
-            self.refuse(switchboard.NOT_REGISTERED.text)
+            self.refuse(switchboard.NOT_REGISTERED.text, "message")
             return
         limits, client = self.factory.rooms.limits, self.client
         try:
-            refused = await self.factory.rooms.update(
-                self.room, lambda one, now: switchboard.send(one, now, limits, client, text))
+            refused = await self._said(lambda one, now: switchboard.send(one, now, limits, client, text))
         except (StoreFull, StoreUnavailable) as fault:
             refused = switchboard.Refused(str(fault))
         if refused is not None:
-            self.refuse(refused.text)
+            self.refuse(refused.text, "message")
+
+    async def _said(self, change: Change[T], *socket: SignalingProtocol) -> T:
+        """Apply what a client has said. While the store is away it waits, and what comes behind it waits as well: a phone
+        app that is refused ends its call, which needs nothing of us."""
+        last = self.factory.reactor.seconds() + PATIENCE_S
+        while True:
+            try:
+                refused: T = await self.factory.rooms.update(self.room, change, *socket)
+            except StoreAway:
+                if self._ended or self.factory.reactor.seconds() >= last:
+                    raise
+                await deferLater(self.factory.reactor, AGAIN_S)
+            else:
+                return refused
 
     async def _command(self, asked: mesh.Command) -> None:
         limits, client, salt = self.factory.rooms.limits, self.client, secrets.token_bytes(SALT_BYTES)
         try:
-            refused = await self.factory.rooms.update(
-                self.room, lambda one, now: switchboard.command(one, now, limits, client, asked, salt))
+            refused: switchboard.Refused | mesh.Refusal | None = await self._said(
+                lambda one, now: switchboard.command(one, now, limits, client, asked, salt))
         except StoreFull:
             refused = mesh.Refusal(asked.cmd, "full")
         except StoreUnavailable as fault:
             refused = switchboard.Refused(str(fault))
         if isinstance(refused, switchboard.Refused):
-            self.refuse(refused.text)
+            self.refuse(refused.text, "command")
         elif refused is not None and refused.why == "app":
             self._unknown()
         elif refused is not None and not self._ended:
-            self.factory.refused.value += 1
+            self.factory.refused["command"].value += 1
             self._say(messages.event(event("refused", cmd=refused.cmd, why=refused.why)))
 
     def _unknown(self) -> None:
         """Say that there is no such command, at least not for this client; the connection stays open."""
         if not self._ended:
-            self.factory.refused.value += 1
+            self.factory.refused["command"].value += 1
             self._say(messages.error(messages.UNKNOWN.text))
 
     def _too_late(self) -> None:
         self._deadline = None
-        self.refuse("Not registered in time")
+        self.refuse("Not registered in time", "timeout")
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
@@ -297,14 +421,18 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
             self._deadline = None
 
     def _start(self, work: Coroutine[Deferred[Any], Any, Any]) -> None:
-        Deferred.fromCoroutine(work).addErrback(self._broken)
+        promptly(work, _nothing, self._broken)
 
     def _broken(self, failure: Failure) -> None:
         if failure.check(StoreUnavailable):
-            self._log.debug("the room store is away", room=self.room)
+            self._log.debug("socket_without_store tag={tag}", tag=self.tag)
             return
         self._log.failure("a signalling frame broke its connection", failure)
         self.dropConnection(abort=True)
+
+
+def _nothing(_: object) -> None:
+    """All was done already."""
 
 
 class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn is untyped
@@ -313,22 +441,36 @@ class SignalingFactory(WebSocketServerFactory):  # type: ignore[misc] # Autobahn
     protocol = SignalingProtocol
     noisy = False
 
-    def __init__(self, reactor: Any, rooms: IRoomStore, settings: Settings, metrics: Metrics, door: Doorway) -> None:
+    def __init__(
+        self, reactor: Any, rooms: IRoomStore, settings: Settings, metrics: Metrics, door: Doorway,
+        tag: Callable[[str, str], object],
+    ) -> None:
+        """``tag(room, client)``: what a client is called in the log."""
         super().__init__(reactor=reactor)
+        self.tag = tag
         self.rooms: Any = rooms
+        self.relay: Callable[[str, str, str], bool] | None = getattr(rooms, "relay", None)
+        """The short way of a store that has one: ``relay(room, client, text)``; False if the long one has to be gone."""
         self.client_of = door.client_of
         self.error_headers = [*door.site.headers.items(), (b"Server", b"rtcd"), (b"Content-Length", b"0"),
                               (b"Connection", b"close")]
         self.sockets: set[SignalingProtocol] = set()
-        self.total = 0
+        self.waiting_bytes = 0
+        """Of all that clients have said and that is not handled yet."""
         self.closing = False
         self._cut: IDelayedCall | None = None
         self._emptied: Deferred[None] | None = None
-        self.refused = metrics.counter("signaling", "refused", "Handshakes, frames and registrations refused.")
+        self.refused = {
+            reason: metrics.counter("signaling", "refused", "Handshakes, frames and registrations refused.", reason=reason)
+            for reason in REFUSALS
+        }
+        self.opened = metrics.counter("signaling", "sockets_opened", "WebSockets opened.")
+        self.registered_total = metrics.counter("signaling", "registrations", "WebSockets that clients have registered on.")
         self.delivered = metrics.counter("signaling", "messages", "Messages handed to a client.")
         self.informed = metrics.counter("signaling", "events", "Events of rooms handed to a page.")
         self.dropped = metrics.counter("signaling", "dropped", "Connections dropped because the client did not read.")
         metrics.gauge("signaling", "sockets", "Open WebSockets.", lambda: len(self.sockets))
+        metrics.gauge("signaling", "registered", "Those that a client has registered on.", lambda: self.registered)
         self.registrations = Buckets(settings.register_rate, settings.register_rate * 5)
         self.use(settings)
 

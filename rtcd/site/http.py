@@ -5,18 +5,20 @@ No access log: requests are counted. Bodies are never parsed as forms. Every ans
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.protocols.basic import LineReceiver
-from twisted.web import http, server
-from twisted.web.iweb import IRequest
+from twisted.web import server
+from twisted.web.error import UnsupportedMethod
 from twisted.web.resource import IResource
 
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Counter, Metrics
+from rtcd.site.short import ShortWays, date, known
+from rtcd.site.tree import Tree
+from rtcd.site.whole import tidy
 
 MAX_HEADERS = 100
 """Header lines in a request: browsers send about twenty."""
@@ -53,8 +55,8 @@ def frame_rule(frame_ancestors: Sequence[str]) -> str:
     return " ".join(("frame-ancestors", *(("'self'", *frame_ancestors) if frame_ancestors else ("'none'",))))
 
 
-_SLASHES = re.compile(rb"/{2,}")
-
+HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper ends of the buckets in which the time of an answer is counted: most are given within a millisecond or two."""
 
 class DoorRequest(server.Request):
     """A request with a bounded body and a tidy path."""
@@ -65,6 +67,10 @@ class DoorRequest(server.Request):
     """What rtcd.front.front has found out about it."""
     _taken = 0
     refused = False
+    counts = True
+    """Whether its answer is one of those that are counted; a resource for those who watch the daemon says no."""
+    began_at: float | None = None
+    """When all of it was here."""
 
     def gotLength(self, length: int | None) -> None:
         """The headers are complete: refuse a body that is announced too long before a byte of it is read."""
@@ -88,8 +94,9 @@ class DoorRequest(server.Request):
         if self.refused:
             return
         self.channel.receiving = False
+        self.began_at = self.channel.site.now()
         route, mark, query = path.partition(b"?")
-        super().requestReceived(command, _SLASHES.sub(b"/", route) + mark + query, version)
+        super().requestReceived(command, tidy(route) + mark + query, version)
 
     def process(self) -> None:
         """Find the resource and let it answer. The path prefix of the public URL is none of the resources' business."""
@@ -99,7 +106,37 @@ class DoorRequest(server.Request):
         for name, value in site.more_headers(self).items():
             self.responseHeaders.setRawHeaders(name, [value])
         self.path = site.inside(self)
-        super().process()
+        layer: Any = self.channel.transport
+        if not hasattr(layer, "hold"):
+            super().process()
+            return
+        layer.hold()
+        try:
+            super().process()
+        finally:
+            layer.release()
+
+    def render(self, resrc: Any) -> None:
+        """HEAD is GET without the body: Twisted logs one line and more for each, with a URI that may hold secrets."""
+        if self.method != b"HEAD":
+            super().render(resrc)
+            return
+        try:
+            body = resrc.render(self)
+        except UnsupportedMethod as fault:
+            self.setResponseCode(405)
+            self.setHeader(b"Allow", b", ".join(fault.allowedMethods))
+            body = b""
+        if body is server.NOT_DONE_YET:
+            return
+        if body:
+            self.setHeader(b"Content-Length", b"%d" % len(body))
+        self.write(b"")
+        self.finish()
+
+    def __repr__(self) -> str:
+        """Without the URI, and who asks."""
+        return f"<{type(self).__name__} {id(self):#x}>"
 
     def getHeader(self, key: Any) -> Any:
         """A header of the request; by a text name it is text, even if it was sent in bytes that are no UTF-8."""
@@ -109,8 +146,13 @@ class DoorRequest(server.Request):
         return None if value is None else value.decode("utf-8", "replace")
 
     def setHeader(self, name: Any, value: Any) -> None:
-        """Twisted sets a ``Server`` header with its version before rendering: that is nobody's business."""
-        super().setHeader(name, b"rtcd" if name in (b"Server", b"server") else value)
+        """Twisted sets a ``Server`` header with its version before rendering: that is nobody's business. The date is that of
+        our clock."""
+        if name in (b"Server", b"server"):
+            value = b"rtcd"
+        elif name == b"Date":
+            value = date(int(self.channel.site.now()))
+        super().setHeader(name, value)
 
     def _refuse(self) -> None:
         self.refused = True
@@ -118,7 +160,7 @@ class DoorRequest(server.Request):
         self.channel.refuse(413, b"Content Too Large")
 
 
-class DoorChannel(http.HTTPChannel):
+class DoorChannel(ShortWays):
     """An HTTP/1.1 connection whose requests have to arrive whole, and in time."""
 
     site: DoorSite
@@ -133,6 +175,8 @@ class DoorChannel(http.HTTPChannel):
         if self._deaf:
             return
         if not self.receiving:
+            if self.site.lean is not None and self.requestFactory is DoorRequest and self.went_short(self.site.lean, data):
+                return
             self.receiving = True
             self.resetTimeout()
         LineReceiver.dataReceived(self, data)
@@ -174,10 +218,13 @@ class DoorSite(server.Site):
 
     def __init__(
         self, clock: IReactorTime, root: IResource, settings: DoorwaySettings, metrics: Metrics, *,
-        inside: Callable[[DoorRequest], bytes] = lambda request: bytes(request.path),
-        more_headers: Callable[[IRequest], Mapping[bytes, bytes]] = lambda _: {},
+        inside: Callable[[Any], bytes] = lambda request: bytes(request.path),
+        more_headers: Callable[[Any], Mapping[bytes, bytes]] = lambda _: {},
     ) -> None:
         super().__init__(root, parsePOSTFormSubmission=False, timeout=settings.idle_timeout, reactor=clock)
+        self.now = clock.seconds
+        self.lean = root if isinstance(root, Tree) and known() else None
+        """Where requests may go the short way."""
         self.max_body_bytes = settings.max_body_bytes
         self.headers = security_headers(settings.frame_ancestors)
         self.inside = inside
@@ -186,6 +233,9 @@ class DoorSite(server.Site):
             code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
             for code in range(1, 6)
         }
+
+        self._seconds = metrics.histogram(
+            "doorway", "http_seconds", "From the last byte of a request to the last of its answer, written.", HTTP_BUCKETS_S)
 
     def count(self, code: int) -> None:
         """Count an answer by its class."""
@@ -197,8 +247,13 @@ class DoorSite(server.Site):
     def stopFactory(self) -> None:
         """Nothing to undo."""
 
-    def log(self, request: http.Request) -> None:
+    def log(self, request: Any) -> None:
         """An answer was given."""
+        if not getattr(request, "counts", True):
+            return
         self.count(request.code)
+        began_at = getattr(request, "began_at", None)
+        if began_at is not None:
+            self._seconds.observe(self.now() - began_at)
 
 

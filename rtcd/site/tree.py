@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.web import pages
@@ -48,12 +49,18 @@ class Tree(Resource):
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """Twisted asks for the child of the first segment; this takes as many segments as are registered."""
         asked: Any = request
-        parts = (path, *asked.postpath[: self._longest - 1])
-        for length in range(len(parts), 0, -1):
-            found = self._added.get(parts[:length])
+        found, length = self.find((path, *asked.postpath[: self._longest - 1]))
+        if found is None:
+            asked.postpath.insert(0, asked.prepath.pop())
+            return self._fallback or self._nothing
+        asked.prepath.extend(asked.postpath[: length - 1])
+        del asked.postpath[: length - 1]
+        return found
+
+    def find(self, segments: Sequence[bytes]) -> tuple[IResource | None, int]:
+        """The resource of the longest registered path that these begin with, and how many that takes; or None."""
+        for length in range(min(len(segments), self._longest), 0, -1):
+            found = self._added.get(tuple(segments[:length]))
             if found is not None:
-                asked.prepath.extend(asked.postpath[: length - 1])
-                del asked.postpath[: length - 1]
-                return found
-        asked.postpath.insert(0, asked.prepath.pop())
-        return self._fallback or self._nothing
+                return found, length
+        return None, 0

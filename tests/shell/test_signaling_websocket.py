@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.rooms.outcome import StoreAway
 from rtcd.rooms.records import BYE
 from rtcd.rooms.settings import RoomsSettings
+from rtcd.signaling import websocket
 from rtcd.signaling.settings import Settings
-from rtcd.signaling.websocket import MAX_WAITING_FRAMES
+from rtcd.signaling.websocket import FRAME_BYTES, MAX_WAITING_BYTES
 from tests.fakes_calls import Android, IPhone, Page, Server, WebSocket
 
 
@@ -60,7 +63,7 @@ class HandshakeTests(Case):
         rest = ["Host: 192.0.2.1:8443", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
         for lines in (rest, [*rest, "Origin: null"]):
             self.assertEqual(WebSocket(self.server, lines).code, 403)
-        self.assertEqual(self.server.metrics.counter("signaling", "refused", "").value, 2)
+        self.assertEqual(self.server.metrics.counter("signaling", "refused", "", reason="origin").value, 2)
         self.undisturbed()
 
     def test_a_refused_handshake_has_the_headers_of_every_answer(self) -> None:
@@ -281,6 +284,24 @@ class LimitTests(Case):
         self.assertTrue(self.second.ws.closed)
         self.assertFalse(self.first.ws.closed)
 
+    def test_only_what_is_written_is_counted_as_handed_over(self) -> None:
+        """Nothing for a client that is dropped over it, or has said goodbye."""
+        self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
+        factory = self.server.signaling.factory
+        (socket,) = (one for one in factory.sockets if one.client == self.second.id)
+        socket.deliver("x")
+        socket.inform("{}")
+        self.assertEqual((factory.delivered.value, factory.informed.value), (1, 1))
+        socket.state = socket.STATE_CLOSING
+        socket.deliver("x")
+        socket.inform("{}")
+        socket.state = socket.STATE_OPEN
+        self.patch(socket, "_write", mock.Mock(side_effect=ValueError))
+        self.assertRaises(ValueError, socket.deliver, "x")
+        socket.pauseProducing()
+        socket.deliver("x" * 70000)
+        self.assertEqual((factory.delivered.value, factory.informed.value, factory.dropped.value), (1, 1, 1))
+
     def test_a_client_that_catches_up_has_lost_nothing(self) -> None:
         """Paused is not dropped."""
         self.start(Settings(ping_interval=0, max_backlog_bytes=65536))
@@ -310,26 +331,185 @@ class SlowStoreTests(Case):
             return await update(*arguments)
 
         self.patch(self.server.rooms, "update", slow)
+        self.patch(self.server.signaling.factory, "relay", None)  # such a store has no short way
 
     def answer(self) -> None:
         """Let the store answer whatever it is asked."""
         while self.waiting:
             self.waiting.pop(0).callback(None)
 
-    def test_frames_are_handled_in_order_and_reading_stops_while_many_wait(self) -> None:
-        """Beyond the limit it is the client's own socket that fills up."""
-        self.slow_down()
+    def near(self) -> tuple[Any, list[str]]:
+        """The server's end of the first one's socket, and what its reading is told."""
         (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.first.id)
         calls: list[str] = []
         self.patch(socket.transport, "pauseProducing", lambda: calls.append("pause"))
         self.patch(socket.transport, "resumeProducing", lambda: calls.append("resume"))
-        count = MAX_WAITING_FRAMES + 10
-        for number in range(count):
-            self.first.send({"type": "candidate", "n": number})
-        self.assertEqual((len(self.waiting), calls), (1, ["pause"]))
-        self.answer()
-        self.assertEqual([json.loads(one)["n"] for one in self.second.ws.messages()], list(range(count)))
+        return socket, calls
+
+    def fill(self, size: int = 1000) -> int:
+        """Send as much as may wait and a message more; how many that was."""
+        (socket,) = (one for one in self.server.signaling.factory.sockets if one.client == self.first.id)
+        count = 0
+        while not socket._held:
+            self.first.send({"type": "candidate", "n": count, "x": "x" * size})
+            count += 1
+        return count
+
+    def test_frames_are_handled_in_order_and_reading_stops_while_much_waits(self) -> None:
+        """Beyond the limit it is the client's own socket that fills up; bytes count, and small ones count more."""
+        self.slow_down()
+        counts = []
+        for size in (0, 1000, 60000):
+            _, calls = self.near()
+            counts.append(self.fill(size))
+            self.first.send({"type": "candidate", "n": counts[-1]})
+            self.assertEqual((len(self.waiting), calls), (1, ["pause"]))
+            over = self.server.signaling.factory.waiting_bytes - MAX_WAITING_BYTES
+            self.assertTrue(0 < over < size + 1000, over)
+            self.answer()
+            self.assertEqual([json.loads(one)["n"] for one in self.second.ws.messages()], list(range(counts[-1] + 1)))
+            self.assertEqual((calls, self.server.signaling.factory.waiting_bytes), (["pause", "resume"], 0))
+        self.assertGreater(MAX_WAITING_BYTES // FRAME_BYTES, counts[0])
+        self.assertGreater(counts[1], 64)
+        self.assertEqual(counts[2], 3)
+
+    def test_a_close_while_much_waits_hears_the_goodbye(self) -> None:
+        """Nothing more of what it says is handled or counted, but it is read."""
+        self.slow_down()
+        socket, calls = self.near()
+        self.fill()
+        socket.close()
         self.assertEqual(calls, ["pause", "resume"])
+        self.assertLess(self.server.signaling.factory.waiting_bytes, 2000)  # what the store is being asked
+        self.first.ws.close()
+        self.answer()
+        self.assertEqual((socket.wasClean, self.server.signaling.factory.waiting_bytes), (True, 0))
+        self.assertEqual(len(self.second.ws.messages()), 1)
+
+    def test_what_waits_of_a_client_that_has_gone_is_counted_no_more(self) -> None:
+        """Its socket is over."""
+        self.slow_down()
+        self.fill()
+        self.first.ws.vanish()
+        self.answer()
+        self.assertEqual(self.server.signaling.factory.waiting_bytes, 0)
+
+    def test_when_too_much_waits_of_all_whoever_says_more_is_refused(self) -> None:
+        """Also who says little; and what waits already is kept."""
+        self.slow_down()
+        count = self.fill()
+        self.patch(websocket, "MAX_WAITING_TOTAL_BYTES", self.server.signaling.factory.waiting_bytes + FRAME_BYTES)
+        self.second.send({"type": "candidate", "n": 1})
+        answers = self.second.ws.frames()
+        self.assertEqual([opcode for opcode, _ in answers], [1, 8])
+        self.assertIn(b"try again later", answers[0][1])
+        third = self.stranger()
+        third.send('{"cmd":"send","msg":"x"}')
+        self.assertIn("try again later", third.received()[0]["error"])
+        self.assertEqual(self.server.signaling.factory.refused["frame"].value, 2)
+        self.answer()
+        self.assertEqual(self.server.signaling.factory.waiting_bytes, 0)
+        self.assertGreater(count, 1)
+
+    def test_what_is_said_while_the_store_is_away_waits_for_it(self) -> None:
+        """In order, on a socket that stays open; but not for ever, nor for a client that has gone."""
+        update, away = self.server.rooms.update, [True]
+
+        async def perhaps(*arguments: Any) -> Any:
+            if away[0]:
+                raise StoreAway("the rooms cannot be reached; try again later")
+            return await update(*arguments)
+
+        self.patch(self.server.rooms, "update", perhaps)
+        self.patch(self.server.signaling.factory, "relay", None)  # a store that can be away has no short way
+        for number in range(3):
+            self.first.send({"type": "candidate", "n": number})
+        self.server.wait(20)
+        self.assertEqual(self.second.ws.messages(), [])
+        away[0] = False
+        self.server.wait(1)
+        self.assertEqual([json.loads(one)["n"] for one in self.second.ws.messages()], [0, 1, 2])
+        away[0] = True
+        self.first.send({"type": "candidate", "n": 3})
+        self.second.send({"type": "candidate", "n": 4})
+        self.server.wait(61)
+        for one in (self.first, self.second):
+            self.assertEqual(
+                [frame["error"] for frame in one.ws.received()], ["the rooms cannot be reached; try again later"])
+
+    def test_who_is_not_read_need_not_answer_pings(self) -> None:
+        """Its answer may be behind what waits; it is expected again from when it is read."""
+        self.start(Settings())
+        self.slow_down()
+        _, calls = self.near()
+        self.fill()
+
+        def pong() -> None:
+            for client in (self.first, self.second):
+                for opcode, payload in client.ws.frames():
+                    if opcode == 9 and (client is self.second or calls[-1] == "resume"):
+                        client.ws.send_frame(0x8A, payload)
+
+        for _ in range(50):
+            self.server.wait(1)
+            pong()
+        self.assertEqual((calls, self.first.ws.closed), (["pause"], False))
+        self.answer()
+        self.assertEqual(calls, ["pause", "resume"])
+        self.server.wait(4)
+        self.assertFalse(self.first.ws.closed)
+        self.server.wait(2)
+        self.assertTrue(self.first.ws.closed)
+
+    def test_who_is_read_again_goes_on(self) -> None:
+        """Pings are sent as before."""
+        self.start(Settings())
+        self.slow_down()
+        _, calls = self.near()
+        self.fill()
+        pings: list[bytes] = []
+        for _ in range(30):
+            self.server.wait(1)
+            pings += [payload for opcode, payload in self.first.ws.frames() if opcode == 9]
+            for opcode, payload in self.second.ws.frames():
+                if opcode == 9:
+                    self.second.ws.send_frame(0x8A, payload)
+        self.answer()
+        self.assertEqual((calls, len(pings)), (["pause", "resume"], 1))
+        self.first.ws.send_frame(0x8A, pings[0])
+        for _ in range(12):
+            self.server.wait(1)
+            for opcode, payload in self.first.ws.frames():
+                if opcode == 9:
+                    pings.append(payload)
+                    self.first.ws.send_frame(0x8A, payload)
+        self.assertEqual((len(pings), self.first.ws.closed), (3, False))
+
+    def test_who_registers_while_the_store_is_away_waits_for_it(self) -> None:
+        """Longer than one may take to register: he has done so. One that gives up leaves nothing."""
+        update, away = self.server.rooms.update, [False]
+
+        async def perhaps(*arguments: Any) -> Any:
+            if away[0]:
+                raise StoreAway("the rooms cannot be reached; try again later")
+            return await update(*arguments)
+
+        self.patch(self.server.rooms, "update", perhaps)
+        pages = [Page(self.server, room) for room in ("room2", "room3")]
+        for page in pages:
+            page.join()
+            page.open()
+        away[0] = True
+        for page in pages:
+            page.register()
+        self.server.wait(20)
+        pages[1].crash()
+        self.server.wait(1)
+        away[0] = False
+        self.server.wait(1)
+        registered = {name: [client.registered for client in room.clients]
+                      for name, room in self.server.rooms._rooms.items() if name != "room1"}
+        self.assertEqual((pages[0].ws.received(), registered), ([], {"room2": [True], "room3": [False]}))
 
     def test_a_socket_that_ends_while_it_registers_leaves_no_ghost(self) -> None:
         """Its client is lost like any other: after the grace time its seat is free."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from rtcd.doorway.connections import Connections
+from rtcd.doorway.layers import PlainFactory
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 from rtcd.site.http import MAX_HEADERS, DoorSite, security_headers
@@ -31,6 +35,29 @@ class Recorder(Resource):
         """Answer any method."""
         self.asked.append(request)
         return bytes(request.content.read())
+
+
+class Leaf(Resource):
+    """As most of ours are."""
+
+    isLeaf = True
+
+    def render_GET(self, request: Any) -> bytes:
+        """A text."""
+        request.setHeader(b"x", b"y")
+        return b"text"
+
+
+class Post(Resource):
+    """Takes one method alone."""
+
+    isLeaf = True
+    allowedMethods = (b"POST",)
+    render_HEAD = None  # type: ignore[assignment] # Twisted's asks for render_GET
+
+    def render_POST(self, request: Any) -> bytes:
+        """Nothing."""
+        return b""
 
 
 class Never(Resource):
@@ -183,6 +210,24 @@ class HttpTests(SynchronousTestCase):
         found = {one.labels: one.value for one in self.metrics.samples()}
         self.assertEqual((found[(("code", "2xx"),)], found[(("code", "4xx"),)]), (1, 1))
 
+    def test_head_is_get_without_the_body_and_makes_no_line(self) -> None:
+        """The URI may hold secrets, and strangers decide how often they ask."""
+        tree = Tree()
+        tree.add("/leaf", Leaf())
+        tree.add("/post", Post())
+        with capturedLogs() as events:
+            answers = [make_request(tree, "HEAD", f"{path}?invitation=hunter2") for path in ("/leaf", "/post", "/nowhere")]
+        self.assertEqual(events, [])
+        self.assertEqual([(one.code, one.body) for one in answers], [(200, b""), (405, b""), (404, b"")])
+        leaf, post, _ = answers
+        self.assertEqual((leaf.header("content-length"), leaf.header("x")), ("4", "y"))
+        self.assertEqual(post.header("allow"), "POST")
+
+    def test_a_request_is_shown_without_its_uri(self) -> None:
+        """Wherever somebody logs one."""
+        make_request(self.site, "GET", "/r/lounge?invitation=hunter2")
+        self.assertNotIn("hunter2", f"{self.root.asked[0]!r} {self.root.asked[0]}")
+
     def test_nothing_runs_while_nobody_asks(self) -> None:
         """Twisted's access log would wake up every second."""
         self.site.doStart()
@@ -228,3 +273,66 @@ class TreeTests(SynchronousTestCase):
     def test_without_a_fallback_unknown_paths_are_404(self) -> None:
         """A daemon without pages."""
         self.assertEqual(make_request(Tree(), "GET", "/x/y").code, 404)
+
+
+class HoldTests(SynchronousTestCase):
+    """An answer is written in parts, and goes out as one."""
+
+    class Line(StringTransport):
+        """Keeps each write."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.writes: list[bytes] = []
+
+        def write(self, data: bytes) -> None:
+            """One more."""
+            self.writes.append(data)
+
+    def setUp(self) -> None:
+        self.clock = MemoryReactorClock()
+        self.root = Recorder()
+        self.site = DoorSite(self.clock, self.root, DoorwaySettings(), Metrics())
+
+    def answered(self, request: bytes) -> Any:
+        """The transport below the layer of a plain connection that was sent this."""
+        connections = Connections(self.clock, DoorwaySettings(), Metrics())
+        layer = PlainFactory(self.clock, connections, self.site).buildProtocol(CLIENT)
+        line = self.Line()
+        layer.makeConnection(line)
+        layer.dataReceived(request)
+        return line
+
+    def test_head_and_body_are_one_write(self) -> None:
+        """For each of two requests that come together."""
+        request = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+        line = self.answered(request + request)
+        self.assertEqual([one[:15] for one in line.writes], [b"HTTP/1.1 200 OK"] * 2)
+        self.assertTrue(all(one.endswith(b"\r\n\r\nhi") for one in line.writes))
+
+    def test_a_close_comes_behind_it(self) -> None:
+        """Nothing that is kept is lost."""
+        line = self.answered(b"POST /x HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi")
+        self.assertTrue(line.writes[0].endswith(b"\r\n\r\nhi") and line.disconnecting)
+
+    def test_a_fault_keeps_nothing_back(self) -> None:
+        """The answer that the server failed goes out too."""
+        self.root.render = mock.Mock(side_effect=ValueError)  # type: ignore[method-assign]
+        line = self.answered(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(line.writes[0].startswith(b"HTTP/1.1 500 "))
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_what_is_written_later_is_not_kept(self) -> None:
+        """Nobody would let it go."""
+        connections, line = Connections(self.clock, DoorwaySettings(), Metrics()), self.Line()
+        layer = PlainFactory(self.clock, connections, self.site).buildProtocol(CLIENT)
+        layer.makeConnection(line)
+        layer.hold()
+        layer.hold()
+        layer.write(b"a")
+        layer.writeSequence([b"b", b"c"])
+        self.assertEqual(line.writes, [])
+        layer.write_now(b"d")
+        layer.write(b"e")
+        layer.release()
+        self.assertEqual(line.writes, [b"abc", b"d", b"e"])
