@@ -1,0 +1,1 @@
+"""Rooms that several processes share, on one machine or on many."""

@@ -1,0 +1,105 @@
+"""`Inbox`: carries out what comes for a node, and keeps the sockets that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.logger import Logger
+
+from rtcd.cluster.backend import Entry
+from rtcd.cluster.codec import decode_effects, decode_news
+from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, News, Socket, StoreUnavailable, Watcher
+
+
+class Inbox:
+    """Sockets of clients, and watchers. ``orphaned`` is told a room in which the store now takes us for the holder of a
+    socket that we do not have."""
+
+    _log = Logger()
+
+    def __init__(self, orphaned: Callable[[str], object]) -> None:
+        self.watchers: list[Watcher] = []
+        self.sockets: dict[tuple[str, str], Socket] = {}
+        """By room and client."""
+        self.held: dict[str, set[str]] = {}
+        """By room: clients whose socket we hold."""
+        self.owed: dict[str, set[str]] = {}
+        """By room: clients whose socket is gone, which the store may not know yet."""
+        self._orphaned = orphaned
+
+    def take(self, entry: Entry, attached: Socket | None, *, here: bool) -> None:
+        """An entry: the news first, then what is for our sockets. ``attached``: the socket that an `Attach` is about;
+        ``here``: this daemon has committed."""
+        try:
+            if entry.news and self.watchers:
+                self.tell(entry.name, decode_news(entry.news), here=here)
+            if entry.effects:
+                self._carry_out(entry.name, decode_effects(entry.effects), attached)
+        except StoreUnavailable as fault:
+            self._log.error("{reason}", reason=str(fault))
+
+    def drop(self, name: str, client: str) -> Socket:
+        """Nothing more goes to a socket; the store is owed to be told so."""
+        socket = self.sockets.pop((name, client))
+        self.held[name].discard(client)
+        if not self.held[name]:
+            del self.held[name]
+        self.owe(name, client)
+        return socket
+
+    def owe(self, name: str, client: str) -> None:
+        """The store has to be told that a client's socket is not ours any more."""
+        self.owed.setdefault(name, set()).add(client)
+
+    def quit(self, name: str, client: str) -> None:
+        """The store knows, or need not."""
+        clients = self.owed.get(name)
+        if clients is not None:
+            clients.discard(client)
+            if not clients:
+                del self.owed[name]
+
+    def tell(self, name: str, news: Iterable[News], *, here: bool) -> None:
+        """Tell watchers what is new in a room."""
+        for one in news:
+            for watcher in self.watchers:
+                try:
+                    watcher.happened(name, one, here=here)
+                except Exception:
+                    self._log.failure("a watcher did not take {news}", news=type(one).__name__)
+
+    def deliver(self, name: str, client: str, text: str) -> None:
+        """Hand a text to a client's socket, if it is here."""
+        socket = self.sockets.get((name, client))
+        if socket is not None:
+            try:
+                socket.deliver(text)
+            except Exception:
+                self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
+
+    def _carry_out(self, name: str, effects: Iterable[Effect], attached: Socket | None) -> None:
+        for effect in effects:
+            if not isinstance(effect, Attach):
+                self._perform(name, effect)
+            elif attached is not None:
+                self.held.setdefault(name, set()).add(effect.client)
+                self.sockets[name, effect.client] = attached
+                self.quit(name, effect.client)
+            else:  # whoever wanted it was told that the store was away
+                self.owe(name, effect.client)
+                self._orphaned(name)
+
+    def _perform(self, name: str, effect: Deliver | Inform | Close) -> None:
+        if isinstance(effect, Deliver):
+            self.deliver(name, effect.client, effect.text)
+            return
+        socket = self.sockets.get((name, effect.client))
+        if socket is None:
+            return
+        try:
+            if isinstance(effect, Inform):
+                socket.inform(effect.text)
+            else:
+                socket.close()
+        except Exception:
+            self._log.failure("a socket did not take {effect}", effect=type(effect).__name__)

@@ -1,0 +1,65 @@
+"""Rooms on Redis as ``[rooms]`` has them: the store, and the service that connects it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from rtcd.cluster.node import new_node
+from rtcd.cluster.redis import RedisBackend
+from rtcd.cluster.shards import ShardedRooms
+from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.wire import Wire
+from rtcd.fault import ConfigError
+from rtcd.metrics import Metrics
+from rtcd.rooms.settings import RoomsSettings
+
+DAY_S = 86400.0
+
+
+class StoreService(Service):
+    """Connects a store when the daemon starts; it is closed by whoever uses it last (`rtcd.daemon.Daemon`)."""
+
+    name = "store"
+    _log = Logger()
+
+    def __init__(self, rooms: SharedRooms | ShardedRooms) -> None:
+        self._rooms = rooms
+
+    def startService(self) -> None:
+        """Connect; while that does not succeed we go on trying."""
+        super().startService()
+        Deferred.fromCoroutine(self._rooms.start()).addErrback(
+            lambda failure: self._log.failure("the store of rooms did not start", failure))
+
+
+def redis_rooms(
+    reactor: Any, settings: RoomsSettings, metrics: Metrics, daemon: str = ""
+) -> SharedRooms | ShardedRooms:
+    """The store that the settings name; connects nowhere yet. ``daemon``: what the names of this daemon's processes begin
+    with, if there are several. Raises ConfigError."""
+    ca = b""
+    if settings.store_ca:
+        try:
+            ca = Path(settings.store_ca).read_bytes()
+        except OSError as error:
+            raise ConfigError("rooms", "store-ca", f"{settings.store_ca} cannot be read ({error.strerror}); check the path"
+                              " and its rights") from None
+    stores, names = [], []
+    for number, address in enumerate(settings.redis):
+        try:
+            wire = Wire(reactor, address, ca)
+        except ValueError as error:
+            raise ConfigError(
+                "rooms", "store-ca", f"{settings.store_ca} {error}; name the authority's certificate") from None
+        backend = RedisBackend(reactor, wire, settings.store_prefix, settings.lifetime + DAY_S,
+                               new_node(daemon))
+        several = len(settings.redis) > 1
+        stores.append(SharedRooms(reactor, settings, metrics, backend, shard=str(number) if several else "",
+                                  daemon=daemon or backend.node))
+        names.append(address.shown)
+    return stores[0] if len(stores) == 1 else ShardedRooms(names, stores)

@@ -1,0 +1,103 @@
+"""Real servers for tests: Debian's redis-server and redis-sentinel, each with its files in a directory of the test."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+START_S = 10.0
+
+
+class RedisServer:
+    """A redis-server on a unix socket, or on a port of loopback. Nothing is kept on disk unless it is asked for."""
+
+    def __init__(
+        self, folder: str, *options: str, port: int = 0, program: str = "redis-server", config: str = "",
+    ) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path = str(self.folder / "redis.sock")
+        self.port = port
+        self.program = program
+        self.options = (*([config] if config else []), *options)
+        self.process: Any = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again perhaps, and wait until it answers."""
+        command = [self.program, *self.options, "--port", str(self.port), "--dir", str(self.folder), "--daemonize", "no"]
+        if self.program == "redis-server":
+            command += ["--save", "", *([] if self.port else ["--unixsocket", self.path])]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if ask(self.address, "PING") in (b"+PONG\r\n", b"-NOAUTH Authentication required.\r\n"):
+                    return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError((self.folder / "log").read_text())
+
+    @property
+    def address(self) -> Any:
+        """Where it can be reached."""
+        return ("127.0.0.1", self.port) if self.port else self.path
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+        if self.process is not None:
+            self.process.wait()
+
+    def freeze(self) -> None:
+        """It answers nothing any more, and its connections stay."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+@functools.cache
+def shared_server() -> RedisServer:
+    """One for all tests of this process that need nothing special; each takes a prefix of its own."""
+    folder = tempfile.mkdtemp()
+    server = RedisServer(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)
+    return server
+
+
+def ask(address: Any, *words: str, timeout: float = 2.0) -> bytes:
+    """Send a command of words and return the first part of the answer."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as line:
+        line.settimeout(timeout)
+        line.connect(address)
+        data = [one.encode() for one in words]
+        line.sendall(b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one) for one in data))
+        return line.recv(65536)
+
+
+def is_here() -> bool:
+    """Whether the programs are installed."""
+    return all(shutil.which(one) for one in ("redis-server", "redis-sentinel"))
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has at the moment."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
