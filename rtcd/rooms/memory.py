@@ -7,23 +7,32 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import TypeVar, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from rtcd.alarm import Alarm
 from rtcd.interfaces import IRoomStore
 from rtcd.metrics import Metrics
 from rtcd.rooms.outcome import (
+    DRAINING,
+    ENDING,
+    FULL_QUEUES,
+    FULL_ROOMS,
+    FULL_SEATS,
     Attach,
     Census,
     Change,
     Close,
     Deliver,
     Inform,
+    News,
     Outcome,
+    Said,
     Socket,
     StoreFull,
     StoreUnavailable,
@@ -31,7 +40,7 @@ from rtcd.rooms.outcome import (
     news,
 )
 from rtcd.rooms.records import Limits, Room
-from rtcd.rooms.room import close, expire, next_deadline
+from rtcd.rooms.room import close, expire, may_be_bye, next_deadline, straight
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.rooms.snapshot import announcement, notices
 
@@ -57,7 +66,9 @@ class MemoryRooms:
         self._seats: Counter[str] = Counter()
         self._heap: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
-        self._call: IDelayedCall | None = None
+        self._straight: dict[str, tuple[Room, dict[str, tuple[str, ...] | None]]] = {}
+        """Of rooms as they are now: whom the texts of each client are given at once, see `rtcd.rooms.room.straight`."""
+        self._alarm = Alarm(clock, self._deadline, self._ring)
         self._queued: Counter[str] = Counter()
         self._queued_total = 0
         self._closed = False
@@ -67,8 +78,9 @@ class MemoryRooms:
         self._watchers: list[Watcher] = []
         self.limits: Limits = settings.limits
         self.use(settings)
-        metrics.gauge("rooms", "rooms", "Rooms with somebody in them.", lambda: len(self._rooms))
+        metrics.gauge("rooms", "rooms", "Rooms that there are.", lambda: len(self._rooms))
         metrics.gauge("rooms", "seats", "Clients that hold a seat.", lambda: self._seats.total())
+        metrics.gauge("rooms", "calls", "Rooms with a call: at least two are in them.", lambda: self._calls)
         self._opened = metrics.counter("rooms", "opened", "Rooms opened.")
         self._refused = metrics.counter("rooms", "refused", "Rooms and seats refused by a limit.")
 
@@ -85,15 +97,43 @@ class MemoryRooms:
             for one in announcement(room, self.limits) if more_or_fewer else ():
                 self._perform(name, one)
 
-    async def update(self, room: str, change: Change[T], socket: Socket | None = None) -> T:
+    async def update(self, room: str, change: Change[T], socket: Socket | None = None, lost: str = "") -> T:
         """See `IRoomStore.update`. Raises StoreFull, and StoreUnavailable once it is closed."""
         if self._closed:
-            raise StoreUnavailable("the daemon is ending; try again in a few seconds")
+            raise StoreUnavailable(ENDING)
+        if (room, lost) in self._sockets:
+            return cast(T, None)
         return self._apply(room, change, socket)
+
+    def relay(self, room: str, client: str, text: str) -> bool:
+        """Do what `update` with ``rtcd.signaling.switchboard.send`` would, if that is to hand a text to others and no more:
+        the room stays as it is. False if nothing was done, since there is more to it."""
+        before = self._rooms.get(room)
+        if before is None or self._closed or may_be_bye(text):
+            return False
+        known = self._straight.get(room)
+        if known is None or known[0] is not before:
+            known = self._straight[room] = before, {}
+        if client not in known[1]:
+            known[1][client] = straight(before, client)
+        others = known[1][client]
+        if others is None:
+            return False
+        self._announce(room, Said(client, text))
+        for one in others:
+            socket = self._sockets.get((room, one))
+            if socket is not None:
+                self._hand(socket, text)
+        return True
 
     async def census(self, address: str) -> Census:
         """See `IRoomStore.census`."""
         return Census(len(self._rooms), self._seats[address])
+
+    async def rooms(self, after: str, limit: int) -> tuple[tuple[str, Room], ...]:
+        """See `IRoomStore.rooms`."""
+        names = heapq.nsmallest(limit, (one for one in self._rooms if one > after))
+        return tuple((one, self._rooms[one]) for one in names)
 
     def watch(self, watcher: Watcher) -> None:
         """See `IRoomStore.watch`."""
@@ -121,9 +161,7 @@ class MemoryRooms:
         for name in list(self._rooms):
             self._apply(name, close)
         self._closed = True
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        self._alarm.cancel()
 
     def _apply(self, name: str, change: Change[T], socket: Socket | None = None) -> T:
         before = self._rooms.get(name)
@@ -145,19 +183,21 @@ class MemoryRooms:
 
     def _keep(self, name: str, before: Room | None, after: Room) -> None:
         had = before.clients if before else ()
-        gained = Counter(one.address for one in after.clients)
-        gained.subtract(one.address for one in had)
+        gained: dict[str, int] = {}
+        for clients, sign in ((after.clients, 1), (had, -1)) if after.clients is not had else ():
+            for client in clients:
+                gained[client.address] = gained.get(client.address, 0) + sign
         if before is None and self._draining:
             self._refused.value += 1
-            raise StoreUnavailable("this server is about to end and opens no more rooms; try again later")
+            raise StoreUnavailable(DRAINING)
         if before is None and len(self._rooms) >= self._max_rooms:
             self._refused.value += 1
-            raise StoreFull(f"there are {self._max_rooms} rooms already")
+            raise StoreFull(FULL_ROOMS.format(limit=self._max_rooms))
         queued = self._more_queued(before, after)
         for address, seats in gained.items():
-            if seats > 0 and address and self._seats[address] + seats > self._max_seats:
+            if seats > 0 and address and self._seats.get(address, 0) + seats > self._max_seats:
                 self._refused.value += 1
-                raise StoreFull(f"the clients of one address may hold {self._max_seats} seats")
+                raise StoreFull(FULL_SEATS.format(limit=self._max_seats))
         _add(self._seats, gained)
         _add(self._queued, queued)
         self._queued_total += sum(queued.values())
@@ -165,6 +205,7 @@ class MemoryRooms:
             self._opened.value += 1
         if after.empty:
             del self._rooms[name]
+            self._straight.pop(name, None)
         else:
             self._rooms[name] = after
             self._wake(name, next_deadline(after, self.limits))
@@ -174,35 +215,46 @@ class MemoryRooms:
             for one in waiting:
                 one.callback(None)
 
-    def _more_queued(self, before: Room | None, after: Room) -> Counter[str]:
+    def _more_queued(self, before: Room | None, after: Room) -> dict[str, int]:
         """How many bytes more wait in a room now, by address. Raises StoreFull if that is too much."""
-        more: Counter[str] = Counter()
+        more: dict[str, int] = {}
         if before is None or before.clients is not after.clients:
-            more.update(after.queued_bytes())
-            more.subtract(before.queued_bytes() if before else {})
+            more = after.queued_bytes()
+            for address, size in (before.queued_bytes() if before else {}).items():
+                more[address] = more.get(address, 0) - size
         for address, size in more.items():
-            if size > 0 and (self._queued[address] + size > self._max_queued
+            if size > 0 and (self._queued.get(address, 0) + size > self._max_queued
                              or self._queued_total + size > self._max_queued_total):
                 self._refused.value += 1
-                raise StoreFull("too many messages are waiting for clients that are not there")
+                raise StoreFull(FULL_QUEUES)
         return more
 
     def _tell(self, name: str, before: Room, outcome: Outcome[T]) -> None:
         for one in news(before, outcome):
-            for watcher in self._watchers:
-                try:
-                    watcher.happened(name, one)
-                except Exception:
-                    self._log.failure("a watcher did not take {news}", news=type(one).__name__)
+            self._announce(name, one)
+
+    def _announce(self, name: str, one: News) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher.happened(name, one)
+            except Exception:
+                self._log.failure("a watcher did not take {news}", news=type(one).__name__)
+
+    def _hand(self, socket: Socket, text: str) -> None:
+        try:
+            socket.deliver(text)
+        except Exception:
+            self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
 
     def _perform(self, name: str, effect: Deliver | Inform | Close) -> None:
         socket = self._sockets.get((name, effect.client))
         if socket is None:
             return
+        if isinstance(effect, Deliver):
+            self._hand(socket, effect.text)
+            return
         try:
-            if isinstance(effect, Deliver):
-                socket.deliver(effect.text)
-            elif isinstance(effect, Inform):
+            if isinstance(effect, Inform):
                 socket.inform(effect.text)
             else:
                 socket.close()
@@ -218,21 +270,12 @@ class MemoryRooms:
             self._due = {one: self._due[one] for one in self._rooms if one in self._due}
             self._heap = [(when, one) for one, when in self._due.items()]
             heapq.heapify(self._heap)
-        self._arm()
+        self._alarm.set()
 
-    def _arm(self) -> None:
-        if self._closed or not self._heap:
-            return
-        first = self._heap[0][0]
-        if self._call is not None:
-            if self._call.getTime() <= first:
-                return
-            self._call.cancel()
-        self._call = self._clock.callLater(max(0.0, first - self._clock.seconds()), self._ring)
+    def _deadline(self) -> float | None:
+        return self._heap[0][0] if self._heap and not self._closed else None
 
-    def _ring(self) -> None:
-        self._call = None
-        now = self._clock.seconds()
+    def _ring(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
             when, name = heapq.heappop(self._heap)
             if self._due.get(name) == when:
@@ -242,12 +285,13 @@ class MemoryRooms:
             self._apply(name, lambda room, at: expire(room, at, self.limits))
             if name in self._rooms and name not in self._due:
                 self._wake(name, next_deadline(self._rooms[name], self.limits))
-        self._arm()
 
 
-def _add(counts: Counter[str], more: Counter[str]) -> None:
+def _add(counts: Counter[str], more: Mapping[str, int]) -> None:
     """Add counts that may be negative; what is nothing is forgotten."""
     for key, number in more.items():
-        counts[key] += number
-        if not counts[key]:
-            del counts[key]
+        left = counts.get(key, 0) + number  # a Counter's own ways for keys that are not there are slow
+        if left:
+            counts[key] = left
+        else:
+            counts.pop(key, None)

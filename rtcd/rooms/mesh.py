@@ -6,12 +6,16 @@ other page at a time. Beside an app there is room for one page alone; they speak
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
+from msgspec.structs import replace
+
 from rtcd.rooms import seats
-from rtcd.rooms.declaration import Declaration, hashed, matches, shown
-from rtcd.rooms.outcome import Came, Close, Deliver, Effect, Inform, Outcome, Said
+from rtcd.rooms.declaration import Declaration, hashed, matches
+from rtcd.rooms.declaration import shown as as_shown
+from rtcd.rooms.invitation import Shown
+from rtcd.rooms.outcome import Came, Close, Deliver, Effect, Inform, Outcome, Said, TurnedAway
 from rtcd.rooms.records import BYE, MAX_FORMER, MAX_GUESTS, Card, Client, Letter, Limits, Mesh, Room
 from rtcd.rooms.room import Joined, changed, fits, make_way
 from rtcd.rooms.snapshot import event, snapshot
@@ -21,6 +25,10 @@ WRONG_PASSWORD = Joined("PASSWORD", reason="password")
 NO_MORE_GUESSES = Joined("PASSWORD", reason="guesses")
 
 _LOCKED = Joined("LOCKED", reason="locked")
+_TURNED_AWAY = {"guesses": "password", "invitation": "locked", "expired": "locked"}
+"""What watchers are told of some reasons."""
+NOT_INVITED = Joined("LOCKED", reason="invitation")
+INVITED_ONCE = Joined("LOCKED", reason="expired")
 _DUPLICATE = Joined("DUPLICATE_CLIENT")
 
 
@@ -105,10 +113,13 @@ class Refusal:
 
 
 def join(
-    room: Room, now: float, limits: Limits, client_id: str, address: str, asked: Declaration, *, may_guess: bool = True
+    room: Room, now: float, limits: Limits, client_id: str, address: str, asked: Declaration, *, may_guess: bool = True,
+    shown: Shown = "",
 ) -> Outcome[Joined]:
-    """Seat a page, or say why not: ``reason`` is ``locked``, ``app``, ``full`` or ``password``, or ``guesses`` if a password
-    was given and ``may_guess`` is false.
+    """Seat a page, or say why not: ``reason`` is ``locked``, ``invitation`` or ``expired`` (it has to have one, and that was
+    good once), ``app``, ``full`` or ``password``, or ``guesses`` if a password was given and ``may_guess`` is false.
+
+    ``shown``: the invitation that it has. One that is good takes the place of the password.
 
     One that comes back (``was``) frees the seat that it has lost the socket of. The seat of its own tag it takes over even
     with a socket, and if the answer to its last join got lost; nobody else's tag can be used.
@@ -121,11 +132,12 @@ def join(
         return Outcome(room, _DUPLICATE)
     if old is None:
         old = next((one for one in room.clients if one.id == asked.was and one.page and not one.registered), None)
-    mesh = room.mesh or Mesh(asked.card.tag)
+    mesh, limits = room.begun(asked.card.tag), room.bounds(limits)
     guest = old is not None or any(asked.was in one for one in mesh.guests)
-    refused = _refusal(room, mesh, limits, old, asked, guest=guest, may_guess=may_guess)
+    refused = _refusal(room, limits, old, asked, guest=guest, may_guess=may_guess, shown=shown)
     if refused is not None:
-        return Outcome(room, refused)
+        why = _TURNED_AWAY.get(refused.reason, refused.reason)
+        return Outcome(room, refused, events=(TurnedAway(address, True, why),))
     room, messages, effects = make_way(room)
     seated = Client(client_id, address, deadline=now + limits.join_timeout_s, page=asked.card)
     if old is None:
@@ -139,8 +151,8 @@ def join(
     others = tuple(one for one in mesh.guests if asked.was not in one)
     guests = (*others, (*former, client_id)[-MAX_FORMER:])[-MAX_GUESTS:]
     room = replace(room, mesh=replace(room.mesh or mesh, guests=guests))
-    joined = Joined("SUCCESS", initiator, messages, snapshot=snapshot(room, limits))
-    return replace(changed(room, now, joined, effects), events=(Came(client_id, address),))
+    joined = Joined("SUCCESS", initiator, messages, snapshot=snapshot(room, limits), relay_only=room.terms.relay_only)
+    return replace(changed(room, now, joined, effects), events=(Came(client_id, address, asked.card.tag),), why="returned")
 
 
 def _former(mesh: Mesh | None, was: str) -> tuple[str, ...]:
@@ -149,18 +161,20 @@ def _former(mesh: Mesh | None, was: str) -> tuple[str, ...]:
 
 
 def _refusal(
-    room: Room, mesh: Mesh, limits: Limits, old: Client | None, asked: Declaration, *, guest: bool, may_guess: bool
+    room: Room, limits: Limits, old: Client | None, asked: Declaration, *, guest: bool, may_guess: bool, shown: Shown
 ) -> Joined | None:
-    if mesh.locked and not guest:
+    if room.locked and not guest:
         return _LOCKED
+    if room.terms.invited_only and shown != "good" and not guest:
+        return INVITED_ONCE if shown == "expired" else NOT_INVITED
     shortage = "full" if room.loopback else seats.shortage([one for one in room.taken() if one is not old], limits)
     if shortage:
-        return Joined("FULL", reason=shortage)
-    if mesh.password is None or guest:
+        return Joined("FULL", reason=shortage, capacity=room.terms.capacity or 0)
+    if room.password is None or guest or shown == "good":
         return None
     if asked.password and not may_guess:
         return NO_MORE_GUESSES
-    return None if matches(mesh.password, asked.password) else WRONG_PASSWORD
+    return None if matches(room.password, asked.password) else WRONG_PASSWORD
 
 
 def _return(room: Room, old: Client, seated: Client) -> tuple[Room, tuple[Effect, ...]]:
@@ -188,7 +202,7 @@ def command(
     if isinstance(asked, Direct):
         return _direct(room, now, limits, sender, asked)
     if isinstance(asked, Rename):
-        card = Card(sender.tag, shown(asked.name))
+        card = Card(sender.tag, as_shown(asked.name))
         return changed(seats.replaced(room, replace(sender, page=card)), now, None)
     if isinstance(asked, Malformed):
         return Outcome(room, Refusal(asked.cmd, "invalid"))
@@ -240,14 +254,19 @@ def _give(
 def _kick(room: Room, now: float, asked: Kick) -> Outcome[Refusal | None]:
     """Its seat is free, it is told and its socket closed, and it is a stranger from now on."""
     target = next((one for one in room.clients if one.tag == asked.to), None)
-    if target is None or room.mesh is None:
-        return Outcome(room, Refusal(asked.cmd, "unknown"))
-    guests = tuple(one for one in room.mesh.guests if target.id not in one)
-    room, effects = seats.forget(replace(room, mesh=replace(room.mesh, guests=guests)), target, "kicked")
+    return Outcome(room, Refusal(asked.cmd, "unknown")) if target is None else expel(room, now, target)
+
+
+def expel(room: Room, now: float, target: Client) -> Outcome[None]:
+    """Take the seat of a client away; the others are told that it was."""
+    if room.mesh is not None:
+        guests = tuple(one for one in room.mesh.guests if target.id not in one)
+        room = replace(room, mesh=replace(room.mesh, guests=guests))
+    room, effects = seats.forget(room, target, "kicked")
     if target.registered:
         word = Deliver(target.id, BYE) if target.page is None else Inform(target.id, event("kicked"))
         effects = (word, Close(target.id), *effects)
-    return changed(room, now, None, effects)
+    return replace(changed(room, now, None, effects), why="kicked")
 
 
 def _agreed(room: Room, now: float, before: Mesh, after: Mesh) -> Outcome[Refusal | None]:

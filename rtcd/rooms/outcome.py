@@ -7,40 +7,41 @@ keeps rooms (``memory``) carries it out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from rtcd.rooms.records import Room
+from msgspec import Struct
+
+from rtcd.rooms.records import Room, Why
+
+Ending: TypeAlias = Why | Literal["closed", ""]
+"""How a seat was lost; ``closed`` with its room. Empty if nobody has said."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Attach:
+class Attach(Struct, frozen=True):
     """Effect: from now on effects for ``client`` go to the socket that the update was called with."""
 
     client: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """Effect: give ``text``, a peer's message, to the socket of ``client``."""
 
     client: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Inform:
+class Inform(Struct, frozen=True):
     """Effect: give ``text``, an event of `rtcd.rooms.snapshot`, to the socket of ``client``, which is a page."""
 
     client: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """Effect: close the socket of ``client``, if it has one."""
 
     client: str
@@ -51,14 +52,19 @@ Effect: TypeAlias = Attach | Deliver | Inform | Close
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """News: ``client`` has taken a seat, or registered, from ``address``."""
+    """News: ``client`` has taken a seat, or registered, from ``address``. What else is told tells no two apart."""
 
     client: str
     address: str
+    page: str = field(default="", compare=False)
+    """The tag of a page of ours; empty for an app."""
+    registered: bool = field(default=False, compare=False)
+    """It has a socket now."""
+    seated: bool = field(default=False, compare=False)
+    """It had its seat before, by joining."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """News: a seated client gave ``text`` for the others, or one of them: passed on, kept for the next one to join, or
     queued."""
 
@@ -71,20 +77,32 @@ class Gone:
     """News: ``client`` holds no seat any more, whatever ended it. One within its grace time still has its seat."""
 
     client: str
-
-
-News: TypeAlias = Came | Said | Gone
+    why: Ending = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[T_co]):
+class TurnedAway:
+    """News: somebody at ``address`` wanted a seat and got none."""
+
+    address: str
+    page: bool
+    why: str
+    """``full``, ``locked``, ``password``, or ``app``: a phone app has the room's other seat."""
+
+
+News: TypeAlias = Came | Said | Gone | TurnedAway
+
+
+class Outcome(Struct, Generic[T_co], frozen=True):
     """What a change makes of a room: the next room, an answer for the caller, and effects in their order."""
 
     room: Room
     result: T_co
     effects: tuple[Effect, ...] = ()
-    events: tuple[Came | Said, ...] = ()
+    events: tuple[Came | Said | TurnedAway, ...] = ()
     """What is news besides that seats were lost, which `news` finds out by itself."""
+    why: Ending = ""
+    """How the seats were lost that were."""
 
 
 Change: TypeAlias = Callable[[Room, float], Outcome[T]]
@@ -95,14 +113,15 @@ def news(before: Room, outcome: Outcome[T]) -> tuple[News, ...]:
     if outcome.room.clients is before.clients:
         return outcome.events
     seated = {one.id for one in outcome.room.clients}
-    return (*outcome.events, *(Gone(one.id) for one in before.clients if one.id not in seated))
+    return (*outcome.events, *(Gone(one.id, outcome.why) for one in before.clients if one.id not in seated))
 
 
 class Watcher(Protocol):
     """Is told by a store what happens in every room."""
 
-    def happened(self, room: str, news: News) -> None:
-        """Something happened; see `rtcd.interfaces.IRoomStore.watch`."""
+    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+        """Something happened; see `rtcd.interfaces.IRoomStore.watch`. ``here``: by this daemon, not another one that shares
+        the rooms."""
 
 
 class Socket(Protocol):
@@ -129,6 +148,18 @@ class Census:
 
 class StoreUnavailable(Exception):
     """The store cannot be reached; try again later."""
+
+
+class StoreAway(StoreUnavailable):
+    """It is known to be out of reach, or does nothing now: nothing was done, so asking again does nothing twice."""
+
+
+FULL_ROOMS = "there are {limit} rooms already"
+FULL_SEATS = "the clients of one address may hold {limit} seats"
+FULL_QUEUES = "too many messages are waiting for clients that are not there"
+ENDING = "the daemon is ending; try again later"
+DRAINING = "this server is about to end and opens no more rooms; try again later"
+"""What people are told. The call page comes again by itself if it is told ``later``."""
 
 
 class StoreFull(Exception):

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from rtcd.rooms.outcome import Came, Close, Deliver, Effect, Outcome, Said
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rtcd.rooms.outcome import Came, Close, Deliver, Effect, Outcome, Said, TurnedAway
 from rtcd.rooms.records import BYE, CAPACITY, LOOPBACK_CLIENTS, Client, Departed, Limits, Room, text_bytes
 from rtcd.rooms.seats import forget, owed_byes, remove, replaced, settle, take
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """The answer to a join: ``SUCCESS``, ``FULL`` or ``DUPLICATE_CLIENT``; for a page ``LOCKED`` and ``PASSWORD`` too."""
 
     result: str
@@ -30,28 +31,36 @@ class Joined:
     """Why a page was refused, see `rtcd.rooms.mesh.join`."""
     snapshot: dict[str, Any] | None = None
     """The room, for a page."""
+    capacity: int = 0
+    """Of a room that is full and has one of its own."""
+    relay_only: bool = False
+    """Media are to go by relays alone."""
 
 
 def join(
-    room: Room, now: float, limits: Limits, client_id: str, address: str = "", *, loopback: bool = False
+    room: Room, now: float, limits: Limits, client_id: str, address: str = "", *, loopback: bool = False,
+    invited: bool = False,
 ) -> Outcome[Joined]:
     """Seat an app. The first is initiator; the second is given what the first has posted so far.
 
-    A room that is locked or has a password is full for it, as one with two pages is.
+    A room that is locked, has a password or is for those who are ``invited`` is full for it, as one with two pages is.
     """
     if room.client(client_id) or room.gone(client_id):
         return Outcome(room, Joined("DUPLICATE_CLIENT"))
     taken = room.taken()
-    if len(taken) >= CAPACITY or room.barred:
-        return Outcome(room, Joined("FULL"))
+    if len(taken) >= CAPACITY or (room.locked if invited else room.barred):
+        why = "full" if len(taken) >= CAPACITY else "locked"
+        return Outcome(room, Joined("FULL"), events=(TurnedAway(address, False, why),))
     seated = Client(client_id, address, deadline=now + limits.join_timeout_s)
     if not taken and loopback:
         early = room.clients
         partner = replace(early[0], deadline=None) if early else Client(LOOPBACK_CLIENTS[0])
         room = replace(room, clients=(seated, partner), loopback=True)
-        return replace(changed(room, now, Joined("SUCCESS", True)), events=(Came(client_id, address),))
+        joined = Joined("SUCCESS", True, relay_only=room.terms.relay_only)
+        return replace(changed(room, now, joined), events=(Came(client_id, address),))
     room, messages, effects = make_way(room)
-    outcome = changed(take(room, seated), now, Joined("SUCCESS", not taken, messages), effects)
+    joined = Joined("SUCCESS", not taken, messages, relay_only=room.terms.relay_only)
+    outcome = changed(take(room, seated), now, joined, effects)
     return replace(outcome, events=(Came(client_id, address),))
 
 
@@ -107,12 +116,13 @@ def leave(room: Room, now: float, limits: Limits, client_id: str) -> Outcome[Non
     if client.registered or owed:
         gone = Departed(client_id, owed, client.registered, now + limits.grace_s)
         room = replace(room, departed=(*room.departed, gone))
-    return changed(room, now, None, effects)
+    return replace(changed(room, now, None, effects), why="left")
 
 
 def expire(room: Room, now: float, limits: Limits) -> Outcome[None]:
-    """Free the seats, and send the byes, whose time has come; end a room that nothing happened in for its lifetime."""
-    if now >= room.changed_at + limits.lifetime_s:
+    """Free the seats, and send the byes, whose time has come; end a room that nothing happened in for its lifetime, or
+    whose own time is over."""
+    if now >= _end(room, limits):
         return close(room, now)
     effects: tuple[Effect, ...] = ()
     before = room
@@ -123,7 +133,7 @@ def expire(room: Room, now: float, limits: Limits) -> Outcome[None]:
     room, told = settle(room, lambda one: now >= one.deadline)
     if room == before:
         return Outcome(before, None)
-    return changed(room, now, None, effects + told)
+    return replace(changed(room, now, None, effects + told), why="lost")
 
 
 def is_seated(room: Room, now: float, client_id: str) -> Outcome[bool]:
@@ -138,7 +148,7 @@ def close(room: Room, now: float) -> Outcome[None]:
         if client.registered:
             effects += [Close(client.id)] if client.page is not None else [Deliver(client.id, BYE), Close(client.id)]
     effects += [Close(one.id) for one in room.departed if one.registered]
-    return changed(Room(), now, None, tuple(effects))
+    return replace(changed(Room(), now, None, tuple(effects)), why="closed")
 
 
 def next_deadline(room: Room, limits: Limits) -> float | None:
@@ -147,7 +157,7 @@ def next_deadline(room: Room, limits: Limits) -> float | None:
         return None
     times = [one.deadline for one in room.clients if one.deadline is not None]
     times += [one.deadline for one in room.departed]
-    return min([*times, room.changed_at + limits.lifetime_s])
+    return min([*times, _end(room, limits)])
 
 
 def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str) -> Outcome[bool]:
@@ -172,9 +182,26 @@ def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str)
     return replace(changed(replaced(room, after), now, True, effects), events=said)
 
 
+def straight(room: Room, client_id: str) -> tuple[str, ...] | None:
+    """Whom the texts of a client are given at once, when that is all that comes of them: `hand_over` keeps nothing, and
+    the room stays as it is. None if more does. It holds as long as the room is this one, for texts that `may_be_bye` is
+    not true of.
+    """
+    sender = room.client(client_id)
+    if sender is None or sender.told or room.gone(client_id) is not None:
+        return None
+    others = _listeners(room, sender)
+    return tuple(one.id for one in others) if others and all(one.registered for one in others) else None
+
+
+def may_be_bye(text: str) -> bool:
+    """Whether a peer message has to be looked into for whether it `is_bye`."""
+    return len(text) <= 256 and "bye" in text
+
+
 def is_bye(text: str) -> bool:
     """Whether a peer message is a bye, however its sender formats it."""
-    if len(text) > 256 or "bye" not in text:
+    if not may_be_bye(text):
         return False
     try:
         parsed = json.loads(text)
@@ -192,6 +219,11 @@ def fits(queue: Iterable[str], text: str, limits: Limits) -> bool:
 def changed(room: Room, now: float, result: T, effects: tuple[Effect, ...] = ()) -> Outcome[T]:
     """The outcome of a change that was made at ``now``."""
     return Outcome(replace(room, changed_at=now), result, effects)
+
+
+def _end(room: Room, limits: Limits) -> float:
+    """When the room ends, whoever is in it."""
+    return room.changed_at + limits.lifetime_s if room.terms.expires_at is None else room.terms.expires_at
 
 
 def _listeners(room: Room, sender: Client) -> tuple[Client, ...]:

@@ -6,7 +6,8 @@ Apps are owed a bye by everybody who goes. Pages are owed none: the room's snaps
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from rtcd.rooms.outcome import Close, Deliver, Effect, Outcome
 from rtcd.rooms.records import BYE, CAPACITY, LOOPBACK_CLIENTS, MAX_PARTED, Client, Departed, Limits, Mesh, Parted, Room, Why
@@ -25,7 +26,7 @@ def foreseen(room: Room, now: float, limits: Limits) -> Outcome[str]:
     Pages without a socket are not counted: the one that is loaded again may be one of them. Its join will tell.
     """
     there = [one for one in room.taken() if one.registered or one.page is None]
-    return Outcome(room, "full" if room.loopback else shortage(there, limits))
+    return Outcome(room, "full" if room.loopback else shortage(there, room.bounds(limits)))
 
 
 def take(room: Room, client: Client) -> Room:
@@ -34,7 +35,7 @@ def take(room: Room, client: Client) -> Room:
     if mesh is not None:
         mesh = replace(mesh, parted=tuple(one for one in mesh.parted if one.tag != client.tag))
     elif client.page is not None:
-        mesh = Mesh(client.tag)
+        mesh = room.begun(client.tag)
     return replace(room, clients=clients, mesh=mesh)
 
 

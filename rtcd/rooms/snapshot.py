@@ -21,20 +21,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 def snapshot(room: Room, limits: Limits) -> dict[str, Any]:
-    """The room as a page sees it."""
+    """The room as a page sees it; ``relay`` is there only where media are to go by relays alone."""
     mesh = room.mesh or NO_PAGES
-    return {
+    found: dict[str, Any] = {
         "members": [
             {"id": one.tag, "name": one.page.name if one.page is not None else "", "page": one.page is not None,
              "here": one.registered}
             for one in room.clients
         ],
         "host": mesh.host,
-        "locked": mesh.locked,
-        "password": mesh.password is not None,
-        "capacity": limits.capacity,
+        "locked": room.locked,
+        "password": room.password is not None,
+        "capacity": room.bounds(limits).capacity,
         "gone": {one.tag: one.why for one in mesh.parted},
     }
+    return found | {"relay": True} if room.terms.relay_only else found
 
 
 def told(room: Room, limits: Limits) -> str:
@@ -70,4 +71,4 @@ def _public(room: Room) -> tuple[object, ...]:
     """All that a snapshot is made of."""
     members = tuple((one.page, one.registered) for one in room.clients)
     mesh = room.mesh or NO_PAGES
-    return members, mesh.host, mesh.locked, mesh.password is None, mesh.parted
+    return members, mesh.host, room.locked, room.password is None, mesh.parted, room.terms.relay_only

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.peers.bound import Bound
-from rtcd.rooms.outcome import Came, Gone, News, Said, StoreUnavailable
+from rtcd.rooms.outcome import Came, Gone, News, Said, StoreAway, StoreUnavailable
 from rtcd.rooms.records import BYE
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.web.resources import GUESSES_AT_ONCE, GUESSES_PER_S
@@ -366,7 +366,26 @@ class CommandTests(PagesCase):
             self.assertEqual(len(second.events()), count)
             self.assertEqual(self.server.rooms._queued_total, 0)
 
-    def test_a_store_that_is_away_closes_the_socket_with_a_reason(self) -> None:
+    def test_what_a_page_asks_for_while_the_store_is_away_waits_for_it(self) -> None:
+        """Offers and candidates among it."""
+        first, second = self.pages("a", "b")
+        second.events()
+        update, away = self.server.rooms.update, [True]
+
+        async def perhaps(*arguments: Any) -> Any:
+            if away[0]:
+                raise StoreAway("the rooms cannot be reached")
+            return await update(*arguments)
+
+        self.patch(self.server.rooms, "update", perhaps)
+        first.direct(second, {"sdp": "x"})
+        self.server.wait(10)
+        self.assertEqual(second.events(), [])
+        away[0] = False
+        self.server.wait(1)
+        self.assertEqual((len(second.events()), first.heard), (1, []))
+
+    def test_a_store_that_fails_closes_the_socket_with_a_reason(self) -> None:
         """As for any other message; the page connects again."""
         first, _ = self.pages("a", "b")
         first.events()
@@ -423,14 +442,14 @@ class Written:
         self.news: list[News] = []
         self.bound = Bound(server.context.credentials, "strict")
 
-    def happened(self, room: str, news: News) -> None:
+    def happened(self, room: str, news: News, *, here: bool = True) -> None:
         """Write it down."""
         self.news.append(news)
         if isinstance(news, Came):
             self.bound.came(room, news.client, news.address, 0)
         elif isinstance(news, Said):
             self.bound.said(room, news.client, news.text, 0)
-        else:
+        elif isinstance(news, Gone):
             self.bound.gone(room, news.client, 0)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.rooms import mesh, seats
@@ -206,6 +206,7 @@ class ReturnTests(MeshCase):
         self.assertEqual(self.join("e", was="a").result, "SUCCESS")
         self.assertEqual((self.seats, self.host, self.gone), (["b", "c", "d", "e"], "e", {tag("a"): "returned"}))
         self.assertEqual(self.news, [Came("e", "192.0.2.1"), Gone("a")])
+        self.assertEqual((self.news[0].page, self.news[1].why), (tag("e"), "returned"))
         self.assertEqual(self.told("b")[-1]["host"], tag("e"))
 
     def test_another_window_of_the_same_tab_gets_a_seat_of_its_own(self) -> None:
@@ -346,7 +347,7 @@ class HostTests(MeshCase):
         self.say("a", Kick(tag("b")))
         self.assertEqual(self.last.effects[:2], (Inform("b", '{"event":"kicked"}'), Close("b")))
         self.assertEqual((self.told("c")[-1]["gone"], self.seats), ({tag("b"): "kicked"}, ["a", "c"]))
-        self.assertEqual(self.news, [Gone("b")])
+        self.assertEqual((self.news, self.news[0].why), ([Gone("b")], "kicked"))
         self.lose("b")
         self.assertEqual(self.last.effects, ())
         self.assertIs(self.do(switchboard.command(self.room, 0, LIMITS, "b", Lock(on=True), b"s")),

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.rooms import room as rooms
-from rtcd.rooms.outcome import Came, Close, Deliver, Gone, Said, news
+from rtcd.rooms.outcome import Came, Close, Deliver, Gone, Said, TurnedAway, news
 from rtcd.rooms.records import BYE, LOOPBACK_CLIENTS, Client, Departed, Limits, Room
 from rtcd.signaling import switchboard
 
@@ -324,6 +324,40 @@ class NewsTests(SynchronousTestCase):
         self.do(lambda one: switchboard.send(one, 0, LIMITS, "bob", BYE))
         self.assertEqual(self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob")), [Gone("bob")])
         self.assertEqual(self.do(lambda one: rooms.close(one, 0)), [Gone("ann")])
+
+    def test_how_a_seat_was_lost_is_told(self) -> None:
+        """Given up in whatever way, not used in time, or with the room."""
+        for ended, why in (
+            (lambda one: rooms.leave(one, 0, LIMITS, "bob"), "left"),
+            (lambda one: switchboard.delete(one, 0, "bob"), "left"),
+            (lambda one: rooms.close(one, 0), "closed"), (lambda one: rooms.expire(one, 10**6, LIMITS), "closed"),
+        ):
+            self.room = Room()
+            self.call()
+            self.assertEqual({one.why for one in self.do(ended)}, {why})
+        self.room = Room()
+        self.call()
+        self.do(lambda one: switchboard.lost(one, 0, LIMITS, "ann"))
+        self.assertEqual([one.why for one in self.do(lambda one: rooms.expire(one, 16, LIMITS))], ["lost"])
+        self.do(lambda one: switchboard.send(one, 0, LIMITS, "bob", BYE))
+        self.do(lambda one: rooms.join(one, 0, LIMITS, "cid", "192.0.2.1"))
+        self.do(lambda one: switchboard.send(one, 0, LIMITS, "bob", BYE))
+        self.do(lambda one: switchboard.register(one, 0, LIMITS, "cid", "192.0.2.1"))
+        self.assertEqual([one.why for one in self.do(lambda one: switchboard.lost(one, 0, LIMITS, "bob"))], ["left"])
+
+    def test_who_has_a_socket_is_told_apart_from_who_has_a_seat(self) -> None:
+        joined, = self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", "192.0.2.1"))
+        opened, = self.do(lambda one: switchboard.register(one, 0, LIMITS, "ann", "192.0.2.1"))
+        self.assertEqual((joined.registered, opened.registered, opened.page), (False, True, ""))
+
+    def test_who_was_turned_away_is_told_and_changes_nothing(self) -> None:
+        """Not one who has a seat already."""
+        self.call()
+        before = self.room
+        self.assertEqual(self.do(lambda one: rooms.join(one, 0, LIMITS, "eve", "192.0.2.3")),
+                         [TurnedAway("192.0.2.3", False, "full")])
+        self.assertIs(self.room, before)
+        self.assertEqual(self.do(lambda one: rooms.join(one, 0, LIMITS, "ann", "192.0.2.3")), [])
 
     def test_one_within_its_grace_time_is_not_gone(self) -> None:
         """And comes back, or is gone when it is over; a seat that never registered likewise."""
