@@ -6,7 +6,9 @@ text here too. `page` gives the same facts under the names and types that the we
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,9 @@ from urllib.parse import quote, urlencode
 
 HD = "mandatory:minWidth=1280,mandatory:minHeight=720"
 HD_DEFAULT = "optional:minWidth=1280,optional:minHeight=720"
+
+_PLAIN = re.compile(r"[a-zA-Z0-9_-]*")
+"""What stands in a query as it is."""
 
 MAX_ARGUMENT_CHARS = 2048
 """A longer URL argument is ignored."""
@@ -66,19 +71,17 @@ def parameters(
     """The ``params`` of the protocol; with ``room`` also its link, with ``seat`` also who the client is."""
     warnings: list[str] = []
     loopback = args.get("debug") == "loopback"
-    pc_config: dict[str, Any] = {"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
-    if args.get("it"):
-        pc_config["iceTransports"] = args["it"]
+    described = _usual(_on_a_desk(user_agent)) if not args else _described(args, user_agent, warnings)
     if args.get("wshpp"):
         warnings.append('A link cannot choose a signalling server ("wshpp") here; the own one is used.')
     found: dict[str, Any] = {
         "error_messages": [],
         "warning_messages": warnings,
         "is_loopback": _text(loopback),
-        "pc_config": json.dumps(pc_config),
-        "pc_constraints": json.dumps(_pc_constraints(args, loopback)),
+        "pc_config": described[0],
+        "pc_constraints": described[1],
         "offer_options": "{}",
-        "media_constraints": json.dumps(_media_constraints(args, user_agent, warnings)),
+        "media_constraints": described[2],
         "ice_server_url": _ice_url(args, site, warnings, room, seat),
         "ice_server_transports": args.get("tt", ""),
         "include_loopback_js": "",
@@ -96,6 +99,26 @@ def parameters(
         found["is_initiator"] = _text(seat.is_initiator)
         found["messages"] = list(seat.messages)
     return found
+
+
+def _described(args: Mapping[str, str], user_agent: str, warnings: list[str]) -> tuple[str, str, str]:
+    """The configuration of the connection, its constraints, and those of the media, as JSON."""
+    pc_config: dict[str, Any] = {"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
+    if args.get("it"):
+        pc_config["iceTransports"] = args["it"]
+    loopback = args.get("debug") == "loopback"
+    return (json.dumps(pc_config), json.dumps(_pc_constraints(args, loopback)),
+            json.dumps(_media_constraints(args, user_agent, warnings)))
+
+
+@functools.lru_cache(2)
+def _usual(on_a_desk: bool) -> tuple[str, str, str]:
+    """The same for a link without arguments, which nearly all are."""
+    return _described({}, "Chrome" if on_a_desk else "", [])
+
+
+def _on_a_desk(user_agent: str) -> bool:
+    return "Chrome" in user_agent and "Android" not in user_agent
 
 
 def page(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,8 +146,9 @@ def page(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def room_link(base: str, room: str, args: Mapping[str, str]) -> str:
-    """The link to a room, with every argument that came."""
-    return f"{base}/r/{quote(room)}" + (f"?{urlencode(args)}" if args else "")
+    """The link to a room, with every argument that came but an invitation: that is for who has it."""
+    kept = {name: value for name, value in args.items() if name != "invitation"} if args else args
+    return f"{base}/r/{quote(room)}" + (f"?{urlencode(kept)}" if kept else "")
 
 
 def track(text: str) -> bool | dict[str, Any]:
@@ -157,7 +181,7 @@ def _media_constraints(args: Mapping[str, str], user_agent: str, warnings: list[
         warnings.append('The "hd" parameter has overridden "video".')
     if high == "true":
         video = HD
-    elif not high and not video and "Chrome" in user_agent and "Android" not in user_agent:
+    elif not high and not video and _on_a_desk(user_agent):
         video = HD_DEFAULT
     elif high:
         video = ""
@@ -185,6 +209,8 @@ def _ice_url(args: Mapping[str, str], site: Site, warnings: list[str], room: str
             base, own = f"{args['ts'].rstrip('/')}/v1alpha/iceconfig", False
         else:
             warnings.append('The ICE server provider of the link ("ts") is not allowed here; the own one is used.')
+    if not args and base and own and room is not None and seat is not None and _PLAIN.fullmatch(room + seat.client_id):
+        return f"{base}{'&' if '?' in base else '?'}room={room}&client={seat.client_id}"  # as nearly all have it
     more = {"key": args["apikey"]} if args.get("apikey") else {}
     if own and room is not None and seat is not None:
         more |= {"room": room, "client": seat.client_id}

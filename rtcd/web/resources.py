@@ -6,13 +6,13 @@ Bodies are raw bytes whatever their type says: phone apps label JSON as text and
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
 import secrets
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -20,9 +20,14 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.bucket import Buckets, network
 from rtcd.context import Context
+from rtcd.front.origin import Base
+from rtcd.ice.tags import Tag
+from rtcd.log import debugging
+from rtcd.promptly import promptly
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import MAX_BODY_BYTES, Declaration, declared
+from rtcd.rooms.invitation import PURPOSE, Shown, examine
 from rtcd.rooms.outcome import StoreFull, StoreUnavailable
 from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.rooms.room import Joined
@@ -44,6 +49,15 @@ GUESSES_PER_S = 0.1
 GUESSES_AT_ONCE = 10
 """And so many in a row: people mistype."""
 
+JOIN_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper ends of the buckets of the time that a join takes: with rooms in memory a millisecond, elsewhere a few."""
+
+RESULTS = ("success", "full", "locked", "password", "duplicate", "guesses", "rate", "unavailable", "refused")
+"""What a join comes to, as it is counted; ``guesses`` and ``rate`` are answers 429, ``unavailable`` is 503."""
+
+CACHED_SITES = 256
+"""What is told of us is remembered by where a client sees us: the same for nearly all."""
+
 Answer = tuple[int, Any]
 
 
@@ -53,8 +67,14 @@ class Rooms:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.store: Any = context.rooms
-        self.joins = context.metrics.counter("web", "joins", "Seats given.")
+        self.joins = {
+            result: context.metrics.counter("web", "joins", "Requests to join a room, by result.", result=result)
+            for result in RESULTS
+        }
+        self.join_seconds = context.metrics.histogram(
+            "web", "join_seconds", "From a request to join to its answer.", JOIN_BUCKETS_S)
         self.refused = context.metrics.counter("web", "refused", "Joins and messages refused.")
+        self.events = context.metrics.counter("web", "events", "Analytics events taken.")
         self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
         self.guesses = Buckets(GUESSES_PER_S, GUESSES_AT_ONCE)
         self.use(settings)
@@ -62,6 +82,7 @@ class Rooms:
     def use(self, settings: Settings) -> None:
         """Go by these settings from now on (a reload)."""
         self.settings = settings
+        self._site = functools.lru_cache(CACHED_SITES)(self._site_at)
         if self.buckets.rate != settings.join_rate:
             self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
 
@@ -69,20 +90,27 @@ class Rooms:
         """Whether this address may try another room now."""
         return self.buckets.allow(self.address(request), self.context.reactor.seconds())
 
+    def tag(self, room: str, client: str) -> Tag:
+        """What a client is called in the log."""
+        return Tag(self.context.credentials, room, client)
+
     def address(self, request: Request) -> str:
         """The network of the client, which limits count."""
         return network(self.context.doorway.client_host(request))
 
     def site(self, request: Request) -> Site:
         """Where we are for the client of this request."""
-        door, settings = self.context.doorway, self.settings
-        base = door.base(request)
-        wss, post, ice = (door.directory.path(name) for name in ("wss", "wss-post", "iceconfig"))
+        door = self.context.doorway
+        base, path = door.base(request), door.directory.path
+        return self._site(base, path("wss"), path("wss-post"), path("iceconfig"))
+
+    def _site_at(self, base: Base, wss: str | None, post: str | None, ice: str | None) -> Site:
+        settings, url = self.settings, base.url
         return Site(
-            base.url,
-            "ws" + base.url.removeprefix("http") + (wss or ""),
-            base.url + (post or ""),
-            settings.ice_server_url or (base.url + ice if ice else ""),
+            url,
+            "ws" + url.removeprefix("http") + (wss or ""),
+            url + (post or ""),
+            settings.ice_server_url or (url + ice if ice else ""),
             settings.header_message,
             settings.bypass_join_confirmation,
             settings.allowed_ice,
@@ -95,6 +123,8 @@ class Action(Resource):
     """A leaf whose path below it is ``names`` names; subclasses answer in `act`."""
 
     isLeaf = True
+    lean = False
+    """Whether it asks no more of a request than `rtcd.site.lean.LeanRequest` can do."""
     names = 0
     methods: tuple[bytes, ...] = (b"POST",)
     _log = Logger()
@@ -115,14 +145,14 @@ class Action(Resource):
         if len(names) != self.names or not all(map(NAME.fullmatch, names)):
             return self._write(request, 404, {"result": "ERROR", "error": "There is nothing at this address."})
         if request.method == b"HEAD" and b"GET" not in self.methods:
-            request.setHeader(b"allow", b", ".join(self.methods))
+            request.setHeader(b"Allow", b", ".join(self.methods))
             request.setResponseCode(405)
             return b""
         if request.method not in self.methods:
-            request.setHeader(b"allow", b", ".join(self.methods))
+            request.setHeader(b"Allow", b", ".join(self.methods))
             return self._write(request, 405, {"result": "ERROR", "error": "Use POST."})
-        Deferred.fromCoroutine(self.act(request, *names)).addCallbacks(
-            lambda answer: self._finish(request, answer), lambda failure: self._failed(request, failure))
+        promptly(self.act(request, *names), lambda answer: self._finish(request, answer),
+                 lambda failure: self._failed(request, failure))
         return NOT_DONE_YET
 
     def _finish(self, request: Request, answer: Answer) -> None:
@@ -133,7 +163,7 @@ class Action(Resource):
     def _failed(self, request: Request, failure: Failure) -> None:
         if failure.check(StoreFull, StoreUnavailable):
             self.rooms.refused.value += 1
-            request.setHeader(b"retry-after", b"10")
+            request.setHeader(b"Retry-After", b"10")
             self._finish(request, (503, _error(str(failure.value))))
             return
         self._log.failure("a request failed", failure)
@@ -142,74 +172,106 @@ class Action(Resource):
     def _write(self, request: Request, code: int, answer: Any) -> bytes:
         body = b"" if answer is None else json.dumps(answer).encode()
         request.setResponseCode(code)
-        request.setHeader(b"content-type", b"application/json; charset=utf-8")
-        request.setHeader(b"content-length", str(len(body)).encode())
-        request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
+        request.setHeader(b"Content-Length", str(len(body)).encode())
+        request.setHeader(b"Cache-Control", b"no-store")
         return body
 
 
 class Join(Action):
     """``POST /join/{room}``: a page of ours says in the body what it is, every other client is an app."""
 
+    lean = True
     names = 1
 
     async def act(self, request: Request, *names: str) -> Answer:
         """Seat a client, or say why not."""
-        name = names[0]
+        clock = self.rooms.context.reactor
+        began_at = clock.seconds()
+        try:
+            return await self._join(request, names[0])
+        except (StoreFull, StoreUnavailable):
+            self.rooms.joins["unavailable"].value += 1
+            raise
+        finally:
+            self.rooms.join_seconds.observe(clock.seconds() - began_at)
+
+    async def _join(self, request: Request, name: str) -> Answer:
         if not self.rooms.allow(request):
             self.rooms.refused.value += 1
-            request.setHeader(b"retry-after", b"10")
+            self.rooms.joins["rate"].value += 1
+            request.setHeader(b"Retry-After", b"10")
             return 429, _error("Too many joins from this address; try again in a few seconds.")
         args = arguments(request.args)
         client, address = secrets.token_hex(CLIENT_ID_BYTES), self.rooms.address(request)
         loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
-        page = None if loopback else declared(_body(request, MAX_BODY_BYTES + 1))
+        page = None if loopback else declared(body_of(request, MAX_BODY_BYTES + 1))
+        shown = self._shown(name, args.get("invitation", ""))
         if page is not None:
-            joined = await self._page(name, client, address, page)
+            joined = await self._page(name, client, address, page, shown)
         else:
-            joined = await self.rooms.store.update(
-                name, lambda one, now: rooms.join(one, now, limits, client, address, loopback=loopback))
+            joined = await self.rooms.store.update(name, lambda one, now: rooms.join(
+                one, now, limits, client, address, loopback=loopback, invited=shown == "good"))
+        self.rooms.joins[_counted(joined)].value += 1
+        if debugging():
+            self._log.debug("join tag={tag} room={room} result={result}", tag=self.rooms.tag(name, client), room=name,
+                            result=_counted(joined))
         if joined.result != "SUCCESS":
             self.rooms.refused.value += 1
             return self._refused(request, joined)
-        self.rooms.joins.value += 1
         seat = Seat(client, joined.is_initiator, joined.messages)
         agent = request.getHeader("user-agent") or ""
+        if joined.relay_only:
+            args["it"] = "relay"
         params = parameters(args, self.rooms.site(request), agent, name, seat)
         room = {} if joined.snapshot is None else {"room": joined.snapshot}
         return 200, {"result": "SUCCESS", "params": params, **room}
 
-    async def _page(self, name: str, client: str, address: str, page: Declaration) -> Joined:
+    def _shown(self, name: str, invitation: str) -> Shown:
+        """What the invitation that came with the link is worth."""
+        context = self.rooms.context
+        return examine(context.credentials.keys(PURPOSE), name, invitation, context.reactor.seconds()) if invitation else ""
+
+    async def _page(self, name: str, client: str, address: str, page: Declaration, shown: Shown) -> Joined:
         """A guess is paid for before it is tried, and given back if it was none or right."""
         limits, clock = self.rooms.store.limits, self.rooms.context.reactor
         may_guess = not page.password or self.rooms.guesses.allow(address, clock.seconds())
         joined: Joined = await self.rooms.store.update(
-            name, lambda one, now: mesh.join(one, now, limits, client, address, page, may_guess=may_guess))
+            name, lambda one, now: mesh.join(one, now, limits, client, address, page, may_guess=may_guess, shown=shown))
         if page.password and may_guess and joined != mesh.WRONG_PASSWORD:
             self.rooms.guesses.give_back(address)
         return joined
 
     def _refused(self, request: Request, joined: Joined) -> Answer:
         if joined == mesh.NO_MORE_GUESSES:
-            request.setHeader(b"retry-after", b"10")
+            request.setHeader(b"Retry-After", b"10")
             return 429, _error("Too many wrong passwords from this address; try again later.")
         answer: dict[str, Any] = {"result": joined.result, "params": {"messages": []}}
         if joined.reason:
             answer["reason"] = joined.reason
         if joined.reason == "full":
-            answer["capacity"] = self.rooms.store.limits.capacity
+            answer["capacity"] = joined.capacity or self.rooms.store.limits.capacity
         return 200, answer
+
+
+def _counted(joined: Joined) -> str:
+    """What a join is counted as."""
+    if joined == mesh.NO_MORE_GUESSES:
+        return "guesses"
+    word = joined.result.lower().removesuffix("_client")
+    return word if word in RESULTS else "refused"
 
 
 class Message(Action):
     """``POST /message/{room}/{client}``"""
 
+    lean = True
     names = 2
 
     async def act(self, request: Request, *names: str) -> Answer:
         """Keep the message or pass it on."""
         name, client = names
-        data = _body(request, self.rooms.settings.max_message_bytes + 1)
+        data = body_of(request, self.rooms.settings.max_message_bytes + 1)
         try:
             text = data.decode()
         except UnicodeDecodeError:
@@ -223,7 +285,7 @@ class Message(Action):
         if result != "SUCCESS":
             self.rooms.refused.value += 1
             if not self.rooms.allow(request):  # guessing at rooms and clients is slow
-                request.setHeader(b"retry-after", b"10")
+                request.setHeader(b"Retry-After", b"10")
                 return 429, {"result": "ERROR"}
         return 200, {"result": result}
 
@@ -231,12 +293,15 @@ class Message(Action):
 class Leave(Action):
     """``POST /leave/{room}/{client}``: 200 and an empty body, always."""
 
+    lean = True
     names = 2
 
     async def act(self, request: Request, *names: str) -> Answer:
         """Free the seat, if there is one."""
         name, client = names
         limits = self.rooms.store.limits
+        if debugging():
+            self._log.debug("leave tag={tag} room={room}", tag=self.rooms.tag(name, client), room=name)
         await self.rooms.store.update(name, lambda one, now: rooms.leave(one, now, limits, client))
         return 200, None
 
@@ -258,12 +323,12 @@ class Analytics(Action):
     async def act(self, request: Request, *names: str) -> Answer:
         """Say whether the event is well formed."""
         try:
-            event = json.loads(_body(request, MAX_EVENT_BYTES), parse_constant=_no_number)
+            event = json.loads(body_of(request, MAX_EVENT_BYTES), parse_constant=_no_number)
         except (ValueError, RecursionError):
             event = None
         if not _is_event(event):
             return 200, {"result": "INVALID_REQUEST"}
-        self.rooms.context.metrics.counter("web", "events", "Analytics events taken.").value += 1
+        self.rooms.events.value += 1
         return 200, {"result": "SUCCESS"}
 
 
@@ -289,5 +354,6 @@ def _error(text: str) -> dict[str, Any]:
     return {"result": "ERROR", "error": text, "params": {"messages": []}}
 
 
-def _body(request: Request, size: int) -> bytes:
+def body_of(request: Request, size: int) -> bytes:
+    """The first so many bytes of what a request brought."""
     return b"" if request.content is None else bytes(request.content.read(size))

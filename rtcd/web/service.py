@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from twisted.application.service import IService, Service
 
-from rtcd.config import ConfigError, changes
+from rtcd.config import changes
 from rtcd.context import Context
+from rtcd.together import no_signalling, nowhere_to_redirect
 from rtcd.web.assets import Assets
 from rtcd.web.files import read
 from rtcd.web.pages import Filled, Manifest, Master, Page, QrCode, plain_policy, worker_policy
+from rtcd.web.report import Report
 from rtcd.web.resources import Analytics, Join, Leave, Message, Params, Rooms
 from rtcd.web.settings import Settings
 
@@ -32,6 +34,7 @@ class WebService(Service):
         door.add_child("/join", Join(self.rooms))
         door.add_child("/message", Message(self.rooms))
         door.add_child("/leave", Leave(self.rooms))
+        door.add_child("/report", Report(self.rooms))
         door.add_child("/params", Params(self.rooms))
         door.add_child("/a", Analytics(self.rooms))
         door.add_child("/qr.svg", QrCode(self.rooms))
@@ -48,12 +51,12 @@ class WebService(Service):
         """Start, if what it stands on is there. Raises `ConfigError`."""
         self._check(self._settings)
         if self._context.doorway.directory.path("wss") is None:
-            raise ConfigError("web", "", "its calls need signalling, which is off; add a [signaling] section")
+            raise no_signalling()
         super().startService()
 
     def _check(self, settings: Settings) -> None:
         if settings.redirect_hosts and self._context.doorway.public is None:
-            raise ConfigError("web", "redirect-hosts", "there is nowhere to redirect to; set [doorway] public-url")
+            raise nowhere_to_redirect()
 
     def _reload(self, old: Settings, new: Settings) -> list[str]:
         self._check(new)

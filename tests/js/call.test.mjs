@@ -86,6 +86,13 @@ class FakePeer {
   renew() {
     this.did.push("renew");
   }
+  refresh(/** @type {Promise<any>} */ configuration) {
+    this.did.push("refresh");
+    this.refreshed = configuration;
+  }
+  allow(/** @type {string} */ policy) {
+    this.did.push(`allow ${policy}`);
+  }
   update(/** @type {string} */ slot) {
     this.did.push(`update ${slot}`);
   }
@@ -93,7 +100,7 @@ class FakePeer {
     this.did.push(`limit ${video}`);
   }
   sample() {
-    return Promise.resolve({});
+    return Promise.resolve({ sending: 0.5, receiving: null, rtt: 20, silent: false, pair: null, kbps: [8, 9] });
   }
   close() {
     this.did.push("close");
@@ -156,6 +163,8 @@ globalThis.sessionStorage = /** @type {any} */ ({
 
 /** @type {string[]} */
 let requests;
+/** @type {[string, any][]} what was sent while nobody waited for an answer */
+let beacons;
 /** @type {any[]} what pages said of themselves */
 let pages;
 /** @type {(answer: any) => void} answers the join that waits */
@@ -176,13 +185,15 @@ beforeEach(() => {
   for (const level of /** @type {const} */ (["warn", "error", "debug"])) {
     mock.method(console, level, () => {});
   }
-  [requests, pages, heard, calls, stored] = [[], [], [], [], new Map()];
+  [requests, pages, heard, calls, stored, beacons] = [[], [], [], [], new Map(), []];
   FakeSocket.all = [];
   FakePeer.all = [];
   FakeChannel.all = [];
   FakeQuality.verdict = null;
   iceWorks = true;
-  media = { isOn: () => true, screen: { shared: false, hint: "motion" } };
+  media = { isOn: () => true, screen: { shared: false, hint: "motion" }, problems: [] };
+  const sendBeacon = (/** @type {string} */ url, /** @type {string} */ body) => beacons.push([url, body && JSON.parse(body)]) > 0;
+  Object.defineProperty(globalThis, "navigator", { value: { sendBeacon }, configurable: true });
   globalThis.fetch = /** @type {any} */ ((/** @type {string} */ url, /** @type {any} */ { method, body }) => {
     requests.push(`${method} ${url}`);
     return new Promise((resolve) => {
@@ -361,14 +372,42 @@ test("servers are fresh for the next one who comes, without a wait", async () =>
   assert.deepEqual(peer().setup.configuration.iceServers[0].urls, ["turn:h"]);
 });
 
+test("a connection in trouble has its servers anew, unless they are not to be had at once", async () => {
+  const asked = () => requests.filter((one) => one.endsWith("/ice")).length;
+  const call = await entered("me b", {}, { iceServerRequestUrl: "https://h/ice" });
+  peer().becomes("connected");
+  socket().event({ event: "message", from: "b", msg: OFFER });
+  mock.timers.tick(60_000);
+  assert.equal(asked(), 1);
+  peer().becomes("failed");
+  mock.timers.tick(0);
+  await settled();
+  assert.deepEqual([asked(), peer().did.at(-1)], [2, "restart"]);
+  socket().event({ event: "room", ...roomOf(call, "me b") });
+  mock.timers.tick(4_000);
+  socket().event({ event: "message", from: "b", msg: OFFER });
+  assert.deepEqual([asked(), peer().did.at(-1)], [2, "refresh"], "these are of now");
+  iceWorks = "late";
+  mock.timers.tick(4_000);
+  await settled();
+  assert.deepEqual([asked(), peer().did.at(-1)], [3, "refresh"]);
+  mock.timers.tick(1_000);
+  await settled();
+  assert.equal(peer().did.at(-1), "relay");
+  assert.deepEqual(peer().restarted.iceServers[0].urls, ["turn:h"]);
+  assert.deepEqual((await peer().refreshed).iceServers[0].urls, ["turn:h"]);
+});
+
 test("no ICE servers is a trouble of the page, and ends when there are some", async () => {
   iceWorks = false;
-  await entered("me", {}, { iceServerRequestUrl: "https://h/ice" });
+  const call = await entered("me", {}, { iceServerRequestUrl: "https://h/ice" });
   assert.ok(heard.includes("trouble ice"));
   iceWorks = true;
   mock.timers.tick(280_000);
   await settled();
   assert.equal(heard.at(-1), "no trouble ice");
+  await call.hangUp();
+  assert.deepEqual(beacons[0][1].news.map((/** @type {any} */ { what, value }) => [what, value]), [["server", "none"]]);
 });
 
 test("a refused join says why and gives nothing back", async () => {
@@ -392,10 +431,10 @@ test("the tab's earlier seat is named, and forgotten on hanging up; a page that 
   assert.equal([...stored.values()].join(""), "");
   mock.method(globalThis, "fetch", globalThis.fetch);
   const other = await entered("me");
-  const sendBeacon = (/** @type {string} */ url) => requests.push(`beacon ${url}`);
-  Object.defineProperty(globalThis, "navigator", { value: { sendBeacon }, configurable: true });
+  beacons = [];
   other.leaveNow();
-  assert.equal(requests.at(-1), "beacon /leave/room1/secret");
+  assert.deepEqual(beacons.map(([url]) => url), ["/leave/room1/secret", "/report/room1/secret"]);
+  assert.equal(beacons[1][1].end, "closed");
   assert.equal(stored.get("rtcd.was:room1"), "secret");
 });
 
@@ -695,6 +734,28 @@ test("a broken path is looked for again: at once in another network, then by rel
   assert.equal(FakeSocket.all.length, 2);
 });
 
+test("a room that goes by relays alone is believed at once, in connections that there are and that come", async () => {
+  const call = await entered("me b");
+  peer().becomes("connected");
+  socket().event({ event: "room", ...roomOf(call, "me b c", { relay: true }) });
+  await settled();
+  assert.deepEqual(peer(0).did.filter((did) => /^(re|allow)/.test(did)), ["allow relay", "renew"]);
+  assert.equal(peer(1).setup.configuration.iceTransportPolicy, "relay");
+  socket().event({ event: "room", ...roomOf(call, "me b c", { relay: true, locked: true }) });
+  socket().event({ event: "room", ...roomOf(call, "me b c") });
+  await settled();
+  assert.deepEqual(peer(0).did.filter((did) => /^re/.test(did)), ["renew", "restart"], "and no more often than it changes");
+  assert.ok(peer(0).did.includes("allow all"));
+});
+
+test("who does not offer waits for the other one to begin a connection by relays", async () => {
+  const call = await entered("b me");
+  peer().becomes("connected");
+  socket().event({ event: "room", ...roomOf(call, "b me", { relay: true }) });
+  await settled();
+  assert.deepEqual(peer().did.filter((did) => /^(re|allow)/.test(did)), ["allow relay"]);
+});
+
 test("without relays there is nothing to restrict a path to", async () => {
   await entered("me b");
   peer().becomes("connecting");
@@ -731,6 +792,33 @@ test("no path to somebody is a trouble of the page; so is a server that refuses 
   assert.deepEqual(heard.filter((one) => /trouble/.test(one)), ["trouble candidate 401", "trouble path", "trouble candidate 701"]);
   peer().becomes("connected");
   assert.ok(heard.includes("no trouble path"));
+});
+
+test("the server is told how connections do while it hears us, and that we go", async () => {
+  media.problems = [{ name: "NotAllowedError", kinds: ["audio", "video"] }];
+  const call = await entered("me b");
+  peer().listener.candidateError({ url: "turn:[2001:db8::1]:3478?transport=udp", code: 701, text: "unreachable" });
+  peer().becomes("connected");
+  mock.timers.tick(2_000);
+  await settled();
+  socket().readyState = 3;
+  mock.timers.tick(2_000);
+  await settled();
+  mock.timers.tick(2_000);
+  await settled();
+  assert.equal(beacons.length, 0);
+  socket().readyState = 1;
+  mock.timers.tick(2_000);
+  await settled();
+  assert.equal(beacons[0][0], "/report/room1/secret");
+  const [{ looks, news }] = beacons.map(([, told]) => told);
+  assert.deepEqual(looks, [{ to: "b", pair: null, rtt: 20, lost: [0.5, null], kbps: [8, 9] }]);
+  assert.deepEqual(news.map((/** @type {any} */ { what, value, to }) => [what, value, to]), [
+    ["state", "new", "b"], ["server", "701 turn 2001 db8 1 3478 transport udp", undefined], ["state", "connected", "b"],
+    ["device", "NotAllowedError audio video", undefined],
+  ]);
+  await call.hangUp();
+  assert.deepEqual(beacons.map(([, told]) => told.end), ["", "hangup"]);
 });
 
 test("the more people, and the more is shown, the less each gets; all are told what we send", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isNumberName, isRoomName, MAX_OWN, MAX_RECENT, ownName, randomRoomName, RecentRooms, rememberOwnName } from "../../rtcd/web/static/names.js";
+import { invitedName, isNumberName, isRoomName, MAX_OWN, MAX_RECENT, ownName, randomRoomName, RecentRooms, rememberOwnName } from "../../rtcd/web/static/names.js";
 
 /** @param {Record<string, string>} values */
 function storage(values = {}) {
@@ -74,4 +74,13 @@ test("our own name is remembered, not longer than names may be, where that is al
   };
   rememberOwnName("Anna", forbidden);
   assert.equal(ownName(forbidden), "");
+});
+
+test("the name in an invitation is proposed, whatever else is in the link is none", () => {
+  const made = "1700000000.6bKN5YuDIMOW.Ga0xAtTcIUGf1SfDx1wVUpB7ZzoJ5BDWhiyKWZx3bZE";
+  assert.equal(invitedName(`?hd=true&invitation=${made}`), "鲍勃 Ö");
+  for (const none of ["", "?invitation", "?invitation=x", "?invitation=1..x", "?invitation=1.%21.x"]) {
+    assert.equal(invitedName(none), "", none);
+  }
+  assert.equal(invitedName(`?invitation=1.${"QUFB".repeat(20)}.x`).length, MAX_OWN);
 });

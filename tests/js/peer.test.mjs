@@ -247,6 +247,26 @@ test("restarts of both sides at once are one, within the session", async () => {
   assert.deepEqual([Connection.all.length, a.peer.session], [2, session]);
 });
 
+test("who answers a restart can have other servers by then, by the paths that were allowed", async () => {
+  const [a, b] = two();
+  a.peer.start();
+  await settle();
+  b.peer.restart({ ...CONFIGURATION, iceTransportPolicy: "relay" });
+  await settle();
+  const connection = b.peer.connection;
+  const servers = [{ urls: "turn:other" }];
+  /** @type {(configuration: any) => void} */
+  let come = () => {};
+  b.peer.refresh(new Promise((resolve) => (come = resolve)));
+  a.peer.restart(CONFIGURATION);
+  await settle();
+  assert.notEqual(a.peer.connection.signalingState, "stable", "the answer waits for them");
+  come({ iceServers: servers, iceTransportPolicy: "all" });
+  await settle();
+  assert.equal(a.peer.connection.signalingState, "stable");
+  assert.deepEqual([connection.configuration.iceServers, connection.configuration.iceTransportPolicy], [servers, "relay"]);
+});
+
 test("a restart asked for while an answer is due is offered after it", async () => {
   const [a, b] = two();
   a.to = null;

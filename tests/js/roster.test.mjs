@@ -63,7 +63,8 @@ test("what is no snapshot is none, and what is missing in one is filled in", () 
     assert.equal(readSnapshot(wrong), null);
   }
   assert.deepEqual(readSnapshot({ members: [{ id: "a" }, null, {}, { id: "" }, { id: 3 }], gone: null, host: null }), {
-    members: [{ id: "a", name: "", page: false, here: false }], host: "", locked: false, password: false, capacity: 2, gone: {},
+    members: [{ id: "a", name: "", page: false, here: false }], host: "", locked: false, password: false, capacity: 2,
+    relay: false, gone: {},
   });
 });
 

@@ -8,7 +8,7 @@
 import { isSecure } from "./devices.js";
 import { element, on, onPress, onSubmit } from "./elements.js";
 import { GreenRoom } from "./green.js";
-import { isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
+import { invitedName, isPossibleName, isRoomName, ownName, randomRoomName, RecentRooms, rememberOwnName, seatKey } from "./names.js";
 import { Notices } from "./notices.js";
 import { OwnDevices } from "./own.js";
 import { readParameters, roomOfPath, roomPath, warningKey } from "./parameters.js";
@@ -293,7 +293,7 @@ async function speak(language) {
 
 async function start() {
   const spoken = speak(document.documentElement.lang);
-  green.name = ownName();
+  green.name = ownName() || invitedName(location.search);
   connectButtons();
   connectBrowser();
   await spoken;

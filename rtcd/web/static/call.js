@@ -67,7 +67,10 @@ export class Call {
     this.#listener = listener;
     this.#server = new RoomServer({ ...parameters, query });
     const seat = { room, parameters, server: this.#server, name, password };
-    this.#seat = new Seat(seat, (missing) => this.#trouble("ice", missing));
+    this.#seat = new Seat(seat, (missing) => {
+      this.#trouble("ice", missing);
+      missing && this.#company.unserved();
+    });
     this.#signaling = new Signaling(parameters.wssUrl, {
       message: (text) => this.#ended || this.#company.heardApp(text),
       room: (event) => this.#ended || this.#event(event),
@@ -82,7 +85,10 @@ export class Call {
     const quiet = Object.entries(/** @type {Record<string, any>} */ (listener)).map(([key, tell]) =>
       [key, (/** @type {any[]} */ ...told) => this.#ended || tell(...told)]);
     this.#company = new Company(
-      { seat: this.#seat, signaling: this.#signaling, media, args: new URLSearchParams(query) },
+      {
+        seat: this.#seat, signaling: this.#signaling, media, args: new URLSearchParams(query),
+        report: (text) => this.#seat.membership && this.#signaling.open && this.#server.report(this.#seat.membership, text),
+      },
       {
         .../** @type {any} */ (Object.fromEntries(quiet)),
         changed: () => this.#ended || this.#show(),
@@ -380,17 +386,17 @@ export class Call {
   /** @param {Phase} phase @param {string} [reason] */
   #end(phase, reason) {
     const app = this.#company.app;
-    this.#stop(false);
+    this.#stop(false, phase);
     this.#leaving = this.#seat.give(app, this.#entered, this.#signaling).then(() => this.#partner?.close());
     this.#setPhase(phase, reason);
   }
 
-  /** Hear and say nothing more. @param {boolean} now */
-  #stop(now) {
+  /** Hear and say nothing more. @param {boolean} now @param {Phase} [phase] */
+  #stop(now, phase) {
     this.#ended = true;
     clearTimeout(this.#guardTimer);
     this.#network.stop();
-    this.#company.close(now);
+    this.#company.close(now, phase);
   }
 
   /** @param {Phase} phase @param {string} [reason] */

@@ -8,6 +8,7 @@
 
 import { Member } from "./member.js";
 import { parseMessage, storedMessages } from "./messages.js";
+import { Reporter } from "./report.js";
 import { APP, compare } from "./roster.js";
 
 const SAMPLE_MS = 2_000;
@@ -66,6 +67,7 @@ export class Company {
   #args;
   #listener;
   #parts;
+  #reporter;
   /** @type {Set<string>} who said bye while the server still has them seated */
   #over = new Set();
   /** @type {import("./roster.js").Snapshot | null} */
@@ -88,10 +90,12 @@ export class Company {
    * @param {import("./signaling.js").Signaling} setup.signaling
    * @param {import("./media.js").LocalMedia} setup.media
    * @param {URLSearchParams} setup.args the page's URL arguments
+   * @param {(text: string) => unknown} setup.report tells the server; false if it cannot be told now
    * @param {CompanyListener} listener
    * @param {typeof import("./member.js").PARTS} parts
    */
-  constructor({ seat, signaling, media, args }, listener, parts) {
+  constructor({ seat, signaling, media, args, report }, listener, parts) {
+    this.#reporter = new Reporter(report);
     this.#seat = seat;
     this.#signaling = signaling;
     this.#media = media;
@@ -123,6 +127,8 @@ export class Company {
     if (!news.seated) {
       return news;
     }
+    const reroutes = snapshot.relay !== this.#seat.relayOnly;
+    this.#seat.relayOnly = snapshot.relay;
     this.#snapshot = snapshot;
     const ids = snapshot.members.map(({ id }) => id);
     this.#over = new Set(ids.filter((id) => this.#over.has(id)));
@@ -132,6 +138,7 @@ export class Company {
       clearTimeout(this.#kept.get(one.id));
       this.#kept.delete(one.id);
       this.members.get(one.id)?.seen(one);
+      reroutes && this.members.get(one.id)?.reroute(this.#seat.configurationNow().iceTransportPolicy ?? "all");
     }
     news.arrived.forEach((one) => this.#add(one));
     this.#order([...ids, ...news.kept], snapshot.host);
@@ -181,6 +188,11 @@ export class Company {
     this.#changed();
   }
 
+  /** The ICE servers could not be had. */
+  unserved() {
+    this.#reporter.note("server", "none");
+  }
+
   networkChanged() {
     this.members.forEach((member) => member.networkChanged());
   }
@@ -211,8 +223,14 @@ export class Company {
     return id;
   }
 
-  /** Leave them. @param {boolean} now whether there is no time for a goodbye */
-  close(now) {
+  /**
+   * Leave them.
+   * @param {boolean} now whether there is no time for a goodbye
+   * @param {string} [phase] that the call is in then
+   */
+  close(now, phase) {
+    this.#devices();
+    this.#reporter.flush(now ? "closed" : phase === "failed" ? phase : "hangup");
     this.#snapshot = null;
     clearTimeout(this.#timer);
     this.#kept.forEach((timer) => clearTimeout(timer));
@@ -232,8 +250,11 @@ export class Company {
     const member = new Member(one, setup, {
       send: (msg) => (page ? this.#signaling.command({ cmd: "direct", to: id, msg }) : this.#signaling.send(msg)),
       audible: () => this.#signaling.open,
-      configuration: () => this.#seat.configuration(),
-      changed: () => this.members.get(id) === member && listener.member(member),
+      configuration: (age) => this.#seat.configuration(age),
+      changed: () => {
+        this.#reporter.note("step", member.trouble, id);
+        this.members.get(id) === member && listener.member(member);
+      },
       silent: () => this.#signaling.probe(true), // what took the media may have taken the socket
       connection: () => this.members.get(id) === member && this.#connectionChanged(member),
       track: (slot, track) => listener.track(id, slot, track),
@@ -316,6 +337,7 @@ export class Company {
 
   /** @param {Member} member */
   #connectionChanged(member) {
+    this.#reporter.note("state", member.connectionState, member.id);
     if (this.#kept.has(member.id) && !member.working) {
       this.#drop(member.id, "lost");
     } else if (member.connectionState === "disconnected") {
@@ -339,7 +361,12 @@ export class Company {
 
   async #sample() {
     this.#timer = setTimeout(() => this.#sample(), SAMPLE_MS); // never two looks close together, which would be silence
-    await Promise.all(this.#all.map((member) => member.sample()));
+    await Promise.all(this.#all.map(async (member) => {
+      const sample = await member.sample();
+      sample && this.#reporter.look(member.id, sample);
+    }));
+    this.#devices();
+    this.#reporter.flush();
     this.#limit(true);
   }
 
@@ -353,9 +380,15 @@ export class Company {
     return { audio: media.isOn("audio"), video: media.isOn("video"), screen: media.screen.shared, hint: media.screen.hint };
   }
 
+  /** Tell what could not be opened. */
+  #devices() {
+    this.#media.problems.forEach(({ name, kinds }) => this.#reporter.note("device", [name, ...kinds].join(" ")));
+  }
+
   /** @param {{url: string, code: number, text: string}} error */
   #candidateError(error) {
     const { url } = error;
+    this.#reporter.note("server", `${error.code} ${url}`.replace(/[^a-z0-9.-]+/gi, " ").slice(0, 64));
     if (!this.#candidateErrors.has(url) && this.#candidateErrors.size < MAX_ERRORS) {
       this.#candidateErrors.set(url, error);
       this.#explain();

@@ -15,6 +15,8 @@ import { Quality } from "./quality.js";
 
 /** A phone with many interfaces sends many candidates before we have our ICE servers. */
 export const MAX_EARLY = 1_100;
+/** In trouble, what we were given longer ago may name a TURN server that has died since. */
+const ANEW_MS = 5_000;
 /** How far behind the other page the later one climbs the ladder. */
 const LAG_MS = 1_500;
 
@@ -26,7 +28,7 @@ const LAG_MS = 1_500;
  * @typedef {object} MemberListener
  * @property {(text: string) => void} send a message for it
  * @property {() => boolean} audible whether it would hear us now
- * @property {() => Promise<RTCConfiguration>} configuration with fresh ICE servers
+ * @property {(age?: number) => Promise<RTCConfiguration>} configuration with fresh ICE servers, not older than so many ms
  * @property {() => void} changed trouble, state or quality is another
  * @property {() => void} connection the connection's state is another
  * @property {() => void} silent nothing comes from it any more
@@ -156,6 +158,9 @@ export class Member {
   /** @param {import("./messages.js").PeerMessage} message */
   receive(message) {
     if (this.peer) {
+      if (message.type === "offer" && this.#ever && this.#ladder?.trouble) {
+        this.peer.refresh(this.#listener.configuration(ANEW_MS)); // our relay may be the one that died
+      }
       this.peer.receive(message);
     } else if (this.#early.length < MAX_EARLY) {
       this.#early.push(message);
@@ -218,10 +223,10 @@ export class Member {
     return this.#channel.files;
   }
 
-  /** Look how well it goes. */
+  /** Look how well it goes. Returns what was seen, if anything was. */
   async sample() {
     if (!this.peer || !this.working || this.#sampling) {
-      return;
+      return null;
     }
     this.#sampling = true;
     try {
@@ -238,8 +243,10 @@ export class Member {
       if (!this.#closed && (quality?.grade !== before?.grade || quality?.side !== before?.side)) {
         this.#listener.changed();
       }
+      return sample;
     } catch (error) {
       console.debug("rtcd: no statistics", error); // the connection has just been replaced
+      return null;
     } finally {
       this.#sampling = false;
     }
@@ -290,6 +297,24 @@ export class Member {
     }
   }
 
+  /**
+   * It is laid down anew which paths media may take. A connection that has a good one keeps it, so that it takes another
+   * connection to leave it; one of the two begins that. Never throws.
+   * @param {RTCIceTransportPolicy} policy
+   */
+  async reroute(policy) {
+    this.peer?.allow(policy);
+    const configuration = await this.#listener.configuration();
+    if (this.#closed || !this.peer) {
+      return;
+    }
+    if (policy !== "relay" || !this.page) {
+      this.peer.restart(configuration);
+    } else if (this.#offers) {
+      this.peer.renew(configuration);
+    }
+  }
+
   async #climb() {
     const action = this.#ladder?.advance(now(), this.#listener.audible() && this.here) ?? null;
     this.#wind();
@@ -297,7 +322,7 @@ export class Member {
     if (action === null) {
       return;
     }
-    const configuration = await this.#listener.configuration();
+    const configuration = await this.#listener.configuration(ANEW_MS);
     if (this.#closed || !this.peer || (action !== "restart" && !this.#ladder?.trouble)) {
       return;
     }

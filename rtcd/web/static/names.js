@@ -120,6 +120,21 @@ export function ownName(store) {
 }
 
 /**
+ * The name in the invitation that a link carries, or nothing. It is a proposal; only the server can tell what the invitation is
+ * worth.
+ * @param {string} query of the link
+ */
+export function invitedName(query) {
+  const [, label = ""] = (new URLSearchParams(query).get("invitation") ?? "").split(".");
+  try {
+    const bytes = Uint8Array.from(atob(label.replaceAll("-", "+").replaceAll("_", "/")), (one) => one.charCodeAt(0));
+    return new TextDecoder().decode(bytes).slice(0, MAX_OWN);
+  } catch {
+    return "";
+  }
+}
+
+/**
  * @param {string} name
  * @param {Store} [store]
  */

@@ -11,6 +11,7 @@ import { candidateText, descriptionText } from "./messages.js";
 import { randomHex } from "./names.js";
 import { LegacyNegotiation, Negotiation } from "./negotiation.js";
 import { sampleOf } from "./quality.js";
+import { pathOf } from "./report.js";
 import { incoming, outgoing, sameRole } from "./sdp.js";
 
 /** @typedef {"audio" | "video" | "screen" | "screenAudio"} Slot microphone, camera, shared screen and its sound */
@@ -105,6 +106,11 @@ export class Peer {
     }
   }
 
+  /** Which paths later connections may take, whoever begins them. @param {RTCIceTransportPolicy} iceTransportPolicy */
+  allow(iceTransportPolicy) {
+    this.#base = { ...this.#base, iceTransportPolicy };
+  }
+
   /** Look for another path, as soon as may be; not if an app is initiator. @param {RTCConfiguration} configuration */
   restart(configuration) {
     this.#next(async () => {
@@ -114,17 +120,30 @@ export class Peer {
       if (signalingState === "closed") {
         return this.#renew();
       }
-      try {
-        connection.setConfiguration(this.#configuration);
-        this.#filter = false;
-      } catch (error) {
-        console.debug("rtcd: configuration not changed", error);
-        this.#filter = this.#relayOnly;
-      }
+      this.#configure();
       if (this.#rules.restart(signalingState, this.#clock.now())) {
         await this.#offer();
       }
     });
+  }
+
+  /** Have other servers for what comes next, by the same paths. @param {Promise<RTCConfiguration>} configuration */
+  refresh(configuration) {
+    this.#next(async () => {
+      const { iceServers } = await configuration;
+      this.#configuration = { ...this.#configuration, iceServers };
+      this.#configure();
+    });
+  }
+
+  #configure() {
+    try {
+      this.connection.setConfiguration(this.#configuration);
+      this.#filter = false;
+    } catch (error) {
+      console.debug("rtcd: configuration not changed", error);
+      this.#filter = this.#relayOnly;
+    }
   }
 
   /** Begin with another connection, unless there is one by then; not with an app. @param {RTCConfiguration} configuration */
@@ -168,9 +187,9 @@ export class Peer {
     const { connection } = this;
     const now = [...(await connection.getStats()).values()];
     const same = this.connection === connection;
-    const sample = sampleOf(same ? this.#before : [], now);
+    const before = same ? this.#before : [];
     this.#before = same ? now : [];
-    return sample;
+    return { ...sampleOf(before, now), ...pathOf(before, now) };
   }
 
   /** End it; nothing is said any more. */

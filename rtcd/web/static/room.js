@@ -33,7 +33,8 @@ export class RequestError extends Error {
  * @property {string} iceUrl where this client's own ICE servers are to be had; empty: there is nothing to ask
  * @property {import("./roster.js").Snapshot | null} snapshot who is in; null in a room that knows no pages
  *
- * @typedef {{reason: string, capacity: number}} Refusal `reason` is full, app, locked or password
+ * @typedef {{reason: string, capacity: number}} Refusal `reason` is full, app, locked, invitation, expired or
+ *   password
  * @typedef {{id: string, name: string, password?: string, was?: string}} Introduction how a page declares itself
  */
 
@@ -96,6 +97,11 @@ export class RoomServer {
   /** Give the seat back while the page is being closed. @param {Membership} membership */
   leaveNow({ room, client }) {
     navigator.sendBeacon(`${this.#base}/leave/${path(room, client)}`);
+  }
+
+  /** Tell of our connections (report.js). @param {Membership} membership @param {string} text */
+  report({ room, client }, text) {
+    return navigator.sendBeacon(`${this.#base}/report/${path(room, client)}`, text);
   }
 
   /** Send a message when the WebSocket is not open. @param {Membership} membership @param {string} text */

@@ -22,6 +22,7 @@ const MAX_MEMBERS = 16;
  * @property {boolean} locked
  * @property {boolean} password
  * @property {number} capacity
+ * @property {boolean} relay whether media are to go by relays alone
  * @property {Record<string, Why>} gone the last ones who parted
  *
  * @typedef {object} News
@@ -49,6 +50,7 @@ export function readSnapshot(given) {
     locked: given.locked === true,
     password: given.password === true,
     capacity: Number(given.capacity) || 2,
+    relay: given.relay === true,
     gone: typeof given.gone === "object" && given.gone !== null ? given.gone : {},
   };
 }
@@ -64,7 +66,8 @@ export function readSnapshot(given) {
 export function roomOfTwo(me, name, first) {
   const own = { id: me, name, page: true, here: true };
   const other = { id: APP, name: "", page: false, here: true };
-  return { members: first ? [own, other] : [other, own], host: "", locked: false, password: false, capacity: 2, gone: {} };
+  const members = first ? [own, other] : [other, own];
+  return { members, host: "", locked: false, password: false, capacity: 2, relay: false, gone: {} };
 }
 
 /**

@@ -22,6 +22,8 @@ const ICE_FRESH_MS = 300_000;
 const ICE_AHEAD_MS = 20_000;
 /** No connection waits longer for its servers. */
 const ICE_WAIT_MS = 3_000;
+/** Nor so long if it has some that may still do. */
+const ICE_ANEW_MS = 1_000;
 const MAX_NAMES = 3;
 
 /** @typedef {import("./room.js").Membership} Membership */
@@ -32,6 +34,8 @@ export class Seat {
   me = randomHex() + randomHex();
   /** @type {Membership | null} */
   membership = null;
+  /** Whether the room wants media to go by relays alone. */
+  relayOnly = false;
   name;
   password;
   #room;
@@ -156,28 +160,33 @@ export class Seat {
 
   /**
    * The configuration for a peer connection, as soon as the ICE servers are there, or none came in time. Never throws.
+   * @param {number} [age] milliseconds; servers that we were given longer ago may be dead by now
    * @returns {Promise<RTCConfiguration>}
    */
-  async configuration() {
+  async configuration(age) {
     /** @type {import("./signaling.js").Timer} */
     let timer;
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, ICE_WAIT_MS)));
-    await Promise.race([this.#lookUp(), late]);
+    const asking = this.#lookUp(age);
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, this.#ice ? ICE_ANEW_MS : ICE_WAIT_MS)));
+    await Promise.race([asking, late]);
     clearTimeout(timer);
     return this.configurationNow();
   }
 
   /** @returns {RTCConfiguration} the same with the servers that we have */
   configurationNow() {
-    const { peerConnectionConfig } = this.#parameters;
-    return this.#ice ? { ...peerConnectionConfig, iceServers: this.#ice.servers } : peerConnectionConfig;
+    const config = { ...this.#parameters.peerConnectionConfig };
+    if (this.#ice) {
+      config.iceServers = this.#ice.servers;
+    }
+    return this.relayOnly ? { ...config, iceTransportPolicy: "relay" } : config;
   }
 
   /** Ask for the ICE servers now, and again before they are stale. */
   #refresh() {
     clearTimeout(this.#timer);
     if (!this.#given) {
-      this.#lookUp(ICE_AHEAD_MS);
+      this.#lookUp(ICE_FRESH_MS - ICE_AHEAD_MS);
       this.#timer = setTimeout(() => this.#refresh(), ICE_FRESH_MS - ICE_AHEAD_MS);
     }
   }
@@ -185,16 +194,16 @@ export class Seat {
   /**
    * Ask for the ICE servers of our seat, unless the page came with some or those that we have are fresh. Those of a seat
    * that we have no longer are good for nothing. Never throws.
-   * @param {number} [ahead] milliseconds before they are stale
+   * @param {number} [age] milliseconds that they are fresh
    */
-  #lookUp(ahead = 0) {
+  #lookUp(age = ICE_FRESH_MS) {
     const client = this.membership?.client;
     if (!this.membership?.iceUrl || this.#parameters.peerConnectionConfig.iceServers?.length) {
       return Promise.resolve();
     }
     if (this.#ice?.client !== client) {
       this.#ice = null;
-    } else if (this.#ice && Date.now() - this.#ice.at < ICE_FRESH_MS - ahead) {
+    } else if (this.#ice && Date.now() - this.#ice.at < age) {
       return Promise.resolve();
     }
     this.#asking ??= this.#ask(this.membership).finally(() => (this.#asking = null));

@@ -19,7 +19,7 @@ const STAGE_STATES = ["joining", "waiting", "connected"];
 const HOPELESS = ["insecure", "webrtc", "name", "address"];
 /** Why one may not come in, and its symbol. */
 const REFUSALS = /** @type {Record<string, string>} */ ({
-  full: "people", app: "phone", locked: "lock", kicked: "door", elsewhere: "window",
+  full: "people", app: "phone", locked: "lock", invitation: "lock", expired: "lock", kicked: "door", elsewhere: "window",
 });
 
 /**
@@ -109,7 +109,7 @@ export class View {
 
   /**
    * Say why one may not come in. `document.documentElement.dataset.refused` holds the reason.
-   * @param {string} reason "full", "app", "locked", "kicked" or "elsewhere"
+   * @param {string} reason "full", "app", "locked", "invitation", "expired", "kicked" or "elsewhere"
    * @param {number} capacity of the room; 0: not known
    */
   refused(reason, capacity) {
