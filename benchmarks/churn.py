@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from servers import CHECKOUT, OPEN_FILES, Server, coturn_ready, rtcd_turn
+from topology import Place
 
 SETTLE_S = 7.0
 """A port rests for 5 s, and coturn takes 1 s to delete."""
@@ -33,7 +34,7 @@ def main() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, OPEN_FILES), hard))
     for start, host in ((coturn_ready, "127.0.0.11"), (rtcd_turn, "127.0.0.12")):
-        with start(host) as server:
+        with start(Place(host)) as server:
             churn(server, host, given.allocations, given.times)
 
 

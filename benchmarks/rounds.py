@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -19,33 +20,50 @@ GENERATOR_CPU = 1
 SERVER_CPU = 0
 
 
-QUIET = 0.15
+QUIET = float(os.environ.get("BENCH_QUIET", "0.15"))
 """CPUs that the rest of the machine may use while something is measured."""
 QUIET_WAIT_S = float(os.environ.get("BENCH_PATIENCE", "30"))
 """Seconds to wait for that, each time."""
 ATTEMPTS = 3
+KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD of the flags in /proc/PID/stat."""
 
 repeated: list[str] = []
 """Runs that were made again, and why."""
 
 
-def generate(start: Callable[[], AbstractContextManager[Any]], program: str, *arguments: object) -> dict[str, Any]:
-    """One run of a load generator against the server that ``start`` starts or lends: its JSON line.
+class Refused(Exception):
+    """The server would not do what the case wants; why, in its words."""
+
+
+REFUSED = 3
+"""How turnload ends then."""
+
+
+def generate(
+    start: Callable[[], AbstractContextManager[Any]], program: str, *arguments: object, pinned: bool = True,
+) -> dict[str, Any]:
+    """One run of a load generator against the server that ``start`` starts or lends: its JSON line. ``pinned``: the
+    generator has a CPU, and what the server's does is told.
 
     It waits until the machine does little else. A run in which others used more than `QUIET`, whatever it measured, is
-    made again, with a server started again; of `ATTEMPTS` the least disturbed one counts.
+    made again, with a server started again; of `ATTEMPTS` the least disturbed one counts. What the server refuses is
+    not tried again: `Refused`.
     """
-    command = [str(BUILD / program), "-c", str(GENERATOR_CPU), "-C", str(SERVER_CPU), *map(str, arguments)]
+    pins = ["-c", str(GENERATOR_CPU), "-C", str(SERVER_CPU)] if pinned else []
+    command = [str(BUILD / program), *pins, *map(str, arguments)]
     if not os.path.exists(command[0]):
         raise SystemExit(f"{command[0]} is not there; build it with: make -C benchmarks")
-    label = " ".join([program, *command[5:]])
     best: tuple[float, dict[str, Any]] | None = None
     for _ in range(ATTEMPTS):
         wait_for_quiet()
         with start() as server:
+            label = " ".join([f"{server.name}: {program}", *command[1 + len(pins):]])
             watch = Watch(server.pid)
             done = subprocess.run([*command, "-P", str(server.pid)], capture_output=True, text=True, timeout=180)
             others = watch.others()
+        if done.returncode == REFUSED:
+            raise Refused(done.stderr.strip())
         if done.returncode != 0:
             repeated.append(f"not valid: {label} {done.stdout}{done.stderr}".strip())
             continue
@@ -60,25 +78,51 @@ def generate(start: Callable[[], AbstractContextManager[Any]], program: str, *ar
 
 
 class Watch:
-    """How much of the machine is used by others than one server and the programs that we run."""
+    """How much of the machine is used by others than one server and the programs that we run.
+
+    Other processes are asked, not what is left of the machine: the kernel's work for a server is nobody's, and not others'.
+    What the hypervisor took counts too. Processes that have ended are in what their parents say.
+    """
 
     def __init__(self, server: int) -> None:
-        self._server = server
+        self._ours = {server, os.getpid()}
         self._start = self._now()
 
     def others(self) -> float:
         """Since the beginning, in CPUs."""
-        wall, idle, used = (now - then for now, then in zip(self._now(), self._start, strict=True))
-        return (wall * (os.cpu_count() or 1) - idle - used) / wall
+        wall, used = (now - then for now, then in zip(self._now(), self._start, strict=True))
+        return used / wall
 
-    def _now(self) -> tuple[float, float, float]:
-        tick = os.sysconf("SC_CLK_TCK")
+    def _now(self) -> tuple[float, float]:
         with open("/proc/stat") as file:
-            idle = sum(map(int, file.readline().split()[4:6])) / tick
-        fields = Path(f"/proc/{self._server}/stat").read_text().rpartition(")")[2].split()
-        ours = os.times()
-        used = sum(map(int, fields[11:13])) / tick + ours.user + ours.system + ours.children_user + ours.children_system
-        return time.monotonic(), idle, used
+            ticks = int(file.readline().split()[8])
+        for number in filter(str.isdecimal, os.listdir("/proc")):
+            if int(number) not in self._ours:
+                with contextlib.suppress(OSError):
+                    fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+                    if not int(fields[6]) & KERNEL_THREAD:
+                        ticks += sum(map(int, fields[11:15]))
+        return time.monotonic(), ticks / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def priority(nice: int) -> Iterator[None]:
+    """This niceness for everything that we start, so that others who work on the machine disturb less.
+
+    The kernel shares CPUs among sessions first, where it has groups of them (autogroup); so it is the session's as well.
+    """
+    if not nice:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.setpriority, os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0))
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        with contextlib.suppress(OSError, IndexError):
+            group = Path("/proc/self/autogroup")
+            before = group.read_text().split()[-1]
+            group.write_text(str(nice))
+            stack.callback(group.write_text, before)
+        yield
 
 
 def wait_for_quiet() -> None:
@@ -116,6 +160,11 @@ class Results:
     def values(self, case: str, server: str, measure: str) -> list[float]:
         """One value a round, or none."""
         return self._values.get((case, server), {}).get(measure, [])
+
+    def middle(self, case: str, server: str, measure: str) -> float | None:
+        """The median alone."""
+        values = self.values(case, server, measure)
+        return statistics.median(values) if values else None
 
     def median(self, case: str, server: str, measure: str, digits: int = 0, scale: float = 1.0) -> str:
         """``median [least-most]``, or a dash."""

@@ -1,6 +1,7 @@
-"""The servers that are measured: each a process of its own on loopback, pinned to one CPU, ended by its own id.
+"""The servers that are measured: each a process of its own, pinned to one CPU, ended by its own id.
 
-rtcd runs from a checkout by way of twistd, coturn is Debian's turnserver, Collider is a binary that the caller names.
+rtcd runs from a checkout by way of twistd, coturn is Debian's turnserver or one that the caller names, Collider is a binary
+that the caller names. TURN servers are where a `Place` says, all others on loopback.
 Limits that protect a real server from one address are off, since all load comes from few addresses.
 """
 
@@ -22,6 +23,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from topology import Place
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 DEADLINE_S = 30.0
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
@@ -34,6 +37,7 @@ TRUSTING.verify_mode = ssl.CERT_NONE
 DOORWAY = """
 [daemon]
 state-directory = state
+{daemon}
 [doorway]
 http =
 max-connections = {files}
@@ -64,14 +68,22 @@ state-directory = state
 listen = {host}
 port = {port}
 tls = no
+relay-ip = {relay}
+external-ip =
 min-port = 10240
 max-port = 65535
 realm = bench
 user = u:p
 allow-loopback-peers = yes
+allow-private-peers = yes
 unauth-rate = 0
+{plane}
 """
 """TURN alone, for the user of turnload."""
+
+
+class NotReady(SystemExit):
+    """A server that ended or never answered; the end of its log. Whoever does not catch it ends with that."""
 
 
 class Server:
@@ -119,7 +131,9 @@ class Server:
         """Ask again and again until it answers; the seconds since it was started."""
         while not answers():
             if self.process.poll() is not None or time.monotonic() - self.started_at > DEADLINE_S:
-                raise SystemExit(f"{self.name} does not answer:\n{(self.folder / 'log').read_text()[-2000:]}")
+                log = (self.folder / "log").read_text()[-2000:]
+                self.stop()
+                raise NotReady(f"{self.name} does not answer:\n{log}")
             time.sleep(0.001)
         return time.monotonic() - self.started_at
 
@@ -128,6 +142,10 @@ class Server:
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         found = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in text.splitlines()[1:]}
         return found["Rss"], found["Pss"]
+
+    def said(self, word: str) -> list[str]:
+        """The lines of its log so far that have this word in them."""
+        return [line for line in (self.folder / "log").read_text().splitlines() if word in line.lower()]
 
     def stop(self) -> None:
         """End it, by force if it does not listen."""
@@ -144,45 +162,81 @@ class Server:
 
 def rtcd(
     ini: str, *, tree: Path = CHECKOUT, cpu: int | None = None, name: str = "rtcd", files: dict[str, str] | None = None,
-    environment: dict[str, str] | None = None,
+    environment: dict[str, str] | None = None, place: Place | None = None,
 ) -> Server:
     """rtcd of a checkout, on this ini."""
+    command = [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "rtcd", "--config", "rtcd.ini"]
     return Server(
-        name, [sys.executable, "-c", TWISTD, "-n", "--pidfile=", "rtcd", "--config", "rtcd.ini"], cpu=cpu,
+        name, place.command(command) if place else command, cpu=cpu,
         files={"rtcd.ini": ini, **(files or {})}, environment={"PYTHONPATH": str(tree), **(environment or {})})
 
 
-def rtcd_turn(host: str, *, tree: Path = CHECKOUT, cpu: int | None = None, name: str = "rtcd") -> Server:
-    """rtcd with [turn] alone, ready."""
-    server = rtcd(TURN.format(host=host, port=3478), tree=tree, cpu=cpu, name=name)
-    server.ready(lambda: answers_stun(host))
+def knows_planes(tree: Path) -> bool:
+    """Whether the rtcd of this checkout can be told what relays: the setting relay-plane."""
+    return "relay_plane" in (tree / "rtcd" / "turn" / "settings.py").read_text()
+
+
+def rtcd_turn(
+    place: Place, *, tree: Path = CHECKOUT, cpu: int | None = None, name: str = "rtcd", plane: str = "",
+) -> Server:
+    """rtcd with [turn] alone, ready. An empty plane leaves the setting out."""
+    ini = TURN.format(
+        host=place.host, relay=place.relay or place.host, port=3478, plane=f"relay-plane = {plane}" if plane else "")
+    server = rtcd(ini, tree=tree, cpu=cpu, name=name, place=place)
+    server.ready(lambda: answers_stun(place))
     return server
 
 
 def rtcd_signalling(
     plain: int, tls: int, certificate: dict[str, str], *, tree: Path = CHECKOUT, cpu: int | None = None, name: str = "rtcd",
-    ping: int = 5, require: bool = True,
+    ping: int = 5, require: bool = True, workers: int = 1,
 ) -> Server:
     """rtcd with [web] and [signaling], ready."""
-    ini = DOORWAY.format(plain=plain, tls=tls, ping=ping, require="yes" if require else "no", files=OPEN_FILES)
+    daemon = f"workers = {workers}" if workers > 1 else ""
+    ini = DOORWAY.format(
+        daemon=daemon, plain=plain, tls=tls, ping=ping, require="yes" if require else "no", files=OPEN_FILES)
     server = rtcd(ini, tree=tree, cpu=cpu, name=name, files=certificate)
     server.ready(lambda: answers_http(plain) and answers_http(tls, tls=True))
     return server
 
 
-def coturn(host: str, *, cpu: int | None = None, environment: dict[str, str] | None = None) -> Server:
-    """Debian's turnserver with one relay thread, for the user of turnload; not waited for."""
-    return Server("coturn", [
-        "turnserver", "-n", "-L", host, "-E", host, "-p", "3478", "--min-port", "10240", "--max-port", "65535", "-m", "1",
-        "--lt-cred-mech", "-u", "u:p", "-r", "bench", "--allow-loopback-peers", "--no-cli", "--no-tls", "--no-dtls",
-        "--no-tcp", "--no-tcp-relay", "--no-rfc5780", "--no-software-attribute", "--no-stdout-log", "--simple-log",
-        "--log-file=coturn.log", "--pidfile=coturn.pid", "--userdb=coturn.sqlite"], cpu=cpu, environment=environment)
+def coturn(
+    place: Place, *, cpu: int | None = None, environment: dict[str, str] | None = None, name: str = "coturn",
+    binary: str = "turnserver", options: Sequence[str] = (),
+) -> Server:
+    """A turnserver, Debian's by default, with one relay thread, for the user of turnload; not waited for."""
+    return Server(name, place.command([
+        binary, "-n", "-L", place.host, "-E", place.relay or place.host, "-p", "3478", "--min-port", "10240",
+        "--max-port", "65535", "-m", "1", "--lt-cred-mech", "-u", "u:p", "-r", "bench", "--allow-loopback-peers", "--no-cli",
+        "--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay", "--no-rfc5780", "--no-software-attribute", "--no-stdout-log",
+        "--simple-log", "--log-file=coturn.log", "--pidfile=coturn.pid", "--userdb=coturn.sqlite", *options,
+    ]), cpu=cpu, environment=environment)
 
 
-def coturn_ready(host: str, *, cpu: int | None = None) -> Server:
+def coturn_ready(
+    place: Place, *, cpu: int | None = None, name: str = "coturn", binary: str = "turnserver", options: Sequence[str] = (),
+) -> Server:
     """The same, ready."""
-    server = coturn(host, cpu=cpu)
-    server.ready(lambda: answers_stun(host))
+    server = coturn(place, cpu=cpu, name=name, binary=binary, options=options)
+    server.ready(lambda: answers_stun(place))
+    return server
+
+
+def coturn_version(binary: str) -> str:
+    """What it calls itself, as in 4.6.1."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False).stdout.split()
+    if not said:
+        raise SystemExit(f"{binary} --version says nothing")
+    return said[-1]
+
+
+def join_stub(binary: str, port: int, certificate: dict[str, str], *, tls: bool, cpu: int | None = None) -> Server:
+    """What Go's net/http takes for the answers of /join and /leave and nothing else (joinstub.go), ready."""
+    server = Server(
+        "Go stub", [os.path.abspath(binary), f"-listen=127.0.0.1:{port}",
+                    *(["-cert=cert.pem", "-key=key.pem"] if tls else [])],
+        cpu=cpu, files=certificate, environment={"GOMAXPROCS": "1"} if cpu is not None else None)
+    server.ready(lambda: answers_http(port, tls=tls))
     return server
 
 
@@ -218,12 +272,12 @@ def make_certificate() -> dict[str, str]:
         return {file: (Path(folder) / file).read_text() for file in ("cert.pem", "key.pem")}
 
 
-def answers_stun(host: str) -> bool:
+def answers_stun(place: Place) -> bool:
     """Whether a Binding request is answered at once."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with place.client_socket() as asking:
         asking.settimeout(0.05)
         try:
-            asking.connect((host, 3478))
+            asking.connect((place.host, 3478))
             asking.send(b"\0\1\0\0\x21\x12\xa4\x42" + os.urandom(12))
             return asking.recv(100)[:2] == b"\1\1"
         except OSError:

@@ -3,7 +3,9 @@
     make -C benchmarks && python benchmarks/signalling.py [--collider PATH] [--rounds 7] [--seconds 1.5] [--only msg,join]
 
 Each run has a fresh server on CPU 0 and the generator on CPU 1; a round runs every case on every server, and the first
-server of a case changes. Ratios are made inside a round. Without ``--collider`` there is no peer and no ratio.
+server of a case changes. Ratios are made inside a round. Without ``--collider`` there is no peer and no ratio. The peer of
+joins is a stub of Go's net/http (joinstub.go), if it was built: ``make -C benchmarks joinstub``.
+With ``--workers 2`` the ini has ``[daemon] workers = 2``, and servers and generator share all CPUs, Collider's too.
 ``--tree`` names further checkouts of rtcd to measure in the same run. With Collider it has to run as root, for the root
 directory in which Collider finds its certificate.
 """
@@ -12,14 +14,15 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rounds import SERVER_CPU, Results, conclusion, conditions, generate, in_turn, table
-from servers import CHECKOUT, Server, collider, make_certificate, room_server, rtcd_signalling
+from rounds import BUILD, SERVER_CPU, Results, conclusion, conditions, generate, in_turn, priority, table
+from servers import CHECKOUT, Server, collider, join_stub, make_certificate, room_server, rtcd_signalling
 
-PEER = "Collider"
+PEER, STUB = "Collider", "Go stub"
 PLAIN, TLS = 18081, 18444
 ROOMS = 50
 RATES = (2000, 8000)
@@ -36,7 +39,7 @@ class Case:
     join: bool = True
     """Whether rtcd's clients join before they register, as it asks for unless told otherwise."""
     ping: int = 5
-    peer: bool = True
+    peer: str = PEER
 
 
 def cases() -> list[Case]:
@@ -47,7 +50,7 @@ def cases() -> list[Case]:
           for size, text in ((300, "300 B"), (2500, "2.5 kB")) for way, tls in both),
         *(Case(f"rate {rate}/s, {way}", ("-m", "rate", "-n", 200, "-R", rate), tls) for rate in RATES for way, tls in both),
         *(Case(f"connect, {way}", ("-m", "connect", "-k", 16), tls, join=False) for way, tls in both),
-        *(Case(f"join, {way}", ("-m", "join", "-k", 8), tls, peer=False) for way, tls in both),
+        *(Case(f"join, {way}", ("-m", "join", "-k", 8), tls, peer=STUB) for way, tls in both),
         # the idle sockets of the generator do not answer pings
         *(Case(f"idle, {way}", ("-m", "idle", "-n", IDLE), tls, ping=600) for way, tls in both),
     ]
@@ -60,42 +63,49 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="measured seconds of a run, after 0.5 s of warm-up")
     parser.add_argument("--only", default="", help="cases that begin so, with commas: msg, rate, connect, join, idle")
+    parser.add_argument("--workers", type=int, default=1, help="processes of rtcd; more than one: on all CPUs")
+    parser.add_argument("--nice", type=int, default=0, help="of servers and generator, as root: -15 on a machine in use")
     parser.add_argument("--tree", type=Path, action="append", default=[], help="one more checkout of rtcd to measure")
     given = parser.parse_args()
     wanted = tuple(given.only.split(",")) if given.only else ("",)
     conditions(given.rounds)
     trees = {"rtcd": CHECKOUT, **{f"rtcd {tree.name}": tree.resolve() for tree in given.tree}}
-    names = [*([PEER] if given.collider else []), *trees]
+    stub = str(BUILD / "joinstub")
+    names = [*([PEER] if given.collider else []), *([STUB] if os.path.exists(stub) else []), *trees]
+    cpu = SERVER_CPU if given.workers == 1 else None
     chosen = [case for case in cases() if case.title.startswith(wanted)]
     certificate = make_certificate()
     results = Results()
-    with room_server() as url:
+    with priority(given.nice), room_server() as url:
 
         def start(name: str, case: Case) -> Server:
+            port = TLS if case.tls else PLAIN
             if name == PEER:
-                return collider(
-                    given.collider, TLS if case.tls else PLAIN, certificate, tls=case.tls, cpu=SERVER_CPU, room_server=url)
-            return rtcd_signalling(
-                PLAIN, TLS, certificate, tree=trees[name], cpu=SERVER_CPU, name=name, ping=case.ping, require=case.join)
+                return collider(given.collider, port, certificate, tls=case.tls, cpu=cpu, room_server=url)
+            if name == STUB:
+                return join_stub(stub, port, certificate, tls=case.tls, cpu=cpu)
+            return rtcd_signalling(PLAIN, TLS, certificate, tree=trees[name], cpu=cpu, name=name, ping=case.ping,
+                                   require=case.join, workers=given.workers)
 
         try:
             for number in range(given.rounds):
                 for index, case in enumerate(chosen):
                     for name in in_turn(names, number + index):
-                        if name == PEER and not case.peer:
+                        if name in (PEER, STUB) and name != case.peer:
                             continue
-                        results.add(case.title, name, run(functools.partial(start, name, case), name, case, given.seconds))
+                        results.add(case.title, name, run(
+                            functools.partial(start, name, case), name, case, given.seconds, pinned=cpu is not None))
                 print(f"round {number + 1} of {given.rounds} done", flush=True)
         finally:
             report(results, chosen, names)
             conclusion()
 
 
-def run(start: Callable[[], Server], name: str, case: Case, seconds: float) -> dict[str, float]:
+def run(start: Callable[[], Server], name: str, case: Case, seconds: float, *, pinned: bool) -> dict[str, float]:
     """One run of one case on one server."""
     return generate(
         start, "sigload", *case.arguments, "-s", f"127.0.0.1:{TLS if case.tls else PLAIN}", *(["-T"] if case.tls else []),
-        *(["-f"] if case.join and case.peer and name != PEER else []), "-d", seconds)
+        *(["-f"] if case.join and case.peer == PEER and name != PEER else []), "-d", seconds, pinned=pinned)
 
 
 def report(results: Results, chosen: list[Case], names: list[str]) -> None:
@@ -110,8 +120,8 @@ def report(results: Results, chosen: list[Case], names: list[str]) -> None:
     def median(measure: str, digits: int = 0, scale: float = 1.0):
         return lambda case, name: results.median(case, name, measure, digits, scale)
 
-    def ratio(measure: str, *, less: bool = False):
-        return lambda case, name: results.ratio(case, name, PEER, measure, less_is_better=less)
+    def ratio(measure: str, *, less: bool = False, peer: str = PEER):
+        return lambda case, name: results.ratio(case, name, peer, measure, less_is_better=less)
 
     speed = (median("rate"), ratio("rate"), median("cpu_us", 1), ratio("cpu_us", less=True), median("srv_busy", 0, 100))
     table(f"Messages, {ROOMS} rooms of two, one in flight each way, as fast as it goes", [
@@ -121,9 +131,11 @@ def report(results: Results, chosen: list[Case], names: list[str]) -> None:
         "case", "server", "p50 us", "p99 us", "p99 x Collider", "CPU s per million messages", "x Collider"], rows(
         "rate", median("p50_us"), median("p99_us"), ratio("p99_us", less=True), median("cpu_us", 1),
         ratio("cpu_us", less=True)))
-    cycles = ["case", "server", "cycles/s", "x Collider", "CPU s per million cycles", "x Collider", "server CPU %"]
+    cycles = ["case", "server", "cycles/s", "x peer", "CPU s per million cycles", "x peer", "server CPU %"]
+    joins = (median("rate"), ratio("rate", peer=STUB), median("cpu_us", 1), ratio("cpu_us", less=True, peer=STUB),
+             median("srv_busy", 0, 100))
     table("Connect, upgrade, register, close; 16 at a time; rtcd with require-join = no", cycles, rows("connect", *speed))
-    table("POST /join and POST /leave on open connections; 8 at a time", cycles, rows("join", *speed))
+    table("POST /join and POST /leave on open connections; 8 at a time", cycles, rows("join", *joins))
     table(f"{IDLE} idle registered WebSockets in a fresh server", [
         "case", "server", "RSS MB before", "RSS bytes a socket", "x Collider", "CPU us to open one"], rows(
         "idle", median("rss0_kb", 1, 1 / 1024), median("rss_per_socket_b"), ratio("rss_per_socket_b", less=True),

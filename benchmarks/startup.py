@@ -45,6 +45,7 @@ from servers import (
     room_server,
     rtcd,
 )
+from topology import Place
 
 RTCD, COTURN = "127.0.0.11", "127.0.0.12"
 HTTPS, PLAIN = 18444, 18081
@@ -163,7 +164,7 @@ def start_rtcd(*, first: bool) -> dict[str, float]:
 def start_coturn() -> dict[str, float]:
     """A start of turnserver, UDP only."""
     ready = Ready()
-    with coturn(COTURN, cpu=SERVER_CPU, environment={"NOTIFY_SOCKET": ready.path}) as server:
+    with coturn(Place(COTURN), cpu=SERVER_CPU, environment={"NOTIFY_SOCKET": ready.path}) as server:
         return begun(server, ready, COTURN)
 
 
@@ -179,7 +180,7 @@ def begun(server: Server, ready: Ready, host: str, https: Callable[[], bool] | N
     """Milliseconds until it answers, and its memory then."""
     found, watch = {}, Watch(server.pid)
     if host:
-        found["stun"] = server.ready(lambda: answers_stun(host)) * 1000
+        found["stun"] = server.ready(lambda: answers_stun(Place(host))) * 1000
     if https is not None:
         found["https"] = server.ready(https) * 1000
     found["others"] = watch.others()

@@ -2,7 +2,8 @@
  *
  * build: make -C benchmarks        (Debian: apt-get install gcc libssl-dev)
  *
- * usage: turnload -m MODE [options]          one JSON line on stdout, exit 0 if the run was valid
+ * usage: turnload -m MODE [options]          one JSON line on stdout
+ *   exit 0: the run was valid; 1: nothing arrived; 2: no run; 3: the server refused an allocation, permission or channel
  *   -m c2p      client -> peer   ChannelData in, plain UDP out
  *   -m p2c      peer -> client   plain UDP in, ChannelData out
  *   -m echo     client -> peer -> client (the peer in this tool echoes), round trip latency
@@ -13,7 +14,7 @@
  *   -s IP:PORT  server                        (127.0.0.1:20000)
  *   -u USER -w PASS                           (u / p), realm and nonce come from the server's 401
  *   -l IP       client source address         (127.0.0.2), ports 20001-29999
- *   -L IP[:P]   peer address in this tool     (127.0.0.3:20000)
+ *   -L IP[:P]   peer address in this tool     (127.0.0.3:20000), port 0 for any that is free
  *   -n N        allocations / sockets         (1)
  *   -p BYTES    payload, >= 20                (172 ; 1200 for video)
  *   -d SEC      measured seconds, <= 60       (5), after 0.5 s warm up
@@ -40,12 +41,17 @@
  * cpu_us_pkt   = server process CPU (schedstat, all threads) per delivered packet
  * sys_us_pkt   = all non-idle CPU time of the machine per delivered packet, less this tool's own
  * cpuX_us_pkt  = busy time of -C CPU per delivered packet (includes softirq and kernel threads)
+ * work_us_pkt  = all non-idle CPU time of the machine per delivered packet, less this tool's looking in vain: what a packet
+ *                costs everybody, sender and receiver too. A relay in the kernel works in the sender's system call on
+ *                loopback and so is in neither of the first two; compare this one with that of -m direct.
+ * gen_busy_pct = share of the time in which this tool had something to send or to receive; about 100: it is the limit
+ * alloc and hold have the same per cycle and per allocation
  */
 #define _GNU_SOURCE
+#define TOOL "turnload"
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <sched.h>
@@ -58,8 +64,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+
+#include "turn.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -67,105 +73,20 @@
 #ifndef SOL_UDP
 #define SOL_UDP 17
 #endif
-#define COOKIE 0x2112A442u
 #define MAGIC 0x54524c44u
 #define MAXB 64
 #define MAXPID 8
 
-static const char *mode = "c2p", *user = "u", *pass = "p", *label = "", *ns_peer, *ns_client;
+static const char *mode = "c2p", *label = "", *ns_peer, *ns_client;
 static struct sockaddr_in server, peer, client_ip;
 static int N = 1, P = 172, B = 1, W = 256, K = 16, gso, mycpu = -1, srvcpu = -1, npid;
 static pid_t pids[MAXPID];
 static double D = 5;
 static long R;
-static char realm[128];
-static uint8_t key[16];
-static int have_key;
 
 typedef struct { int fd; struct sockaddr_in relay; uint16_t chan; uint32_t seq; int st; uint8_t tid[12]; char nonce[128]; uint64_t t0; } cli;
 static cli *cl;
 
-static uint64_t now_ns(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000ull + t.tv_nsec; }
-static void die(const char *m) { fprintf(stderr, "turnload: %s (%s)\n", m, strerror(errno)); exit(2); }
-
-/* ---- STUN ---- */
-typedef struct { uint8_t b[1024]; int len; } msg;
-static void w16(uint8_t *p, unsigned v) { p[0] = v >> 8; p[1] = v; }
-static unsigned r16(const uint8_t *p) { return p[0] << 8 | p[1]; }
-static void begin(msg *m, unsigned type, uint8_t *tid)
-{
-	static uint64_t ctr;
-	uint32_t c = htonl(COOKIE);
-	if (!ctr) ctr = now_ns() ^ ((uint64_t)getpid() << 40);
-	ctr++;
-	memset(m->b, 0, 20);
-	w16(m->b, type);
-	memcpy(m->b + 4, &c, 4);
-	memcpy(m->b + 8, &ctr, 8);
-	if (tid) memcpy(tid, m->b + 8, 12);
-	m->len = 20;
-}
-static void attr(msg *m, unsigned t, const void *v, int n)
-{
-	w16(m->b + m->len, t); w16(m->b + m->len + 2, n);
-	memcpy(m->b + m->len + 4, v, n);
-	m->len += 4 + n;
-	while (m->len & 3) m->b[m->len++] = 0;
-	w16(m->b + 2, m->len - 20);
-}
-static void auth(msg *m, const char *nn)
-{
-	uint8_t mac[20]; unsigned ml;
-	attr(m, 0x0006, user, strlen(user));
-	attr(m, 0x0014, realm, strlen(realm));
-	attr(m, 0x0015, nn, strlen(nn));
-	w16(m->b + 2, m->len - 20 + 24);
-	HMAC(EVP_sha1(), key, 16, m->b, m->len, mac, &ml);
-	attr(m, 0x0008, mac, 20);
-}
-static const uint8_t *find(const uint8_t *b, int len, unsigned t, int *n)
-{
-	int o = 20, end = 20 + r16(b + 2);
-	if (end > len) end = len;
-	while (o + 4 <= end) {
-		unsigned at = r16(b + o), al = r16(b + o + 2);
-		if (o + 4 + (int)al > end) break;
-		if (at == t) { *n = al; return b + o + 4; }
-		o += 4 + ((al + 3) & ~3u);
-	}
-	return NULL;
-}
-static void xaddr(msg *m, unsigned t, struct sockaddr_in *a)
-{
-	uint8_t v[8] = {0, 1}; uint32_t ip = a->sin_addr.s_addr ^ htonl(COOKIE); uint16_t p = a->sin_port ^ htons(COOKIE >> 16);
-	memcpy(v + 2, &p, 2); memcpy(v + 4, &ip, 4);
-	attr(m, t, v, 8);
-}
-static int learn(const uint8_t *b, int len, char *nn)
-{
-	int n; const uint8_t *p = find(b, len, 0x0015, &n);
-	if (!p || n > 127) return -1;
-	memcpy(nn, p, n); nn[n] = 0;
-	if (!have_key) {
-		char s[400]; unsigned l;
-		p = find(b, len, 0x0014, &n);
-		if (!p || n > 127) return -1;
-		memcpy(realm, p, n); realm[n] = 0;
-		snprintf(s, sizeof s, "%s:%s:%s", user, realm, pass);
-		EVP_Digest(s, strlen(s), key, &l, EVP_md5(), NULL);
-		have_key = 1;
-	}
-	return 0;
-}
-static int get_relay(const uint8_t *b, int len, struct sockaddr_in *a)
-{
-	int n; const uint8_t *p = find(b, len, 0x0016, &n);
-	if (!p || n != 8) return -1;
-	memset(a, 0, sizeof *a); a->sin_family = AF_INET;
-	memcpy(&a->sin_port, p + 2, 2); memcpy(&a->sin_addr, p + 4, 4);
-	a->sin_port ^= htons(COOKIE >> 16); a->sin_addr.s_addr ^= htonl(COOKIE);
-	return 0;
-}
 static void build_alloc(msg *m, cli *c, int authd)
 {
 	uint8_t udp[4] = {17}; uint8_t life[4] = {0, 0, 2, 88};
@@ -175,14 +96,6 @@ static void build_alloc(msg *m, cli *c, int authd)
 static void build_refresh0(msg *m, cli *c) { uint8_t z[4] = {0}; begin(m, 0x0004, c->tid); attr(m, 0x000d, z, 4); auth(m, c->nonce); }
 
 /* ---- sockets ---- */
-static void enter_ns(const char *n)
-{
-	char p[200]; int f;
-	if (!n) return;
-	snprintf(p, sizeof p, "/run/netns/%s", n);
-	if ((f = open(p, O_RDONLY)) < 0 || setns(f, CLONE_NEWNET)) die("setns");
-	close(f);
-}
 static int next_port = 20001;
 static int client_sock(void)
 {
@@ -213,6 +126,15 @@ static int ask(cli *c, msg *m, uint8_t *r, int rmax)	/* blocking request with re
 	}
 	return -1;
 }
+static void close_alloc_surely(cli *c);
+static void refused(const char *what, const uint8_t *r, int n)	/* leaves nothing behind in the server */
+{
+	int k; const uint8_t *e = find(r, n, 9, &k);
+	if (e && k >= 4) fprintf(stderr, "%s refused: %d %.*s\n", what, e[2] * 100 + e[3], k - 4, (const char *)e + 4);
+	else fprintf(stderr, "%s refused\n", what);
+	for (int i = 0; i < N; i++) if (cl[i].relay.sin_port) close_alloc_surely(&cl[i]);
+	exit(3);
+}
 static void open_alloc(cli *c)
 {
 	msg m; uint8_t r[2048]; int n;
@@ -225,17 +147,19 @@ static void open_alloc(cli *c)
 		if (r16(r) == 0x0103) break;
 		if (learn(r, n, c->nonce)) break;
 	}
-	if (r16(r) != 0x0103 || get_relay(r, n, &c->relay)) { int k; const uint8_t *e = find(r, n, 9, &k); fprintf(stderr, "allocate error %d\n", e ? e[2] * 100 + e[3] : -1); exit(2); }
+	if (r16(r) != 0x0103 || get_relay(r, n, &c->relay)) refused("Allocate", r, n);
 }
 static void open_channel(cli *c)
 {
-	msg m; uint8_t r[2048]; uint8_t ch[4] = {0};
+	msg m; uint8_t r[2048]; uint8_t ch[4] = {0}; int n;
 	begin(&m, 0x0008, c->tid); xaddr(&m, 0x0012, &peer); auth(&m, c->nonce);
-	if (ask(c, &m, r, sizeof r) < 0 || r16(r) != 0x0108) die("CreatePermission failed");
+	if ((n = ask(c, &m, r, sizeof r)) < 0) die("CreatePermission timeout");
+	if (r16(r) != 0x0108) refused("CreatePermission", r, n);
 	c->chan = 0x4000;
 	w16(ch, c->chan);
 	begin(&m, 0x0009, c->tid); attr(&m, 0x000c, ch, 4); xaddr(&m, 0x0012, &peer); auth(&m, c->nonce);
-	if (ask(c, &m, r, sizeof r) < 0 || r16(r) != 0x0109) die("ChannelBind failed");
+	if ((n = ask(c, &m, r, sizeof r)) < 0) die("ChannelBind timeout");
+	if (r16(r) != 0x0109) refused("ChannelBind", r, n);
 }
 static void close_alloc(cli *c)
 {
@@ -484,15 +408,6 @@ static void cyc_step(cli *c, int idx)
 	send(c->fd, m.b, m.len, 0);
 }
 
-static void addr(const char *s, struct sockaddr_in *a, int port)
-{
-	char h[64], *c;
-	snprintf(h, sizeof h, "%s", s);
-	if ((c = strchr(h, ':'))) { *c = 0; port = atoi(c + 1); }
-	memset(a, 0, sizeof *a); a->sin_family = AF_INET; a->sin_port = htons(port);
-	if (inet_pton(AF_INET, h, &a->sin_addr) != 1) die("address");
-}
-
 int main(int argc, char **argv)
 {
 	int o;
@@ -543,12 +458,14 @@ int main(int argc, char **argv)
 	peer_fd = socket(AF_INET, SOCK_DGRAM, 0);
 	setsockopt(peer_fd, SOL_SOCKET, SO_RCVBUFFORCE, &v, sizeof v);
 	setsockopt(peer_fd, SOL_SOCKET, SO_SNDBUFFORCE, &v, sizeof v);
-	if (bind(peer_fd, (void *)&peer, sizeof peer)) die("bind peer");
+	socklen_t pl = sizeof peer;
+	if (bind(peer_fd, (void *)&peer, sizeof peer) || getsockname(peer_fd, (void *)&peer, &pl)) die("bind peer");
 	enter_ns(ns_client);
 	ep = epoll_create1(0);
 
 	uint64_t t0, t1, tstart, tend, warm_sent = 0, warm_got = 0;
 	double c0 = 0, c1, s0 = 0, s1, me0 = 0, me1, x0 = 0, x1;
+	uint64_t idle = 0;
 	long rss0 = proc_rss_kb(), rss1 = 0;
 	double setup_s = 0;
 	int is_alloc = !strcmp(mode, "alloc"), is_bind = !strcmp(mode, "binding"), is_hold = !strcmp(mode, "hold");
@@ -558,12 +475,15 @@ int main(int argc, char **argv)
 
 	if (is_hold) {
 		double cc = proc_cpu();
+		s0 = cpu_busy(-1); me0 = self_cpu(); x0 = cpu_busy(srvcpu);
 		t0 = now_ns();
 		for (int i = 0; i < N; i++) { open_alloc(&cl[i]); open_channel(&cl[i]); }
-		t1 = now_ns(); rss1 = proc_rss_kb(); c1 = proc_cpu();
+		t1 = now_ns(); rss1 = proc_rss_kb(); c1 = proc_cpu(); s1 = cpu_busy(-1); me1 = self_cpu(); x1 = cpu_busy(srvcpu);
 		for (int i = 0; i < N; i++) close_alloc_surely(&cl[i]);
-		printf("{\"label\":\"%s\",\"mode\":\"hold\",\"n\":%d,\"rss0_kb\":%ld,\"rss1_kb\":%ld,\"bytes_per_alloc\":%.0f,\"setup_s\":%.3f,\"cpu_us_per_alloc\":%.1f}\n",
-			label, N, rss0, rss1, (rss1 - rss0) * 1024.0 / N, (t1 - t0) / 1e9, (c1 - cc) * 1e6 / N);
+		printf("{\"label\":\"%s\",\"mode\":\"hold\",\"n\":%d,\"rss0_kb\":%ld,\"rss1_kb\":%ld,\"bytes_per_alloc\":%.0f,\"setup_s\":%.3f,\"cpu_us_per_alloc\":%.1f,"
+			"\"sys_us_per_alloc\":%.1f,\"cpuX_us_per_alloc\":%.1f}\n",
+			label, N, rss0, rss1, (rss1 - rss0) * 1024.0 / N, (t1 - t0) / 1e9, (c1 - cc) * 1e6 / N,
+			((s1 - s0) - (me1 - me0)) * 1e6 / N, srvcpu >= 0 ? (x1 - x0) * 1e6 / N : 0);
 		return 0;
 	}
 	if (direct) server = peer;
@@ -574,6 +494,10 @@ int main(int argc, char **argv)
 		for (int i = 0; i < N; i++) {
 			struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
 			open_alloc(&cl[i]); open_channel(&cl[i]);
+			if (p2c) {	/* a client that is never heard of is not what a server is made for */
+				w16(sbuf[0], cl[i].chan); w16(sbuf[0] + 2, 0);
+				send(cl[i].fd, sbuf[0], 4, 0);
+			}
 			epoll_ctl(ep, EPOLL_CTL_ADD, cl[i].fd, &e);
 		}
 		setup_s = (now_ns() - t0) / 1e9;
@@ -582,11 +506,12 @@ int main(int argc, char **argv)
 	uint64_t last_prog = t0, t = t0, total0 = t0;
 	while (t < tend) {
 		if (!measuring && t >= tstart) {
-			measuring = 1; warm_sent = sent; warm_got = got; nlat = 0;
+			measuring = 1; warm_sent = sent; warm_got = got; nlat = 0; idle = 0;
 			tstart = t; tend = t + (uint64_t)(D * 1e9);
 			c0 = proc_cpu(); s0 = cpu_busy(-1); me0 = self_cpu(); x0 = cpu_busy(srvcpu);
 		}
-		int prog = 0;
+		int prog = 0, echoed = 0;
+		uint64_t before = t, sent_before = sent;
 		if (is_alloc) {
 			struct epoll_event ev[64]; int n = epoll_wait(ep, ev, 64, 1);
 			for (int i = 0; i < n; i++) cyc_step(&cl[ev[i].data.u32], ev[i].data.u32);
@@ -608,8 +533,9 @@ int main(int argc, char **argv)
 		if (is_bind) prog = drain_binding();
 		else if (c2p) prog = drain_peer(0);
 		else if (p2c) prog = drain_clients();
-		else { drain_peer(1); prog = drain_clients(); }
+		else { echoed = drain_peer(1); prog = drain_clients(); }
 		t = now_ns();
+		if (!prog && !echoed && sent == sent_before) idle += t - before;
 		if (prog) last_prog = t;
 		else if (!R && W && t - last_prog > 20000000ull) { lost_adj = sent - got - bad; last_prog = t; }
 	}
@@ -628,17 +554,18 @@ int main(int argc, char **argv)
 	qsort(lat, nlat, 4, cmp32);
 #define PCT(q) (nlat ? lat[(size_t)((nlat - 1) * (q))] / 1e3 : 0)
 	if (is_alloc) {
-		printf("{\"label\":\"%s\",\"mode\":\"alloc\",\"k\":%d,\"cycles_s\":%.0f,\"timeouts\":%llu,\"errors\":%llu,\"cpu_us_cycle\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
-			label, K, cycles / el, (unsigned long long)cyc_to, (unsigned long long)bad, cycles ? (c1 - c0) * 1e6 / cycles : 0, PCT(.5), PCT(.99));
+		printf("{\"label\":\"%s\",\"mode\":\"alloc\",\"k\":%d,\"cycles_s\":%.0f,\"timeouts\":%llu,\"errors\":%llu,\"cpu_us_cycle\":%.1f,\"sys_us_cycle\":%.1f,\"cpuX_us_cycle\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
+			label, K, cycles / el, (unsigned long long)cyc_to, (unsigned long long)bad, cycles ? (c1 - c0) * 1e6 / cycles : 0,
+			cycles ? ((s1 - s0) - (me1 - me0)) * 1e6 / cycles : 0, cycles && srvcpu >= 0 ? (x1 - x0) * 1e6 / cycles : 0, PCT(.5), PCT(.99));
 		for (int i = 0; i < K; i++) { if (cl[i].st == 2) close_alloc(&cl[i]); }
 		return 0;
 	}
 	double mg = mgot ? mgot : 1;
 	printf("{\"label\":\"%s\",\"mode\":\"%s\",\"n\":%d,\"p\":%d,\"rate\":%ld,\"win\":%d,\"burst\":%d,\"sent_pps\":%.0f,\"pps\":%.0f,\"mbit\":%.0f,\"loss_pct\":%.3f,\"bad\":%llu,"
-		"\"cpu_pct\":%.1f,\"cpu_us_pkt\":%.3f,\"sys_us_pkt\":%.3f,\"cpuX_pct\":%.1f,\"cpuX_us_pkt\":%.3f,\"gen_pct\":%.1f,\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%.1f,\"setup_s\":%.3f,\"rss_kb\":%ld}\n",
+		"\"cpu_pct\":%.1f,\"cpu_us_pkt\":%.3f,\"sys_us_pkt\":%.3f,\"cpuX_pct\":%.1f,\"cpuX_us_pkt\":%.3f,\"work_us_pkt\":%.3f,\"gen_pct\":%.1f,\"gen_busy_pct\":%.1f,\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%.1f,\"setup_s\":%.3f,\"rss_kb\":%ld}\n",
 		label, mode, N, P, R, W, B, msent / el, mgot / el, mgot / el * P * 8 / 1e6, loss, (unsigned long long)bad,
 		100 * (c1 - c0) / el, (c1 - c0) * 1e6 / mg, ((s1 - s0) - (me1 - me0)) * 1e6 / mg, srvcpu >= 0 ? 100 * (x1 - x0) / el : 0, srvcpu >= 0 ? (x1 - x0) * 1e6 / mg : 0,
-		100 * (me1 - me0) / el, PCT(.5), PCT(.95), PCT(.99), setup_s, rss1);
+		((s1 - s0) - idle / 1e9) * 1e6 / mg, 100 * (me1 - me0) / el, 100 - 100 * idle / 1e9 / el, PCT(.5), PCT(.95), PCT(.99), setup_s, rss1);
 	if (!is_bind && !direct) for (int i = 0; i < N; i++) close_alloc(&cl[i]);
 	return mgot ? 0 : 1;
 }
