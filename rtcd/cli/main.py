@@ -13,10 +13,23 @@ import sys
 from collections.abc import Sequence
 
 from rtcd import __version__
-from rtcd.cli import key, user
+from rtcd.cli import (
+    calls,
+    check_config,
+    doctor,
+    health,
+    import_,
+    install,
+    key,
+    rehearse,
+    rooms,
+    secret,
+    upkeep,
+    user,
+)
 from rtcd.config import ConfigError
 
-VERBS = (user, key)
+VERBS = (doctor, upkeep, rooms, calls, check_config, import_, install, health, rehearse, user, key, secret)
 
 
 def parser() -> argparse.ArgumentParser:

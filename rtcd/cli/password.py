@@ -26,8 +26,8 @@ def add_password(parser: argparse.ArgumentParser) -> None:
                            " shell may keep it")
 
 
-def password_of(arguments: argparse.Namespace) -> str:
-    """The password that was given or typed. Raises ConfigError."""
+def password_of(arguments: argparse.Namespace, *, again: bool = True) -> str:
+    """The password that was given or typed, twice if it is a new one. Raises ConfigError."""
     if arguments.password is not None:
         text: str = arguments.password
     elif arguments.stdin:
@@ -39,7 +39,7 @@ def password_of(arguments: argparse.Namespace) -> str:
         except OSError as error:
             raise ConfigError("", "", f"{arguments.password_file}: cannot be read ({error.strerror})") from None
     else:
-        text = _typed()
+        text = _typed(again)
     if not text or any(unicodedata.category(one) in ("Cc", "Cs") for one in text):
         raise ConfigError("", "", "a password is not empty and has no control characters (RFC 8265)")
     if len(text.encode()) > MAX_PASSWORD_BYTES:
@@ -47,14 +47,15 @@ def password_of(arguments: argparse.Namespace) -> str:
     return text
 
 
-def _typed() -> str:
+def _typed(again: bool) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)  # it would be shown
-            first, again = getpass.getpass("Password: "), getpass.getpass("Once more: ")
+            first = getpass.getpass("Password: ")
+            second = getpass.getpass("Once more: ") if again else first
     except (getpass.GetPassWarning, EOFError):
         raise ConfigError("", "", "there is no terminal to ask at; use --stdin or --password-file") from None
-    if first != again:
+    if first != second:
         raise ConfigError("", "", "the two passwords differ; try again")
     return first
 

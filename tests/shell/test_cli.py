@@ -77,7 +77,8 @@ class CommandTestCase(SynchronousTestCase):
 
 class Verbs(CommandTestCase):
     def test_help_is_there_for_all(self) -> None:
-        for verb in ((), ("user",), ("user", "add"), ("user", "list"), ("user", "remove"), ("key",)):
+        for verb in ((), ("user",), ("user", "add"), ("user", "list"), ("user", "remove"), ("key",), ("install",),
+                     ("health",), ("rehearse",)):
             self.assertIn("usage: rtcd", self.done(*verb, "--help"))
 
     def test_a_wrong_command_line_is_told_with_code_2(self) -> None:
