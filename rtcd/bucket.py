@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -39,6 +40,11 @@ class Buckets:
             self._table[source] = (min(self.burst, tokens + 1), then)
 
 
+CACHED_HOSTS = 4096
+"""Hosts whose network is remembered: one is asked for several times in each request."""
+
+
+@functools.lru_cache(CACHED_HOSTS)
 def network(host: str) -> str:
     """The network that one person can be expected to own: the IPv4 address itself, or the IPv6 /56."""
     try:
@@ -50,3 +56,16 @@ def network(host: str) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((int(address) >> 72 << 72, 56)).network_address)
     return str(address)
+
+
+@functools.lru_cache(CACHED_HOSTS)
+def masked(host: str) -> str:
+    """What is kept of an address where it is recorded: the network, as ``192.0.2.0/24`` or ``2001:db8::/48``; nothing of
+    what is no address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))

@@ -7,14 +7,17 @@ Nothing here opens a file, except what a ``*-file`` key names.
 
 from __future__ import annotations
 
-import configparser
 import dataclasses
 import difflib
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+from rtcd.fault import ConfigError as ConfigError
+from rtcd.initext import Value, Written, scan, shown
 
 T = TypeVar("T")
 
@@ -24,17 +27,8 @@ MAX_SECRET_FILE_BYTES = 65536
 MAX_DIGITS = 18
 """A whole number has no more."""
 
-_YES = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
-
-
-class ConfigError(Exception):
-    """The operator's mistake, said in one line: ``[section] key: what is wrong; how to mend it``."""
-
-    def __init__(self, section: str, key: str, text: str) -> None:
-        where = f"[{section}] {key}: " if key else f"[{section}]: " if section else ""
-        super().__init__(" ".join(f"{where}{text}".split()))
-        self.section = section
-        self.key = key
+YES_OR_NO = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+"""What a switch may say, in any case."""
 
 
 def option(
@@ -73,64 +67,120 @@ def parse(text: str, schemas: Mapping[str, type[Any]], base: Path = Path(".")) -
     ``schemas`` maps section names to dataclasses; ``base`` is where relative ``*-file`` paths start.
     Raises `ConfigError` for an unknown section or key, a value that does not fit, or text that is no ini.
     """
-    found = {}
-    for section, values in sections(text).items():
-        if section not in schemas:
-            raise ConfigError(section, "", f"no service has this name{_hint(section, schemas)}; remove the section")
-        found[section] = section_from(section, values, schemas[section], base)
+    found, faults = gather(scan(text), schemas, base)
+    for fault in faults:
+        raise fault
     return found
 
 
-def sections(text: str) -> dict[str, dict[str, str]]:
-    """The keys and values of each section as they are written. Raises `ConfigError` for text that is no ini."""
-    ini = configparser.RawConfigParser(
-        delimiters=("=",), comment_prefixes=("#", ";"), inline_comment_prefixes=None, default_section="\0",
-    )
-    try:
-        ini.read_string(text)
-    except configparser.DuplicateOptionError as error:
-        mend = "it is there twice; several values go on lines of their own below the key, indented"
-        raise ConfigError(error.section, error.option, mend) from None
-    except configparser.DuplicateSectionError as error:
-        raise ConfigError(error.section, "", "the section is there twice; join the two") from None
-    except configparser.MissingSectionHeaderError as error:
-        raise ConfigError("", "", f"line {error.lineno} stands before any [section]; put it under one") from None
-    except configparser.ParsingError as error:
-        line = error.errors[0][0]
-        what = text.split("\n")[line - 1].strip()
-        raise ConfigError("", "", f"line {line} is neither [section] nor key = value: {what[:60]!r}") from None
-    return {section: dict(ini[section]) for section in ini.sections()}
+def gather(
+    written: Written, schemas: Mapping[str, type[Any]], base: Path = Path(".")
+) -> tuple[dict[str, Any], list[ConfigError]]:
+    """What `parse` returns, of the sections that have no fault, and every fault that there is, by line."""
+    found, faults = {}, list(written.faults)
+    for section, values in written.sections.items():
+        line = written.lines.get(section, 0)
+        if section not in schemas:
+            faults.append(ConfigError(
+                section, "", f"no service has this name{hint(section, schemas)}; remove the section", line=line))
+            continue
+        try:
+            schema = schemas[section]
+        except ConfigError as fault:  # a plugin that cannot be imported
+            fault.line = line
+            faults.append(fault)
+            continue
+        settings, wrong = read_section(section, values, schema, base)
+        for one in wrong:
+            if not (one.line or one.source):
+                one.line = line
+        faults += wrong
+        if not wrong:
+            found[section] = settings
+    return found, sorted(faults, key=lambda fault: (fault.line, fault.source))
 
 
 def section_from(section: str, values: Mapping[str, str], schema: type[T], base: Path = Path(".")) -> T:
     """Make one ``Settings`` object of ini values. Raises `ConfigError`."""
+    settings, faults = read_section(section, {key: Value(text) for key, text in values.items()}, schema, base)
+    for fault in faults:
+        raise fault
+    return typing.cast(T, settings)
+
+
+def read_section(
+    section: str, values: Mapping[str, Value], schema: type[T], base: Path = Path(".")
+) -> tuple[T | None, list[ConfigError]]:
+    """One ``Settings`` object of values as they are written; None, and every fault, if there are any."""
     fields = {key_of(field): field for field in dataclasses.fields(typing.cast(Any, schema))}
     hints = typing.get_type_hints(schema)
-    secrets = {f"{key}-file": key for key, field in fields.items() if field.metadata.get("from_file")}
-    known = [*fields, *secrets]
+    targets = {key: key for key in fields} | file_keys(schema)
     arguments: dict[str, Any] = {}
-    for key, raw in values.items():
-        target = key
-        if key in secrets:
-            target = secrets[key]
-            if target in values:
-                raise ConfigError(section, key, f"{target} is set as well; keep one of the two")
-            raw = _file_text(section, key, base / raw.strip())
-        elif key not in fields:
-            raise ConfigError(section, key, f"unknown key{_hint(key, known)}; correct or remove it")
-        field = fields[target]
+    faults: list[ConfigError] = []
+    for key, value in values.items():
         try:
-            value = _convert(raw, hints[field.name])
-            _check(value, field.metadata)
-        except ValueError as error:
-            shown = "" if field.metadata.get("secret") else f"{raw.strip()!r} "
-            raise ConfigError(section, key, f"{shown}{error}") from None
-        arguments[field.name] = _absolute(base, value) if field.metadata.get("path") else value
+            target = targets.get(key)
+            if target is None:
+                raise _unknown(section, key, value, targets)
+            if target != key and target in values:
+                raise ConfigError(section, key, f"{target} is set as well; keep one of the two")
+            text = value.text if target == key else _file_text(section, key, base / value.text.strip())
+            arguments[target] = _value(section, key, text, fields[target], hints, base)
+        except ConfigError as fault:
+            faults.append(_placed(fault, value))
+    settings = _made(section, schema, fields, arguments, values, faults)
+    return (None if faults else settings), faults
+
+
+def _unknown(section: str, key: str, value: Value, known: Iterable[str]) -> ConfigError:
+    if shown(key):
+        return ConfigError(section, key, f"unknown key{hint(key, known)}; correct or remove it")
+    return ConfigError(section, "", f"line {value.line} sets no key; correct or remove it, or indent it if it is a value")
+
+
+def file_keys(schema: type[Any]) -> dict[str, str]:
+    """The keys that name a file, each with the key whose value is in it."""
+    return {f"{key_of(one)}-file": key_of(one) for one in dataclasses.fields(schema) if one.metadata.get("from_file")}
+
+
+def _value(
+    section: str, key: str, text: str, field: dataclasses.Field[Any], hints: Mapping[str, Any], base: Path
+) -> Any:
     try:
-        return schema(**arguments)
+        value = _convert(text, hints[field.name])
+        _check(value, field.metadata)
     except ValueError as error:
-        key, _, text = str(error).partition(": ")
-        raise ConfigError(section, key if text else "", text or key) from None
+        said = "" if field.metadata.get("secret") else f"{text.strip()!r} "
+        raise ConfigError(section, key, f"{said}{error}") from None
+    return _absolute(base, value) if field.metadata.get("path") else value
+
+
+def _placed(fault: ConfigError, value: Value) -> ConfigError:
+    fault.line, fault.source = value.line, value.source
+    return fault
+
+
+def _made(
+    section: str, schema: type[T], fields: Mapping[str, dataclasses.Field[Any]], arguments: dict[str, Any],
+    values: Mapping[str, Value], faults: list[ConfigError],
+) -> T | None:
+    """Build the object. It tells one fault at a time, so each is noted, its key left out, and the rest tried again. What
+    names a key that is at fault already is its consequence, and is not told."""
+    files = file_keys(schema)
+    wrong = {files.get(fault.key, fault.key) for fault in faults}
+    for _ in range(len(arguments) + 1):
+        try:
+            return schema(**{fields[key].name: value for key, value in arguments.items()})
+        except ValueError as error:
+            key, _, text = str(error).partition(": ")
+            key, text = (key, text) if text else ("", key)
+            if not any(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", f"{key} {text}") for one in wrong if one):
+                where = values.get(key) or values.get(f"{key}-file") or Value("")
+                faults.append(_placed(ConfigError(section, key, text), where))
+            if arguments.pop(key, None) is None:
+                break
+            wrong.add(key)
+    return None
 
 
 def _absolute(base: Path, value: Any) -> Any:
@@ -167,7 +217,8 @@ def _flat(value: object) -> str:
     return " ".join(show(value).split()) or "(none)"
 
 
-def _hint(word: str, known: typing.Iterable[str]) -> str:
+def hint(word: str, known: Iterable[str]) -> str:
+    """``, did you mean ...?`` if one of the known words is near."""
     near = difflib.get_close_matches(word, list(known), 1)
     return f", did you mean {near[0]}?" if near else ""
 
@@ -200,9 +251,9 @@ def _convert(raw: str, kind: Any) -> Any:
             return None
         kind = next(one for one in typing.get_args(kind) if one is not type(None))
     if kind is bool:
-        if text.lower() not in _YES:
+        if text.lower() not in YES_OR_NO:
             raise ValueError("is not yes or no")
-        return _YES[text.lower()]
+        return YES_OR_NO[text.lower()]
     if kind is int:
         digits = text.removeprefix("-")
         if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS):
@@ -210,7 +261,7 @@ def _convert(raw: str, kind: Any) -> Any:
         return int(text)
     if kind is float:
         try:
-            number = float(text)
+            number = float("x" if "_" in text else text)  # Python reads 1_000
         except ValueError:
             raise ValueError("is not a number") from None
         if number != number or number in (float("inf"), float("-inf")):
@@ -228,9 +279,10 @@ def _check(value: Any, meta: Mapping[str, Any]) -> None:
     checks: list[tuple[Any, Callable[[Any, Any], bool], str]] = [
         (meta.get("minimum"), lambda v, limit: v < limit, "is less than {}"),
         (meta.get("maximum"), lambda v, limit: v > limit, "is more than {}"),
-        (meta.get("choices") or None, lambda v, limit: v not in limit, "is none of {}"),
+        (meta.get("choices") or None, lambda v, limit: v not in limit, "is none of {}{}"),
     ]
     for one in one_by_one:
         for limit, broken, text in checks:
             if one is not None and limit is not None and broken(one, limit):
-                raise ValueError(text.format(", ".join(limit) if isinstance(limit, tuple) else limit))
+                several = isinstance(limit, tuple)
+                raise ValueError(text.format(", ".join(limit) if several else limit, hint(one, limit) if several else ""))

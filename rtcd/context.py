@@ -1,11 +1,12 @@
-"""`Context`: the six things that services share. A seventh needs an argument."""
+"""`Context`: the seven things that services share. An eighth needs an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rtcd.desk import Desk
 from rtcd.doorway.door import Doorway
 from rtcd.ice.credentials import Credentials
 from rtcd.interfaces import IRoomStore
@@ -28,7 +29,8 @@ class Context:
 
     ``reactor``: every Twisted reactor interface; take ``reactor.seconds()`` for the time. ``doorway``: the web and
     stream listeners, the directory of what listens where, and the current certificate. ``rooms``: the one table of
-    rooms. ``credentials``: issues and checks time-limited TURN names. ``metrics``: counters.
+    rooms. ``credentials``: issues and checks time-limited TURN names. ``metrics``: counters. ``desk``: what services can be
+    asked and told by those who look after the daemon.
     """
 
     reactor: Any
@@ -37,3 +39,4 @@ class Context:
     credentials: Credentials
     metrics: Metrics
     on_reload: OnReload
+    desk: Desk = field(default_factory=Desk)

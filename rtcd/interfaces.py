@@ -30,12 +30,14 @@ class IRoomStore(Interface):
 
     limits: object = Attribute("The rtcd.rooms.records.Limits in force, which callers give to their changes.")
 
-    async def update(room, change, socket=None):  # type: ignore[no-untyped-def] # zope interfaces take no self
+    async def update(room, change, socket=None, lost=""):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Apply ``change(room: Room, now: float) -> Outcome`` to the room named ``room`` and return its result.
 
         An unknown room is an empty `Room`; a room left empty is forgotten. The change may be called more than once,
         so it must be pure. Its effects (attach, deliver, inform, close) are carried out in order, once, by whichever
         process holds the socket; ``socket``, an rtcd.rooms.outcome.Socket of this process, is what an `Attach` refers to.
+        ``lost`` names a client whose socket was just detached: if it has another one by now, here or in another process,
+        nothing is done and None is returned.
         Behind them come ``rtcd.rooms.snapshot.notices(before, outcome, limits)``, after each change whatever made it: so
         every page with a socket knows the room as it is. When the limits change, each is told
         ``rtcd.rooms.snapshot.announcement(room, limits)``. Between two updates of one room there is no third one.
@@ -45,6 +47,12 @@ class IRoomStore(Interface):
 
     async def census(address):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Return `Census`: how many rooms there are, and how many seats clients of host ``address`` hold."""
+
+    async def rooms(after, limit):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """Return at most ``limit`` pairs of name and `Room`, of those whose name is greater than ``after``, by name.
+
+        Each is as it was at some moment of the call. Raises StoreUnavailable.
+        """
 
     def watch(watcher):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """From now on tell ``watcher``, an rtcd.rooms.outcome.Watcher, what happens in every room, until the process ends.
@@ -61,7 +69,8 @@ class IRoomStore(Interface):
         """The socket is closed: nothing more goes to it. Returns False if it was not the client's socket any more."""
 
     async def close():  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """Tell every client whose socket is in this process that the daemon ends, and let go of everything."""
+        """Tell every client whose socket is in this process that the daemon ends, and let go of everything. If its rooms go
+        on in other processes, the sockets are closed without a word and their clients have lost them."""
 
 
 class IClientPath(Interface):
@@ -125,6 +134,9 @@ class IRelayPlane(Interface):
         What goes to peers is charged to the meters in ``allocation.upward``, what comes from them to those in
         ``allocation.downward``; a packet that one of them refuses is dropped and charged to none.
         """
+
+    def meter(rate):  # type: ignore[no-untyped-def] # zope interfaces take no self
+        """A new rtcd.allocations.meter.Meter of ``rate`` bytes a second, as this plane charges them best."""
 
     def remeter(allocation):  # type: ignore[no-untyped-def] # zope interfaces take no self
         """Its ``upward`` and ``downward`` are other ones now, or none any more. One that is not open is no fault."""

@@ -6,9 +6,11 @@ found wider is narrowed. Files are replaced as a whole, so that a crash leaves t
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -93,6 +95,24 @@ class StateDirectory:
             return path.read_text("utf-8").strip()
         except OSError as error:
             raise self._fault(path, error) from None
+
+    def own(self, path: str) -> None:
+        """Give what was just made at this path to whom everything here belongs. Raises OSError."""
+        if self._owner is not None and os.geteuid() == 0:
+            os.chown(path, self._owner.uid, self._owner.gid, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time: for several files that go together. Waits for whoever is in it."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._fault(self._path, error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _make(self) -> None:
         try:

@@ -14,6 +14,9 @@ from rtcd.machine import own_addresses
 _LANS = tuple(map(ipaddress.ip_network, ("192.168.0.0/16", "10.0.0.0/8")))
 """Where homes and offices are, the likeliest first; the bridges of containers are in 172.16.0.0/12."""
 
+_OPERATORS = ("metrics",)
+"""Services that nobody who calls has to reach."""
+
 
 def welcome(
     directory: Directory, public_url: str | None, addresses: Iterable[str] | None = None, fingerprint: str = ""
@@ -48,7 +51,7 @@ def ports(directory: Directory) -> list[str]:
     """One line for each port or range that others have to reach, without those on loopback alone."""
     found: dict[tuple[str, str], str] = {}
     for one in directory.listeners():
-        if one.last_port is None and _loopback(one.host) and not _elsewhere(directory, one):
+        if one.service in _OPERATORS or (one.last_port is None and _loopback(one.host) and not _elsewhere(directory, one)):
             continue
         protocol = "udp" if one.transport in ("udp", "dtls") else "tcp"
         span = str(one.port) if one.last_port is None else f"{one.port}-{one.last_port}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from twisted.web.http_headers import Headers
 from zope.interface import directlyProvides, implementer, providedBy
 
 from rtcd.acme.settings import AcmeSettings
+from rtcd.desk import Desk
 from rtcd.doorway.door import Doorway
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
@@ -255,3 +256,12 @@ def make_request(
 
 def _bytes(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
+
+
+class FakeDesk(Desk):
+    """A desk at which services of one test replace each other."""
+
+    def offer(self, topic: str, answer: Callable[..., Any]) -> None:
+        """The latest one counts."""
+        self._offered.pop(topic, None)
+        super().offer(topic, answer)

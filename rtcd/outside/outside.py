@@ -52,13 +52,7 @@ class Lookups:
         self._metadata = Metadata(reactor, maker())
 
     async def resolve(self, name: str) -> Sequence[str]:
-        receiver = _Addresses()
-        self._reactor.nameResolver.resolveHostName(receiver, name)
-        receiver.complete.addTimeout(RESOLVE_TIMEOUT_S, self._reactor)
-        try:
-            return await receiver.complete
-        except TooSlow:
-            return ()
+        return await resolve(self._reactor, name)
 
     async def clouds(self) -> Sequence[External]:
         return await self._metadata.find()
@@ -75,6 +69,17 @@ class Lookups:
             if family_of(server) == family_of(host):
                 return await reflexive_host(self._reactor, host, (server, port))
         return ""
+
+
+async def resolve(reactor: Any, name: str) -> Sequence[str]:
+    """The addresses of a host name, none if it has none or the DNS takes too long."""
+    receiver = _Addresses()
+    reactor.nameResolver.resolveHostName(receiver, name)
+    receiver.complete.addTimeout(RESOLVE_TIMEOUT_S, reactor)
+    try:
+        return await receiver.complete
+    except TooSlow:
+        return ()
 
 
 @implementer(IResolutionReceiver)

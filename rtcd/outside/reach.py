@@ -10,12 +10,11 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as TooSlow
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -31,6 +30,7 @@ from rtcd.outside.connection import OneConnection
 from rtcd.outside.names import public_name
 from rtcd.outside.outside import Lookups
 from rtcd.tls.names import canonical, is_address
+from rtcd.tls.unverified import Unverified
 
 PROBE_S = 5.0
 """For one connection to ourselves and the answer on it."""
@@ -120,7 +120,7 @@ class Reach:
     def _endpoint(self, name: str, address: str, http: bool) -> IStreamClientEndpoint:
         kind = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
         plain = _Bounded(kind(self._reactor, address, self._http_port if http else self._https_port, PROBE_S))
-        return plain if http else wrapClientTLS(_Unverified(name), plain)
+        return plain if http else wrapClientTLS(Unverified(name), plain)
 
     async def _get(self, name: str, address: str, http: bool, token: str, length: int) -> bytes:
         connection = OneConnection(lambda _: self._endpoint(name, address, http))
@@ -176,23 +176,6 @@ class _Counted(ProtocolWrapper):
             self.abortConnection()
         else:
             super().dataReceived(data)
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """TLS that takes any certificate: ours is what is still to be got, and the secret tells who answers."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
-        """Twisted asks for a connection."""
-        context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        connection = SSL.Connection(context, None)
-        if not is_address(self._name):
-            connection.set_tlsext_host_name(self._name.encode("ascii"))
-        return connection
 
 
 class _Body(Protocol):

@@ -148,10 +148,11 @@ class DrainTests(TreeTestCase):
 
 
 class TurnClient:
-    """An allocation of user u on blocking sockets."""
+    """An allocation of user u, or another, on blocking sockets."""
 
-    def __init__(self, port: int, password: str = "p") -> None:
-        self._key = long_term_key("u", "rtcd", password)
+    def __init__(self, port: int, password: str = "p", username: str = "u") -> None:
+        self._username = username
+        self._key = long_term_key(username, "rtcd", password)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(DEADLINE_S)
         self.socket.connect(("127.0.0.1", port))
@@ -162,7 +163,7 @@ class TurnClient:
         answer = self._answer(encode(method, Class.REQUEST, os.urandom(12), attributes))
         self._nonce = answer.get(NONCE) or self._nonce
         data = encode(method, Class.REQUEST, os.urandom(12), [
-            *attributes, USERNAME.encode("u"), REALM.encode("rtcd"), NONCE.encode(self._nonce)])
+            *attributes, USERNAME.encode(self._username), REALM.encode("rtcd"), NONCE.encode(self._nonce)])
         error = self._answer(sign(data, self._key)).get(ERROR_CODE)
         return error[0] if error is not None else 0
 

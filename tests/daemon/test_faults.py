@@ -181,4 +181,4 @@ class PluginTests(DaemonTestCase):
                    "print(*[one for one in sys.modules if one.endswith('.service') and one.startswith('rtcd.')])")
         done = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True,
                               timeout=DEADLINE_S, check=True)
-        self.assertEqual(done.stdout.splitlines(), ["ice signaling turn web", ""])
+        self.assertEqual(done.stdout.splitlines(), ["admin check ice metrics signaling turn web", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import sys
@@ -9,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.protocol import Factory
-from twisted.logger import ILogObserver, Logger, LogPublisher, globalLogPublisher
+from twisted.internet.tcp import Port
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, Logger, LogPublisher, capturedLogs, globalLogPublisher
 from twisted.python.log import LogPublisher as LegacyPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from rtcd import log
 from rtcd.config import ConfigError
-from rtcd.log import MAX_LINE_CHARS, Log, LogSettings
+from rtcd.lines import MAX_LINE_CHARS
+from rtcd.log import Log, LogSettings
 
 
 class LogTests(SynchronousTestCase):
@@ -61,7 +66,7 @@ class LogTests(SynchronousTestCase):
         text = self.written(lambda log: log.info("{room} was\nopened", room="lounge"), format="json")
         self.assertEqual(text.count("\n"), 1)
         event = json.loads(text)
-        self.assertEqual((event["room"], event["log_namespace"]), ("lounge", "rtcd.test"))
+        self.assertEqual((event["room"], event["system"]), ("lounge", "rtcd.test"))
 
     def test_a_long_line_is_cut(self) -> None:
         """Text from the network may be in it."""
@@ -163,9 +168,63 @@ class LogTests(SynchronousTestCase):
             self.assertEqual((text.count("\n"), text.count("EMFILE"), text.count("LimitNOFILE")), (2, 2, 2), text)
             self.assertNotIn("192.0.2.1", text)
 
+    def test_a_listener_that_is_broken_is_a_line_a_minute(self) -> None:
+        """The reactor asks it again at each turn: whatever accept() or we ourselves raise then would fill the disk."""
+        for fault, wanted in ((OSError(errno.EINVAL, "Invalid argument"), "EINVAL"),
+                              (RuntimeError("ours"), "RuntimeError: ours")):
+            events = self.broken(fault)
+            for form in ("text", "json"):
+                self.path = Path(self.mktemp())
+                log = Log(LogSettings(file=str(self.path), format=form))
+                self.addCleanup(log.use, LogSettings())
+                for now in (1000.0, 1059.0, 1061.0):
+                    for _ in range(50):
+                        for event in events:
+                            log({**event, "log_time": now})
+                text = self.path.read_text()
+                self.assertEqual(sum(wanted in line for line in text.splitlines()), 2, text)
+                self.assertEqual("Traceback" in text, isinstance(fault, RuntimeError))
+                if form == "json":
+                    self.assertNotIn("Traceback", "".join(json.loads(line)["message"] for line in text.splitlines()))
+
+    def broken(self, fault: Exception) -> list[Any]:
+        """What a port of Twisted's logs when this happens as it accepts."""
+        class Broken:
+            def accept(self) -> Any:
+                if isinstance(fault, OSError):
+                    raise fault
+                return self, ("192.0.2.7", 1)
+
+            def close(self) -> None:
+                pass
+
+        class Ours(Factory):
+            def buildProtocol(self, addr: Any) -> Any:
+                raise fault
+
+        port: Any = Port(0, Ours(), reactor=MemoryReactorClock())
+        port.socket, port.numberAccepts = Broken(), 1
+        with capturedLogs() as events:
+            port.doRead()
+        self.flushLoggedErrors(type(fault))
+        return list(events)
+
     def test_other_words_of_twisteds_ports_are_shown(self) -> None:
         """Only what is said of each connection is not."""
         def act(log: Logger) -> None:
             Logger(namespace="twisted.internet.tcp.Port", observer=log.observer).info("something else")
 
         self.assertEqual(self.written(act).count("\n"), 1)
+
+
+class DebuggingTests(SynchronousTestCase):
+    """Whether lines for who looks for a fault are made at all."""
+
+    def test_they_are_where_somebody_may_read_them(self) -> None:
+        """At that level, from a reload on too; and where the log is not ours, and its level not known."""
+        self.patch(log, "_current", [])
+        self.assertTrue(log.debugging())
+        path = self.mktemp()
+        for level, made in (("info", False), ("debug", True), ("warn", False)):
+            self.addCleanup(log.use(LogSettings(file=path, level=level)).use, LogSettings())
+            self.assertEqual(log.debugging(), made, level)

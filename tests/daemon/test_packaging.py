@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
+import sys
 import tarfile
 
 from tests.daemon.packaging import BUILD_S, Packager
@@ -14,8 +16,9 @@ class PackagingTests(Packager):
 
     def test_the_source_archive_has_what_an_operator_installs(self) -> None:
         """The ini, the units, the files for fail2ban and the documents, which are in no wheel."""
-        folder, python = self.copy(), self.venv()
-        self.pip(python, "install", "setuptools")
+        folder, python = self.copy(), sys.executable if importlib.util.find_spec("setuptools") else self.venv()
+        if python != sys.executable:
+            self.pip(python, "install", "setuptools")
         done = subprocess.run([python, "-c", "import setuptools; setuptools.setup()", "-q", "sdist"], cwd=folder,
                               capture_output=True, text=True, timeout=BUILD_S, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -58,7 +58,8 @@ class SampleTests(DaemonTestCase):
         """As it is, but for ports that others may hold just now, and clouds that are not asked."""
         text = SHIPPED.read_text()
         for key, value, free in (("https", "tcp:8443", "tcp:0"), ("http", "tcp:8080", "tcp:0"), ("port", "3478", "0"),
-                                 ("tls-port", "5349", "0")):
+                                 ("tls-port", "5349", "0"),
+                                 ("listen", "tcp:9641:interface=127.0.0.1", "tcp:0:interface=127.0.0.1")):
             self.assertIn(f"# {key} = {value}\n", text)
             text = text.replace(f"# {key} = {value}\n", f"{key} = {free}\n")
         self.assertIn("# external-ip = auto\n", text)

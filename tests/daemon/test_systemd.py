@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -9,8 +10,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from rtcd.cli.main import main
 from tests.daemon.process import DEADLINE_S, ROOT, TWISTD, WEB, DaemonTestCase
 from tests.interop import require_program
 
@@ -160,6 +163,18 @@ class UnitTests(DaemonTestCase):
             done = self.run_analyze("verify", f"./{unit.name}")
             self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""), unit.name)
 
+    def test_what_is_installed_is_verified(self) -> None:
+        """With sockets, which the service pulls in."""
+        with redirect_stdout(io.StringIO()):
+            self.assertEqual(main(["install", "--yes", "--sockets", "--root", str(self.folder)]), 0)
+        installed = self.folder / "etc/systemd/system"
+        service = installed / "rtcd.service"
+        service.write_text(service.read_text().replace("/opt/rtcd/bin/twistd", sys.executable))
+        self.folder = installed
+        done = self.run_analyze("verify", "./rtcd.service")
+        self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+        self.assertIn("Sockets=rtcd.socket rtcd-http.socket\n", (installed / "rtcd.service.d/sockets.conf").read_text())
+
     def test_the_exposure_is_low(self) -> None:
         """2.0 or less, of 10."""
         done = self.run_analyze("security", "--offline=true", "./rtcd.service")
@@ -168,10 +183,10 @@ class UnitTests(DaemonTestCase):
         self.assertLessEqual(float(found[1]), 2.0)
 
     def test_the_service_is_no_superuser(self) -> None:
-        """One capability, for the ports; state of its own; and what pyOpenSSL cannot do without."""
+        """Capabilities for the ports and for the relay in the kernel; state of its own; what pyOpenSSL cannot do without."""
         lines = (UNITS / "rtcd.service").read_text().splitlines()
-        for line in ("Type=notify", "DynamicUser=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE",
-                     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "StateDirectory=rtcd",
+        for line in ("Type=notify", "DynamicUser=yes", "AmbientCapabilities=CAP_NET_BIND_SERVICE CAP_BPF CAP_NET_ADMIN",
+                     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_BPF CAP_NET_ADMIN", "StateDirectory=rtcd",
                      "ExecReload=/bin/kill -HUP $MAINPID"):
             self.assertIn(line, lines)
         self.assertNotIn("MemoryDenyWriteExecute=yes", lines)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -19,6 +21,8 @@ from rtcd.config import ConfigError, option
 from rtcd.context import Context
 from rtcd.interfaces import IServicePlugin
 from rtcd.plugin import ServicePlugin, plugins
+from rtcd.served import PATHS
+from rtcd.site.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,16 @@ class TreeTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         """Built, not started."""
         self.told: list[str] = []
+        self.patch(daemon, "let_go", self.let_go)
         self.found = {name: Plugin(name, self.told) for name in ("one", "two")}
         self.reactor = Reactor()
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.ini = f"[daemon]\nstate-directory = {self.mktemp()}\n[one]\n[two]\n"
         self.root = self.build(self.settings())
+
+    def let_go(self) -> None:
+        """Not of what the tests may do."""
 
     def settings(self) -> dict[str, Any]:
         """What the ini says now."""
@@ -118,6 +126,24 @@ class TreeTestCase(SynchronousTestCase):
         """As twistd does."""
         self.root.privilegedStartService()
         self.root.startService()
+
+
+class PathTests(SynchronousTestCase):
+    def test_the_paths_of_all_services_are_those_that_check_config_knows(self) -> None:
+        """Or it would pass what the daemon refuses. /metrics is at a listener of its own."""
+        found = plugins()
+        path = Path(self.mktemp())
+        path.write_text(f"[daemon]\nstate-directory = {self.mktemp()}\n[metrics]\n[admin]\ntoken = {'x' * 40}\n" + "".join(
+            f"[{one}]\n" for one in ("web", "signaling", "ice", "check")))
+        added: list[str] = []
+
+        def add(tree: Tree, path: str, resource: object) -> None:
+            added.append(path)
+
+        self.patch(Tree, "add", add)
+        settings = tap.read(str(path), found)
+        tap.build(Reactor(), "rtcd.ini", settings, found, read=lambda: settings, environment={})
+        self.assertEqual(set(added) - {"/metrics"}, {"/ws", "/sig", *(one for paths in PATHS.values() for one in paths)})
 
 
 class OrderTests(TreeTestCase):
@@ -148,6 +174,18 @@ class OrderTests(TreeTestCase):
         self.root.privilegedStartService()
         fault = self.assertRaises(ConfigError, self.root.startService)
         self.assertEqual((str(fault), self.told), ("[one] word: does not fit", ["start one"]))
+
+    def test_what_was_needed_to_open_is_let_go_of_before_anything_is_served(self) -> None:
+        """A system that does not allow that is no reason not to serve."""
+        def refuse() -> None:
+            self.told.append("let go")
+            raise PermissionError(1, "Operation not permitted")
+        self.patch(daemon, "let_go", refuse)
+        with capturedLogs() as logged:
+            self.start()
+        self.assertEqual(self.told, ["let go", "start one", "start two"])
+        self.assertIn("capabilities that are not needed any more are kept: Operation not permitted",
+                      [formatEvent(one) for one in logged])
 
     def test_a_service_without_a_section_is_not_made(self) -> None:
         """And the doorway is not opened where nobody is behind it."""
@@ -187,6 +225,30 @@ class OrderTests(TreeTestCase):
         self.assertEqual(list(plugins([ServicePlugin("odd", "nowhere.at.all", "Odd")])), ["odd"])
 
 
+class DeskTests(TreeTestCase):
+    """What the daemon itself can be asked."""
+
+    def test_settings_are_those_in_force(self) -> None:
+        """Also after a reload."""
+        self.start()
+        context = self.found["one"].context
+        assert context is not None
+        self.assertEqual(context.desk.ask("daemon.settings")["one"].word, "a")
+        self.ini = self.ini.replace("[one]", "[one]\nword = b\nfixed = 2")
+        context.desk.ask("daemon.reload")
+        settings = context.desk.ask("daemon.settings")["one"]
+        self.assertEqual((settings.word, settings.fixed), ("b", 1))
+
+    def test_a_drain_begins(self) -> None:
+        """As by SIGUSR1."""
+        self.start()
+        context = self.found["one"].context
+        assert context is not None
+        self.assertFalse(context.desk.ask("daemon.draining"))
+        context.desk.ask("daemon.drain")
+        self.assertTrue(context.desk.ask("daemon.draining"))
+
+
 class ReloadTests(TreeTestCase):
     """What a HUP makes of a changed ini."""
 
@@ -209,6 +271,14 @@ class ReloadTests(TreeTestCase):
         self.lines.clear()
         signal.raise_signal(signal.SIGHUP)
         return self.lines
+
+    def test_who_asks_for_a_reload_is_told_what_the_log_is(self) -> None:
+        """That nothing was taken over, too."""
+        self.assertEqual(self.root.reload(), ["reloaded: nothing has changed"])
+        self.ini = "[one]\nwort = c"
+        (line,) = self.root.reload()
+        self.assertEqual([line], self.lines[1:])
+        self.assertIn("(nothing was changed)", line)
 
     def test_a_key_is_in_force_or_needs_a_restart(self) -> None:
         """What waits is told again at the next reload, what is in force is not."""

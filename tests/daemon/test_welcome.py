@@ -78,14 +78,14 @@ class WelcomeTests(SynchronousTestCase):
         self.assertIn("    udp 3478         STUN and TURN\n", text)
 
     def test_each_port_is_told_once(self) -> None:
-        """Though a socket is open on each address; ranges are one line, and loopback is nobody's."""
+        """Though a socket is open on each address; ranges are one line; loopback is nobody's, the metrics no caller's."""
         lines = ports(directory(
             Listener("web", "tls", "::", 8443), Listener("web", "tcp", "::", 8080),
             *(Listener("turn", "udp", host, 3478) for host in ("127.0.0.1", "192.0.2.1", "::1")),
             Listener("turn", "tcp", "192.0.2.1", 3478), Listener("turn", "tls", "192.0.2.1", 5349),
             Listener("turn", "dtls", "192.0.2.1", 5349),
             *(Listener("turn", "udp", host, 49152, 50175) for host in ("192.0.2.1", "::1")),
-            Listener("recorder", "sctp", "127.0.0.1", 9)))
+            Listener("recorder", "sctp", "127.0.0.1", 9), Listener("metrics", "tcp", "192.0.2.1", 9641)))
         self.assertEqual([line.split(None, 2)[:2] for line in lines], [
             ["tcp", "8443"], ["tcp", "8080"], ["udp", "3478"], ["tcp", "3478"], ["tcp", "5349"],
             ["udp", "5349"], ["udp", "49152-50175"]])

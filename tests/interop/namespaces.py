@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import SkipTest
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.daemon.process import TWISTD
 from tests.interop import nss, require_program
@@ -50,8 +50,6 @@ class NetworkTestCase(PageTestCase):
         self.folder.mkdir()
         self.clients = self.make_network()
         self.wrappers = [self.wrapper(one, chromium) for one in self.clients]
-        self._playwright = sync_playwright().start()
-        self.addCleanup(self._playwright.stop)
 
     def run_program(self, *command: str, given: str = "") -> str:
         """What a program prints, which has to end well."""

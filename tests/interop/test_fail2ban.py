@@ -7,10 +7,11 @@ import json
 import subprocess
 from pathlib import Path
 
-from twisted.logger import Logger, LogPublisher
+from twisted.logger import LogEvent, Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.allocations.allocation import FiveTuple
+from rtcd.lines import journal, machines_in_journal
 from rtcd.log import Log, LogSettings
 from rtcd.metrics import Metrics
 from rtcd.stun.message import Class, Method, encode
@@ -57,10 +58,10 @@ class FilterTests(SynchronousTestCase):
         self.folder = Path(self.mktemp()).resolve()
         self.folder.mkdir()
 
-    def written(self, form: str) -> str:
-        """A line for each name of each client, in this format."""
-        path = self.folder / form
-        log = Log(LogSettings(file=str(path), format=form))
+    def written(self, form: str, worker: int = 0) -> str:
+        """A line for each name of each client, in this format; ``worker``: which of several writes it."""
+        path = self.folder / f"{form}{worker}"
+        log = Log(LogSettings(file=str(path), format=form), worker=worker)
         self.addCleanup(log.use, LogSettings())
         self.patch(Events, "_log", Logger(namespace="rtcd.turn.events.Events", observer=LogPublisher(log)))
         events = Events(Metrics(), lambda: 0)
@@ -76,21 +77,54 @@ class FilterTests(SynchronousTestCase):
             self.assertEqual(text.count("\n"), len(HOSTILE) * len(CLIENTS))
             self.assertEqual(banned(text, self.folder), list(CLIENTS) * len(HOSTILE), form)
 
+    def test_lines_of_workers_are_taken(self) -> None:
+        """They say which one it is."""
+        for form, mark in (("text", "#info worker 12] "), ("json", '"worker": 12, ')):
+            text = self.written(form, worker=12)
+            self.assertEqual(text.count(mark), len(HOSTILE) * len(CLIENTS))
+            self.assertEqual(banned(text, self.folder), list(CLIENTS) * len(HOSTILE), form)
+
     def test_lines_are_taken_as_the_journal_and_syslog_pass_them_on(self) -> None:
-        """With host, program and pid in front, and syslog's time in either of its forms."""
+        """With host, program and pid in front, and syslog's time in either of its forms; and as they come out of a journal
+        that was told their level."""
+        told = []
+        for form in (journal, machines_in_journal):
+            seen: list[LogEvent] = []
+            publisher = LogPublisher(seen.append)  # type: ignore[arg-type] # as good as an observer
+            self.patch(Events, "_log", Logger(namespace="rtcd.turn.events.Events", observer=publisher))
+            Events(Metrics(), lambda: 0).auth_failed(FiveTuple("udp", (CLIENTS[0], 1), ("198.51.100.1", 3478)), "u", 1000.0)
+            told += [form(one) or "" for one in seen]
+        self.assertEqual([one[:4] for one in told], ["<6>[", "<6>{"])
+        written = [*self.written("text").splitlines(), *self.written("json").splitlines(), *(one[3:-1] for one in told)]
+        expected = [*list(CLIENTS) * len(HOSTILE) * 2, *CLIENTS[:1] * 2]
         for front in ("host twistd[12]: ", "Nov 21 09:41:15 host twistd[12]: ",
                       "2026-11-21T09:41:15.123456+01:00 host rtcd: "):
-            lines = [front + line + "\n" for line in self.written("text").splitlines()]
-            self.assertEqual(banned("".join(lines), self.folder), list(CLIENTS) * len(HOSTILE), front)
-            (self.folder / "text").unlink()
+            self.assertEqual(banned("".join(f"{front}{line}\n" for line in written), self.folder), expected, front)
 
     def test_a_line_inside_of_another_one_is_not_taken(self) -> None:
         """As when somebody else's text is logged."""
         line = f"[rtcd.turn.events.Events#info] auth_fail address={VICTIM} port=1 transport=udp user=u"
         now = "2026-11-21T09:41:15+0000"
         for text in (f"{now} [rtcd.web#info] asked for {now} {line}", f"{now} [rtcd.web#info] {line}",
-                     f'{{"path": "{line}", "log_format": "{{path}}"}}', f"{now} {line} x", f"{now} {line[:-6]}"):
+                     f'{{"time": "{now}", "level": "info", "system": "rtcd.web", "message": "{line}"}}',
+                     f"{now} {line} x", f"{now} {line[:-6]}"):
             self.assertEqual(banned(text + "\n", self.folder), [], text)
+
+    def test_the_text_of_an_exception_is_not_taken(self) -> None:
+        """However it looks: with a time in front, or as it would come out of the journal."""
+        line = f"[rtcd.turn.events.Events#info] auth_fail address={VICTIM} port=1 transport=udp user=u"
+        now = "2026-11-21T09:41:15+0000"
+        lines = "\n".join((line, f"{now} {line}", f"host twistd[12]: {line}", f"x: {line}", f"x: {now} {line}",
+                           f" | x: {line}", f"Nov 21 09:41:15 host twistd[12]: {line}", f"twistd[12]: {line}", f": {line}"))
+        path = self.folder / "traceback"
+        log = Log(LogSettings(file=str(path)))
+        self.addCleanup(log.use, LogSettings())
+        try:
+            raise ValueError(lines)
+        except ValueError:
+            Logger(namespace="rtcd.web", observer=LogPublisher(log)).failure("it broke")
+        self.assertEqual(path.read_text().count(VICTIM), 9)
+        self.assertEqual(banned(path.read_text(), self.folder), [])
 
     def test_the_jail_uses_the_filter(self) -> None:
         """And is on."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import segno
 from cryptography.hazmat.primitives.serialization import Encoding
-from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.site.install import Install
@@ -22,6 +22,7 @@ from rtcd.site.redirect import CA_PATH, INSTALL_PATH, AuthorityFile
 from rtcd.site.tree import Tree
 from tests.fakes import make_request
 from tests.interop import require_program
+from tests.interop.driver import playwright
 from tests.interop.test_page import ARGUMENTS, SHELL
 from tests.shell.test_site_install import AGENTS, make_ca
 
@@ -119,9 +120,7 @@ class InstallPageTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A browser, and a server with a CA of its own."""
         chromium = require_program(SHELL)
-        playwright = sync_playwright().start()
-        self.addCleanup(playwright.stop)
-        self.browser: Browser = playwright.chromium.launch(
+        self.browser: Browser = playwright().chromium.launch(
             executable_path=chromium, chromium_sandbox=False, args=ARGUMENTS)
         self.addCleanup(self.browser.close)
         self.pem: bytes | None = make_ca().public_bytes(Encoding.PEM)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from tests.daemon.process import DaemonTestCase, Running
 from tests.interop import require_program
+from tests.interop.driver import WITHOUT, playwright
 
 INI = """
 [doorway]
@@ -32,7 +33,7 @@ level = debug
 
 ARGUMENTS = [
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=5",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream=fps=5", WITHOUT,
 ]
 """Few pictures a second: to code them is most of what a small machine does in these tests."""
 FAKE_PERMISSION = "--use-fake-ui-for-media-stream"
@@ -43,8 +44,8 @@ SHELL = "chromium-headless-shell"
 DISTRUST = "An SSL certificate error occurred when fetching the script."
 """Said of the service worker, which Chromium does not take with a certificate that was only waved through."""
 
-DEADLINE_S = 30.0
-"""How long anything in a browser may take; only a broken page needs it."""
+DEADLINE_S = 60.0
+"""How long anything in a browser may take; only a broken page needs it, or a machine that has much else to do."""
 
 STATS = """async () => {
     const connection = globalThis.rtcdCall.connection;
@@ -86,8 +87,6 @@ class PageTestCase(DaemonTestCase):
     def setUp(self) -> None:
         self._chromium = require_program(self.program)
         self.launch()
-        self._playwright = sync_playwright().start()
-        self.addCleanup(self._playwright.stop)
         self.complaints: list[str] = []
 
     def launch(self, **options: Any) -> None:
@@ -97,7 +96,7 @@ class PageTestCase(DaemonTestCase):
 
     def browser(self, *more: str) -> Browser:
         """Start Chromium with these arguments besides ours."""
-        found = self._playwright.chromium.launch(
+        found = playwright().chromium.launch(
             executable_path=self._chromium, chromium_sandbox=False, args=[*ARGUMENTS, *more],
             env=self.environment)
         self.addCleanup(found.close)
@@ -118,8 +117,14 @@ class PageTestCase(DaemonTestCase):
 
     def state(self, page: Page, *names: str) -> None:
         """Wait until a page is in one of these states."""
-        page.wait_for_function(
-            "names => names.includes(document.documentElement.dataset.state)", arg=list(names))
+        try:
+            page.wait_for_function("names => names.includes(document.documentElement.dataset.state)", arg=list(names))
+        except TimeoutError as error:
+            state = page.evaluate("""({...document.documentElement.dataset,
+                members: [...rtcdCall.call?.members?.values() ?? []].map(
+                    (one) => [one.id, one.here, one.trouble, one.peer?.connection.connectionState])})""")
+            raise AssertionError(
+                f"not {' or '.join(names)}: {state} {self.complaints}\n" + "\n".join(self.daemon.lines[-20:])) from error
 
     def crash(self, page: Page) -> None:
         """Kill all tabs of a page's browser."""
@@ -325,8 +330,10 @@ class AroundTests(PageTestCase):
         """The right panel with its words in the reader's language, from the server alone."""
         browser = self.browser()
         page = self.open(browser, "/", locale="zh-CN", java_script_enabled=False)
+        page.wait_for_load_state("load")  # styles decide what can be seen
         self.assertEqual(page.inner_text("h1:visible"), "发起视频通话")
         page = self.open(browser, "/r/still-room", locale="en-GB", java_script_enabled=False)
+        page.wait_for_load_state("load")
         self.assertIn("still-room", page.inner_text("h1:visible"))
         self.assertEqual(page.inner_text("#enter-button"), "Join now")
 

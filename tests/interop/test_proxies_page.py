@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from playwright.sync_api import Page, WebSocket, sync_playwright
+from playwright.sync_api import Page, WebSocket
 
 from tests.interop import require_program
 from tests.interop.proxies import PREFIX, ProxyTestCase, free_port, plain_port
@@ -40,8 +40,6 @@ class BehindNginx(PageTestCase, ProxyTestCase):
         """Daemon and nginx are started by the tests."""
         ProxyTestCase.setUp(self)
         self._chromium = require_program(self.program)
-        self._playwright = sync_playwright().start()
-        self.addCleanup(self._playwright.stop)
         self.complaints = []
         self.sockets: list[str] = []
         self.port = free_port()

@@ -7,13 +7,17 @@ import re
 from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd import __version__
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Directory
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.rooms import orders
+from rtcd.rooms.invitation import PURPOSE, invite
 from rtcd.rooms.outcome import StoreUnavailable
+from rtcd.rooms.records import Terms
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.web.pages import qr_code
 from rtcd.web.service import WebService
@@ -44,6 +48,40 @@ class JoinTests(SynchronousTestCase):
         self.assertEqual(params["room_link"], "https://192.0.2.1:8443/r/room1?it=relay&tt=udp")
         self.assertEqual(params["wss_url"], "wss://192.0.2.1:8443/ws")
         self.assertEqual(params["wss_post_url"], "https://192.0.2.1:8443/sig")
+
+    def make(self, room: str, **terms: Any) -> None:
+        """A room made beforehand."""
+        expires_at = self.server.clock.seconds() + 3600
+        self.successResultOf(Deferred.fromCoroutine(self.server.rooms.update(
+            room, lambda one, now: orders.create(one, now, Terms(expires_at=expires_at, **terms)))))
+
+    def test_a_room_for_the_invited_says_why_it_lets_nobody_else_in(self) -> None:
+        """To a page; an app finds it full, and gets in with the same argument."""
+        self.make("team", invited_only=True)
+        (key,) = self.server.context.credentials.keys(PURPOSE)
+        now = int(self.server.clock.seconds())
+        good, expired = (invite(key, "team", now + seconds) for seconds in (60, -60))
+        page = json.dumps({"page": {"id": "a" * 16}}).encode()
+
+        def answer(query: str, body: bytes = page) -> tuple[str, str | None]:
+            found = self.server.json("POST", f"/join/team?{query}", body)
+            return found["result"], found.get("reason")
+
+        self.assertEqual([answer(f"invitation={one}") for one in ("", "x", expired, good)], [
+            ("LOCKED", "invitation"), ("LOCKED", "invitation"), ("LOCKED", "expired"), ("SUCCESS", None)])
+        self.assertEqual([answer(f"invitation={one}", b"") for one in ("x", good)], [("FULL", None), ("SUCCESS", None)])
+
+    def test_an_invitation_is_not_carried_into_the_link(self) -> None:
+        """Who shares that link does not give his own invitation away."""
+        params = self.server.json("POST", "/join/room1?it=relay&invitation=secret")["params"]
+        self.assertEqual(params["room_link"], "https://192.0.2.1:8443/r/room1?it=relay")
+
+    def test_a_room_has_the_capacity_and_the_paths_that_were_laid_down(self) -> None:
+        self.make("team", capacity=2, relay_only=True)
+        answers = [self.server.json("POST", "/join/team", json.dumps({"page": {"id": one * 16}}).encode()) for one in "abc"]
+        self.assertEqual(json.loads(answers[0]["params"]["pc_config"])["iceTransports"], "relay")
+        self.assertEqual((answers[1]["room"]["capacity"], answers[1]["room"]["relay"]), (2, True))
+        self.assertEqual((answers[2]["reason"], answers[2]["capacity"]), ("full", 2))
 
     def test_names_that_do_not_match_are_not_found(self) -> None:
         """Over the whole, percent-decoded segment; wrong methods are 405."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -25,6 +26,15 @@ class StateDirectoryTests(SynchronousTestCase):
         """An empty directory that is made by the first use."""
         self.path = Path(self.mktemp()) / "below" / "state"
         self.state = StateDirectory(self.path)
+
+    def test_one_process_at_a_time_is_in_the_lock(self) -> None:
+        """And it leaves nothing behind."""
+        other = os.open(self.path, os.O_RDONLY)
+        self.addCleanup(os.close, other)
+        with self.state.locked():
+            self.assertRaises(BlockingIOError, fcntl.flock, other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.assertEqual(os.listdir(self.path), [])
 
     def test_the_directory_is_made_private(self) -> None:
         """With those above it, if need be."""

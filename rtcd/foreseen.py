@@ -1,0 +1,80 @@
+"""What would stop the start, and can be told without opening a port, looking at a certificate, or asking the network: words
+of endpoints and ciphers, files that are not there, addresses that do not go together, users that there are none of.
+
+A file that may not be read by whoever asks is no fault: the daemon is perhaps somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rtcd.allocations.addresses import RelayAddresses
+from rtcd.auth.userfile import Users
+from rtcd.doorway.listeners import faults
+from rtcd.fault import ConfigError
+from rtcd.ice.places import read_places
+from rtcd.outside.external import Findings
+from rtcd.privileges import known
+from rtcd.tls.contexts import First
+from rtcd.together import no_relay_address
+
+LISTENING = (("doorway", "https"), ("doorway", "http"), ("doorway", "plain"), ("metrics", "listen"))
+"""Keys that hold endpoints."""
+
+
+def foreseen(settings: Mapping[str, Any]) -> list[ConfigError]:
+    """The faults. ``settings``: section to settings, of those that have no fault of their own."""
+    found = [one for section, key in LISTENING if section in settings
+             for one in faults(section, key, getattr(settings[section], key))]
+    for section, look in _LOOKS:
+        if section in settings:
+            try:
+                look(settings[section])
+            except ConfigError as fault:
+                found.append(fault)
+    return found
+
+
+def _users(turn: Any) -> None:
+    if turn.users_file and not _is_others(turn.users_file):
+        Users(None, lambda _: None).load(turn)
+
+
+def _keys(admin: Any) -> None:
+    if admin.keys_file and not _is_others(admin.keys_file):
+        admin.keys()
+
+
+def _regions(ice: Any) -> None:
+    if not any(one and _is_others(one) for one in (ice.regions, ice.geoip)):
+        read_places(ice).close()
+
+
+def _outside(turn: Any) -> None:
+    """The addresses of this machine are not asked for: it is perhaps another one."""
+    places = turn.places()
+    hosts = turn.relay_hosts() or tuple(one.host for one in places)
+    if not hosts or {"", "0.0.0.0", "::"} & set(hosts):  # named to be compared
+        return
+    try:
+        RelayAddresses(hosts, Findings(turn.outside(), hosts).mapping())
+    except ValueError as error:
+        raise no_relay_address(error) from None
+
+
+def _is_others(path: str) -> bool:
+    """Whether the file is there, or may be there, and is not for us to read."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return not os.access(path, os.R_OK)
+
+
+_LOOKS: tuple[tuple[str, Callable[[Any], object]], ...] = (
+    ("daemon", lambda daemon: known(daemon.user, daemon.group)), ("tls", First), ("turn", _users), ("turn", _outside),
+    ("admin", _keys), ("ice", _regions))
