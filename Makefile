@@ -1,6 +1,8 @@
 # make run    install into .venv and start on the shipped configuration
 # make test   all tests; as root on Debian it installs the programs that they talk to
-# make lint   ruff, mypy, and tsc for the scripts of the page
+# make lint   ruff, mypy, tsc for the scripts of the page, and the documentation
+# make docs   the documentation as a site, in build/site
+# make bpf    build the program that relays in the kernel again; as root on Debian it installs clang
 # make ini    write etc/rtcd.ini again, from the settings
 
 SHELL := /bin/sh
@@ -14,35 +16,40 @@ PROGRAMS := chromium:chromium chromium-headless-shell:chromium-headless-shell co
 	openssl:openssl iproute2:ip procps:ps systemd:systemd-analyze nodejs:node npm:npm fail2ban:fail2ban-regex \
 	libnss3-tools:certutil nftables:nft pebble:pebble nginx-light:nginx \
 	libnginx-mod-stream:/usr/lib/nginx/modules/ngx_stream_module.so haproxy:haproxy caddy:caddy sslscan:sslscan \
-	firefox-esr:firefox-esr
+	firefox-esr:firefox-esr clang-14:clang-14 libbpf-dev:/usr/include/bpf/bpf_helpers.h bpftool:bpftool \
+	prometheus:prometheus redis-server:redis-server redis-sentinel:redis-sentinel redis-tools:redis-cli
 NODE := tests/js
 
-.PHONY: run test lint ini programs packages clean
+.PHONY: run test lint docs ini bpf programs packages clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
 	@exec $(BIN)/twistd -n --pidfile= rtcd --config $(CONFIG) --welcome
 
 # Those that talk to other people's programs wait most of their time, so they run beside the others and are shown after them:
-# browsers apart from the rest, and of browsers those that open many pages when the others have made room.
+# browsers apart from the rest, and of browsers those that open many pages when the others have made room. Half of the pages
+# take the place of the programs when these are through.
 test: $(VENV)/.test programs packages
 	@failed=0; beside=; trap 'kill $$beside 2>/dev/null' INT TERM; \
 	modules() { sed 's/\.py$$//' | tr / .; }; \
 	browsers=$$(grep -lE 'PageTestCase|playwright' tests/interop/test_*.py); \
-	rooms=$$(echo "$$browsers" | grep rooms | modules); pages=$$(echo "$$browsers" | grep page | grep -v rooms | modules); \
+	rooms=$$(echo "$$browsers" | grep rooms | modules); \
+	pages=$$(echo "$$browsers" | grep page | grep -v rooms); \
+	early=$$(echo "$$pages" | grep -v test_p | modules); pages=$$(echo "$$pages" | grep test_p | modules); \
 	browsers=$$(echo "$$browsers" | grep -v page | modules); \
 	programs=$$(grep -LE 'PageTestCase|playwright' tests/interop/test_*.py | modules); \
-	beside() { \
-		part=$$1; shift; \
-		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$part "$$@" \
-			>_trial_temp.$$part.log 2>&1 & beside="$$beside $$!"; \
+	part() { \
+		name=$$1; shift; \
+		$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) --temp-directory=_trial_temp.$$name "$$@" >_trial_temp.$$name.log 2>&1; \
 	}; \
-	beside browsers $$browsers; beside programs $$programs; \
+	programs() { worst=0; part programs $$programs || worst=1; part early $$early || worst=1; return $$worst; }; \
+	beside() { "$$@" & beside="$$beside $$!"; }; \
+	beside part browsers $$browsers; beside programs; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) tests.daemon tests.shell tests.unit || failed=1; \
-	beside rooms $$rooms; \
+	beside part rooms $$rooms; \
 	$(BIN)/python -m twisted.trial $(TRIAL_ARGUMENTS) $$pages || failed=1; \
 	for one in $$beside; do wait $$one || failed=1; done; \
-	for part in browsers programs rooms; do cat _trial_temp.$$part.log; done; \
+	for part in browsers programs early rooms; do cat _trial_temp.$$part.log; done; \
 	files=$$(find $(NODE) -name node_modules -prune -o \( -name '*test*.js' -o -name '*test*.mjs' \) -print 2>/dev/null); \
 	if [ -z "$$files" ]; then :; \
 	elif command -v node >/dev/null; then node --test $$files || failed=1; \
@@ -58,9 +65,27 @@ lint: $(VENV)/.lint packages
 		done; \
 	elif [ "$$RTCD_REQUIRE_INTEROP" = 1 ]; then echo "tsc is not installed" >&2; exit 1; \
 	else echo "npm is not installed or offline: the types of the scripts are not checked"; fi
+	@$(MAKE) --no-print-directory docs
+
+# English first: it clears the folder that Chinese is put into. Any warning is an error, a link that leads nowhere too.
+docs: $(VENV)/.lint
+	@for one in mkdocs.yml mkdocs.zh.yml; do \
+		NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs -q build --strict -f $$one || exit 1; \
+	done
 
 ini: $(VENV)/.run
 	@$(BIN)/python -m rtcd.sample > $(CONFIG).new && mv $(CONFIG).new $(CONFIG)
+
+# Shipped as built, so that nobody else needs a compiler. A test holds the two together, hence one version of it.
+CLANG := clang-14
+BPF_FLAGS := -O2 -Wall -Werror -target bpf -mcpu=v3 -isystem /usr/include/$(shell uname -m)-linux-gnu
+
+# No rule for the file itself, or installing would ask for the compiler whenever the source is the newer file.
+bpf:
+	@command -v $(CLANG) >/dev/null || [ "$$(id -u)" != 0 ] || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends $(CLANG) libbpf-dev linux-libc-dev; }
+	$(CLANG) $(BPF_FLAGS) -c rtcd/kernel/relay.bpf.c -o rtcd/kernel/relay.bpf.o.new
+	@mv rtcd/kernel/relay.bpf.o.new rtcd/kernel/relay.bpf.o
 
 # The Python to use: the first that is new enough and can make a venv.
 $(BIN)/python:
@@ -94,8 +119,8 @@ $(VENV)/.test: $(VENV)/.run setup.cfg
 
 $(VENV)/.lint: $(VENV)/.run setup.cfg
 	@rm -rf build
-	@$(PIP) install '.[test,lint]'
-	@touch $@
+	@$(PIP) install '.[test,lint,docs]'
+	@touch $@ $(VENV)/.test
 
 # For lint and tests alone; the page needs no build and rtcd no Node.
 packages:

@@ -1,10 +1,11 @@
 """What setup.cfg cannot say: a wheel brings the scripts and styles of the page without comments and long names, and all
-of the page compressed too.
+of the page compressed too. It has the units of systemd where ``rtcd install`` finds them.
 
 An editable install and a bare checkout serve the files as they are written; gzip is made at start then.
 """
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -49,9 +50,11 @@ SHORTENED = {".js": "application/javascript", ".css": "text/css"}
 
 
 class BuildPy(build_py):
-    """Copies the package, makes what browsers run short, and writes ``NAME.gz`` and ``NAME.br`` beside what gets shorter."""
+    """Copies the package and the units, makes what browsers run short, and writes ``NAME.gz`` and ``NAME.br`` beside what
+    gets shorter."""
 
     packed: list[Path] = []  # noqa: RUF012
+    units: list[Path] = []  # noqa: RUF012
 
     def run(self) -> None:
         """Build."""
@@ -60,6 +63,11 @@ class BuildPy(build_py):
         if not self.editable_mode and target.is_dir():
             self._shorten(target)
             self.packed = files.pack(target, target, brotli)
+            self.units = self._copy_units(Path(self.build_lib, "rtcd", "install", "units"))
+
+    def _copy_units(self, target: Path) -> list[Path]:
+        target.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copyfile(one, target / one.name)) for one in sorted(Path("systemd").iterdir())]
 
     def _shorten(self, target: Path) -> None:
         for path in sorted(target.iterdir()) if minify else ():
@@ -70,7 +78,7 @@ class BuildPy(build_py):
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
         """What there is to install."""
-        return [*super().get_outputs(include_bytecode), *map(str, self.packed)]
+        return [*super().get_outputs(include_bytecode), *map(str, self.packed), *map(str, self.units)]
 
 
 setup(cmdclass={"build_py": BuildPy})
