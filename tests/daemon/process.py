@@ -53,6 +53,10 @@ relay-plane = python
 """
 """The smallest ini with a relay. By sockets: to check a program costs the kernel as much as a fifth of a start."""
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Of what a shell starts in the background; daemons would inherit it, and go on at an interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def environment(extra: Mapping[str, str] | None = None, path: str = "") -> dict[str, str]:
     """Ours, without what systemd would have told us; the checkout is found first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,14 @@ STATS = """async () => {
     };
 }"""
 
+MEMBERS = """() => [...rtcdCall.call?.members?.values() ?? []].map(({id, here, trouble, peer}) => {
+    const {connectionState, iceConnectionState, signalingState} = peer?.connection ?? {};
+    return [id, here, trouble, connectionState, iceConnectionState, signalingState, peer?.session];
+})"""
+"""What a page thinks of the others, for when something has gone wrong."""
+SAID = 40
+"""So many lines of each page's console are kept, likewise."""
+
 REFUSALS = ("full", "app", "locked", "password")
 """Reasons for which a room lets nobody in."""
 
@@ -88,6 +97,7 @@ class PageTestCase(DaemonTestCase):
         self._chromium = require_program(self.program)
         self.launch()
         self.complaints: list[str] = []
+        self._said: dict[Page, deque[str]] = {}
 
     def launch(self, **options: Any) -> None:
         """Start a daemon."""
@@ -107,6 +117,8 @@ class PageTestCase(DaemonTestCase):
         page = browser.new_context(ignore_https_errors=True, **context).new_page()
         page.set_default_timeout(DEADLINE_S * 1000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        said = self._said[page] = deque(maxlen=SAID)
+        page.on("console", lambda message: said.append(f"{time.monotonic():.1f} {message.text}"))
         page.on("console", lambda message: self.complaints.append(message.text) if (
             message.type == "error" and DISTRUST not in message.text) else None)
         try:
@@ -120,11 +132,19 @@ class PageTestCase(DaemonTestCase):
         try:
             page.wait_for_function("names => names.includes(document.documentElement.dataset.state)", arg=list(names))
         except TimeoutError as error:
-            state = page.evaluate("""({...document.documentElement.dataset,
-                members: [...rtcdCall.call?.members?.values() ?? []].map(
-                    (one) => [one.id, one.here, one.trouble, one.peer?.connection.connectionState])})""")
+            state = page.evaluate("({...document.documentElement.dataset})")
             raise AssertionError(
-                f"not {' or '.join(names)}: {state} {self.complaints}\n" + "\n".join(self.daemon.lines[-20:])) from error
+                f"not {' or '.join(names)}: {state} {self.complaints}\n{self.condition()}\n"
+                + "\n".join(self.daemon.lines[-20:])) from error
+
+    def condition(self) -> str:
+        """How all pages that are open stand with each other, and the last that they said."""
+        lines = []
+        for page, said in self._said.items():
+            if not page.is_closed():
+                me = page.evaluate("rtcdCall.call?.me")
+                lines += [f"{me} at {time.monotonic():.1f}:", *(f"  {one}" for one in page.evaluate(MEMBERS)), *said]
+        return "\n".join(lines)
 
     def crash(self, page: Page) -> None:
         """Kill all tabs of a page's browser."""

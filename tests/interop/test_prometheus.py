@@ -239,7 +239,8 @@ class ScrapeTests(DaemonTestCase):
         prometheus.wait_for('rtcd_web_joins_total{result="success"} == 2 and on (instance) rtcd_rooms_came_total == 2')
         asked = list(expressions())
         self.assertGreater(len(asked), 50)
-        self.assertEqual([one for one in asked if not prometheus.value(one[1])], [])
+        for _, expression in asked:
+            prometheus.wait_for(expression)  # there is none while a page was not got in time
         known = set(prometheus.ask("label/__name__/values"))
         named = re.findall(r"`([a-z_]+_[a-z_]+)(?:\{[a-z,]+\})?`", TABLE.search(DOCUMENT.read_text())[0])  # type: ignore[index]
         self.assertGreater(len(named), 30)
@@ -249,7 +250,8 @@ class ScrapeTests(DaemonTestCase):
         for rule in rules:
             prometheus.value(rule["query"])
             state = rule["health"], rule.get("lastError", ""), rule["state"]
-            self.assertEqual(state, ("ok", "", "inactive"), rule["name"])
+            self.assertEqual(state[:2], ("ok", ""), rule["name"])
+            self.assertNotEqual(state[2], "firing", rule["name"])
         for one in LOGGED:  # one grep finds a client's whole life
             daemon.wait_for(rf"\b{one}\b.*=(\S+ )*{tag}|\b{one} .*\b(tag|user)={tag}\b")
         self.assertNotIn("no loopback address", "\n".join(daemon.lines))

@@ -51,9 +51,7 @@ class RoomTests(PageTestCase):
             if len(now) == others and all(frames > first.setdefault(id, frames) for id, frames in now.items()):
                 return
             if time.monotonic() > deadline:
-                trouble = page.evaluate("""[...rtcdCall.call.members.values()].map((one) =>
-                    [one.id, one.here, one.trouble, one.peer?.connection.connectionState])""")
-                raise AssertionError(f"{others} tiles expected: {first} {now} {trouble} {self.complaints}")
+                raise AssertionError(f"{others} tiles expected: {first} {now} {self.complaints}\n{self.condition()}")
             page.wait_for_timeout(200)
 
     def host(self, pages: list[Page]) -> Page:
