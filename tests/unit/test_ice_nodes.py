@@ -64,7 +64,8 @@ class Lines(SynchronousTestCase):
                 (("turn:a colour=red",), "colour= is unknown"), (("turn:a region=EU",), "no region"),
                 (("turn:a weight=0",), "no whole number"), (("turn:a weight=1001",), "no whole number"),
                 (("turn:a weight=2 weight=3",), "twice"), (("turn:a node=?",), "no name"),
-                (("turn:a eu",), "no STUN or TURN URL"), (("turn:a:0",), "no port"), (("turn:a:65536",), "no port"),
+                (("turn:a eu",), "no STUN or TURN URL"), (("turn:[1:2:3]:3478",), "no IPv6 address"),
+                (("stun:[:::]",), "no IPv6 address"), (("turn:a:0",), "no port"), (("turn:a:65536",), "no port"),
                 (("http://a?b=c",), "is unknown")):
             self.assertIn(text, str(self.assertRaises(ValueError, parse_servers, lines)))
 
