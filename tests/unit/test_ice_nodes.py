@@ -275,6 +275,14 @@ class RegionTests(SynchronousTestCase):
             self.assertEqual(found.region(host), region, host)
         self.assertEqual(found.regions, {"eu", "us", "asia", "rest", "host"})
 
+    def test_ipv4_in_ipv6s_clothes_is_ipv4_in_the_list_too(self) -> None:
+        """Else such a line would be there for nobody."""
+        found = parse_networks("::ffff:10.0.0.0/104 eu\n::ffff:0:0/96 rest\n::/0 six\n")
+        for host, region in (("10.1.1.1", "eu"), ("::ffff:10.1.1.1", "eu"), ("192.0.2.1", "rest"), ("2001:db8::1", "six")):
+            self.assertEqual(found.region(host), region, host)
+        error = self.assertRaises(ValueError, parse_networks, "10.0.0.0/8 eu\n::ffff:10.0.0.0/104 us\n")
+        self.assertIn("is in eu already", str(error))
+
     def test_a_line_that_is_wrong_is_named_by_its_number(self) -> None:
         for text in ("10.0.0.0/8", "10.0.0.1/8 eu", "x eu", "10.0.0.0/8 EU", "10.0.0.0/8 eu us"):
             self.assertTrue(str(self.assertRaises(ValueError, parse_networks, f"\n{text}\n")).startswith("line 2: "), text)
