@@ -76,6 +76,9 @@ class SharedRooms:
         self.known: OrderedDict[str, Known] = OrderedDict()
         self.inbox = Inbox(lambda name: self.background(self._upkeep.say_lost(name)))
         self.reachable = False
+        """Whether changes can be made."""
+        self.stands = State.AWAY
+        """What the backend has said last."""
         self.closed = False
         self.totals = Totals()
         self.turns = Turns()
@@ -335,20 +338,29 @@ class SharedRooms:
         if known is not None and known.version <= entry.version:
             del self.known[entry.name]  # it goes on elsewhere, or has ended
 
-    def _stands(self, state: State) -> None:
-        reachable = state is not State.AWAY
-        if self.reachable and not reachable:
-            self._outages.value += 1
-            self._log.warn("the store of rooms cannot be reached: calls go on, and nobody can join until it is back")
-        elif reachable and not self.reachable:
+    def reached(self) -> None:
+        """The store answers, and knows what we know."""
+        if not self.reachable:
             self._log.info("the store of rooms is reached")
-        self.reachable = reachable
-        if state in (State.MISSED, State.RESET):
+        self.reachable = True
+
+    def _stands(self, state: State) -> None:
+        self.stands = state
+        if state is State.AWAY:
+            if self.reachable:
+                self._outages.value += 1
+                self._log.warn("the store of rooms cannot be reached: calls go on, and nobody can join until it is back")
+            self.reachable = False
+            return
+        if state is not State.BACK:
             self._losses.value += 1
             self._log.warn("the store of rooms has lost something ({what}): pages connect anew", what=state.value)
             self._give_up_waiting()
-        if reachable:
-            self._upkeep.mend(state)
+        if state is State.RESET or self._upkeep.owes:
+            self.reachable = False  # until it was given back what was lost
+        else:
+            self.reached()
+        self._upkeep.mend(state)
 
     def _publish(self, metrics: Metrics, labels: dict[str, str]) -> None:
         metrics.gauge("rooms", "rooms", "Rooms that there are.", lambda: self.totals.rooms, **labels)

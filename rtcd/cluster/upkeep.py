@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall, deferLater
 
 from rtcd.cluster.backend import BEAT_S, Conflict, State
 from rtcd.cluster.commits import NO_ROOM, Author, Known, commit_of, known_from
@@ -35,6 +35,10 @@ AT_ONCE = 100
 RECENT_S = 60.0
 """A store that lost its last commits is given back rooms that were changed no longer ago than this."""
 
+SETTLE_S = 2.0
+"""So long after it has lost commits nobody changes anything in a store, while all nodes give it back what they know: the one
+that knows most of a room is perhaps not the first. Nodes try to connect every second, see `rtcd.cluster.redis`."""
+
 MAX_TRIES = 10
 """So often a room is given back; each time another node was quicker."""
 
@@ -54,6 +58,10 @@ class Upkeep:
         """What has happened since rooms were last listed for mending."""
         self._left: dict[str, State] = {}
         """Rooms that are listed and not mended yet, perhaps since that failed."""
+        self.owes = False
+        """Whether the store has lost commits, and was not given back yet what we know."""
+        self._settling: Deferred[None] | None = None
+        self._retry: IDelayedCall | None = None
 
     def start(self) -> None:
         """Begin; nothing is done while the store is away."""
@@ -68,6 +76,10 @@ class Upkeep:
         have lost their sockets. What takes too long is left to those who find us dead."""
         for loop in self._loops:
             loop.stop()
+        self.owes = False
+        self._drop_retry()
+        if self._settling is not None:
+            self._settling.cancel()
         rooms, own = self._rooms, {name for name, _ in self._rooms.inbox.sockets}
         if rooms.backend.outlives:
             work = self._each(own, self._part)
@@ -87,6 +99,8 @@ class Upkeep:
     def mend(self, state: State) -> None:
         """The store is back. One mending goes on at a time; what it cannot do is left to the next one."""
         self._worst = max(self._worst, state, key=_worse)
+        self.owes = self.owes or state is State.RESET
+        self._drop_retry()
         if self._mending:
             self._again = True
             return
@@ -99,8 +113,16 @@ class Upkeep:
 
     def _mended(self) -> None:
         again, self._mending, self._again = self._again, False, False
-        if again and self._rooms.reachable:
+        if self._rooms.stands is State.AWAY:
+            return
+        if again:
             self.mend(State.BACK)
+        elif self.owes:  # something failed; nobody can join as long as this is so
+            self._retry = self._clock.callLater(SETTLE_S, self.mend, State.BACK)
+
+    def _drop_retry(self) -> None:
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
 
     async def _mend(self) -> None:
         rooms, state = self._rooms, self._worst
@@ -111,7 +133,27 @@ class Upkeep:
             self._left[name] = max(self._left.get(name, state), state, key=_worse)
         if self._worst is state:
             self._worst = State.BACK
+        if self.owes and not await self._give_back():
+            return
         await self._each(list(self._left), self._mend_room)
+
+    async def _give_back(self) -> bool:
+        """Give the store what we know, and leave the others time to do so. False if it is away again."""
+        until = self._clock.seconds() + SETTLE_S
+        await self._each([name for name, state in self._left.items() if state is State.RESET], self._give_room)
+        self._settling = deferLater(self._clock, max(0.0, until - self._clock.seconds()))
+        await self._settling
+        self._settling = None
+        if self._rooms.stands is State.AWAY or self._again:
+            return False  # there is another time
+        self.owes = False
+        self._rooms.reached()
+        return True
+
+    async def _give_room(self, name: str) -> None:
+        await self._rooms.turns.take(name, lambda: self.put_back(name))
+        if self._left.get(name) is State.RESET:
+            self._left[name] = State.MISSED
 
     async def _mend_room(self, name: str) -> None:
         rooms, state = self._rooms, self._left.get(name, State.BACK)
@@ -139,7 +181,7 @@ class Upkeep:
 
     def has_lost(self, name: str) -> bool:
         """Whether the store may have lost what we know of a room, which was not given back yet."""
-        return State.RESET in (self._worst, self._left.get(name))
+        return self._left.get(name) is State.RESET
 
     async def put_back(self, name: str) -> None:
         """In the room's turn. The store has lost commits: give it the room as we knew it, if what it has is older, or was

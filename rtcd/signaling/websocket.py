@@ -374,6 +374,8 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
                 if self._ended or self.factory.reactor.seconds() >= last:
                     raise
                 await deferLater(self.factory.reactor, AGAIN_S)
+                if self._ended:  # the client may have said more by another socket since
+                    raise
             else:
                 return refused
 

@@ -96,6 +96,10 @@ class Crowd:
         self.blows.append(Blow(node, time.monotonic(), False))
         return await asyncio.to_thread(node.stop)
 
+    def store_ends(self) -> None:
+        """Redis is about to be gone: every node ends the sockets of its pages when there is one again."""
+        self.blows += [Blow(node, time.monotonic(), False) for node in self.cluster.nodes]
+
     async def start(self, node: Node) -> None:
         """It is there again."""
         await asyncio.to_thread(node.start)

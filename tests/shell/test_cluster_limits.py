@@ -28,6 +28,7 @@ from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
 from rtcd.cluster.shards import ShardedRooms
 from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.upkeep import SETTLE_S
 from rtcd.cluster.wire import Wire
 from rtcd.config import ConfigError
 from rtcd.interfaces import IRoomStore
@@ -35,7 +36,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Outcome, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Outcome, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.records import Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -72,6 +73,12 @@ class LimitTests(SynchronousTestCase):
         self.backend = HubBackend(self.server)
         self.store = SharedRooms(self.clock, RoomsSettings(), Metrics(), self.backend)
         done(self.store.start())
+
+    def another(self) -> SharedRooms:
+        """One more process at the same hub."""
+        store = SharedRooms(self.clock, RoomsSettings(), Metrics(), HubBackend(self.server))
+        done(store.start())
+        return store
 
     def commit(self, name: str, expected: int, **more: Any) -> int:
         """A step of a room."""
@@ -206,19 +213,57 @@ class LimitTests(SynchronousTestCase):
             client.id for client in one.clients if client.registered])))
         return found
 
-    def test_a_room_that_was_lost_is_given_back_before_anything_is_done_with_it(self) -> None:
-        """Though the mending has not come to it."""
+    def test_nothing_is_done_with_rooms_that_were_lost_until_all_have_given_them_back(self) -> None:
+        """We give back what we know, and wait for those who may know more; if we cannot list it, we try again."""
         limits, socket = self.store.limits, FakeSocket()
         done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
         done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "a"), socket))
         self.lose_all()
-        asked: Deferred[list[str]] = Deferred()
-        self.patch(self.backend, "held", lambda: asked)
+        asked: list[Deferred[list[str]]] = [Deferred(), Deferred()]
+        waiting = iter(asked)
+        self.patch(self.backend, "held", lambda: next(waiting))
         self.store._stands(State.RESET)
-        joined = done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+
+        def join() -> Deferred[Any]:
+            return Deferred.fromCoroutine(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+
+        self.failureResultOf(join(), StoreAway)
+        asked[0].errback(StoreUnavailable("no"))
+        self.clock.advance(SETTLE_S)
+        self.failureResultOf(join(), StoreAway)
+        asked[1].callback([])
+        self.assertEqual(self.hub.totals().rooms, 1)
+        self.failureResultOf(join(), StoreAway)
+        self.clock.advance(SETTLE_S)
+        joined = self.successResultOf(join())
         self.assertEqual((joined.result, joined.is_initiator, self.registered()), ("SUCCESS", False, ["a"]))
-        asked.callback([])
-        self.assertEqual((self.registered(), socket.closed), (["a"], False))
+        self.assertFalse(socket.closed)
+
+    def test_who_knows_more_of_a_room_that_was_lost_has_the_last_word(self) -> None:
+        """Whoever is the first to give it back; and nobody of the others loses a seat, or is told of it."""
+        limits, other = self.store.limits, self.another()
+        sockets = FakeSocket(), FakeSocket()
+        def come(store: SharedRooms, client: str, socket: FakeSocket) -> None:
+            done(store.update("r", lambda one, now: rooms.join(one, now, limits, client)))
+            done(store.update("r", lambda one, now: switchboard.register(one, now, limits, client), socket))
+
+        come(self.store, "a", sockets[0])
+        come(other, "b", sockets[1])
+        self.assertEqual(len(self.store.known["r"].room.clients), 1)  # who came later is none of its doing
+        self.lose_all()
+        for store in (self.store, other):
+            store._stands(State.RESET)
+        self.clock.advance(SETTLE_S)
+        self.assertEqual(self.registered(), ["a", "b"])
+        done(self.store.update("r", lambda one, now: switchboard.send(one, now, limits, "a", "after")))
+        self.assertEqual((sockets[1].texts, sockets[0].closed, sockets[1].closed), (["after"], False, False))
+
+    def test_a_store_that_ends_while_others_give_back_waits_for_nobody(self) -> None:
+        """The clock is left as it was."""
+        self.lose_all()
+        self.store._stands(State.RESET)
+        done(self.store.close())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_what_was_not_mended_is_mended_when_the_store_is_back_once_more(self) -> None:
         """Be it that rooms could not be listed, or one of them not be given back."""
@@ -237,6 +282,7 @@ class LimitTests(SynchronousTestCase):
             broken.restore()
             self.assertEqual(self.hub.totals().rooms, 0)
             self.store._stands(State.BACK)
+            self.clock.pump([SETTLE_S] * 2)
             self.assertEqual((self.registered(), socket.closed, self.store._upkeep._left), (["a"], False, {}))
 
     def test_deadlines_that_do_not_hold_any_more_do_not_pile_up(self) -> None:
