@@ -115,7 +115,7 @@ def lacking(settings: Mapping[str, Any], present: Collection[str], services: Ite
     demanded, own_tls = tls is not None and tls.mode == "acme", turn is not None and (turn.tls or turn.dtls)
     if door is not None:
         opens = opens_web(settings, present)
-        if not (door.https or door.plain) and (opens or (own_tls and demanded)):
+        if not (door.https or door.plain) and opens:
             faults.append(no_listener())
         elif opens and demanded and not (door.https or own_tls) and (turn is not None or "turn" not in present):
             faults.append(no_tls())

@@ -64,6 +64,18 @@ class Asking(CommandTestCase):
             path = str(self.write_ini(f"[doorway]\nhttps = tcp:{taken.getsockname()[1]}\n[web]\n", "web.ini"))
             self.assertIn("Connection refused", self.refused("health", "--config", path))
 
+    def test_whatever_opens_the_web_listeners_has_them_asked(self) -> None:
+        """Also what is no page: the check, an administration by HTTPS, a relay's certificate by ACME."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            door = f"[doorway]\nhttps = tcp:{taken.getsockname()[1]}\n"
+            for text in ("[check]\n", f"[admin]\ntoken = {'x' * 40}\n", "[turn]\nstun = no\n[tls]\nmode = acme\n"):
+                path = str(self.write_ini(door + text, "web.ini"))
+                self.assertIn("Connection refused", self.refused("health", "--config", path))
+            for text in ("[admin]\n", "[metrics]\n", "[turn]\nstun = no\n"):
+                path = str(self.write_ini(door + text, "web.ini"))
+                self.assertIn("names no port", self.refused("health", "--config", path))
+
     def test_what_cannot_be_asked_is_told(self) -> None:
         for text, said in (
             ("stun = no\n", "names no port"), ("stun-auth = yes\n", "names no port"), ("port = x\n", "alone.ini:"),

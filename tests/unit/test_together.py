@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.clashes import port_faults
 from rtcd.config import parse
-from rtcd.plugin import plugins
+from rtcd.plugin import ServicePlugin, plugins
 from rtcd.schemas import SHARED, Schemas
-from rtcd.served import path_faults
+from rtcd.served import OWN, opens_web, path_faults
 from rtcd.together import lacking
 from rtcd.unwise import unwise
 from rtcd.weak import KNOWN, weakness
@@ -69,6 +69,7 @@ class TogetherTests(SynchronousTestCase):
             (f"{ALL}[doorway]\nhttp = tcp:port=8443\n", "[doorway] http: 8443 is a port of [doorway] https already"),
             (f"{ALL}port = 8080\ntls-port = 8443\n", "[turn] port: 8080 is a port of [doorway] http already"),
             (f"{ALL}port = 8080\ntcp = no\n", ""), ("[turn]\nport = 8080\n", ""),
+            ("[turn]\nport = 8080\n[tls]\nmode = acme\n", "[turn] port: 8080 is a port of [doorway] http already"),
             (f"{ALL}listen = 192.0.2.1\nport = 8443\n", "[turn] port: 8443 is"),
             (f"{ALL}listen = 192.0.2.1\nport = 8443\n[doorway]\nhttps = tcp:8443:interface=192.0.2.2\n", ""),
             (f"{ALL}listen = 192.0.2.1\nport = 1\n[doorway]\nhttps = tcp:1:interface=0.0.0.0\n", "[turn] port: 1 is"),
@@ -81,12 +82,28 @@ class TogetherTests(SynchronousTestCase):
             faults = port_faults(found := settings(ini), list(found))
             self.assertEqual([str(one)[:len(said)] for one in faults][:1], [said] if said else [], ini)
 
+    def test_who_opens_the_web_listeners(self) -> None:
+        """The daemon, `lacking`, the doctor and ``rtcd health`` go by it."""
+        token = f"[admin]\ntoken = {'x' * 40}\n"
+        for ini, opens in (
+            ("[turn]\n[metrics]\n", False), ("[admin]\n", False), (token, True), ("[check]\n", True), ("[web]\n", True),
+            ("[turn]\n[tls]\nmode = acme\n", True), ("[turn]\ntls = no\n[tls]\nmode = acme\n", False),
+            ("[turn]\ntls = no\ndtls = yes\n[tls]\nmode = acme\n", True), ("[metrics]\n[tls]\nmode = acme\n", False),
+        ):
+            self.assertEqual(opens_web(found := settings(ini), list(found)), opens, ini)
+
     def test_a_section_with_a_fault_of_its_own_is_there(self) -> None:
         """Or its fault would look like two."""
         found = settings(ALL)
         for one in SERVICES:
             rest = {name: value for name, value in found.items() if name != one}
             self.assertEqual(lacking(rest, list(found), SERVICES), [])
+
+
+    def test_every_service_of_ours_is_known(self) -> None:
+        """Of the others it is supposed that they have something behind the web listeners."""
+        self.assertEqual(OWN - {"doorway"}, {
+            name for name, one in plugins().items() if isinstance(one, ServicePlugin) and one.module.startswith("rtcd.")})
 
 
 class UnwiseTests(SynchronousTestCase):

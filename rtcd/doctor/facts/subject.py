@@ -21,13 +21,12 @@ from rtcd.front.origin import Base, parse_public_url
 from rtcd.initext import NO_INI
 from rtcd.machine import own_addresses
 from rtcd.ranges import parse_ranges, within
+from rtcd.served import OWN, opens_web
 
 T = TypeVar("T")
 
 INSTALLED_STATE = Path("/var/lib/rtcd")
 """Where the unit keeps it."""
-WEB = ("web", "signaling", "ice")
-"""Services that are reached by the listeners of the doorway."""
 
 
 class Once(Generic[T]):
@@ -88,9 +87,10 @@ class Subject:
 
     @property
     def serves_web(self) -> bool:
-        """Whether the listeners of the doorway are opened."""
-        known = {*WEB, *(one for one in self.configuration.facts.services if one not in (*WEB, "turn"))}
-        return bool(known & set(self.configuration.facts.services)) or self.section("tls").mode == "acme"
+        """Whether the listeners of the doorway are opened. A service of another package is taken to have something there,
+        as most have."""
+        services = self.configuration.facts.services
+        return opens_web(self.configuration.settings, services) or not OWN.issuperset(services)
 
     @property
     def addresses(self) -> tuple[str, ...]:
