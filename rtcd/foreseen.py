@@ -1,24 +1,28 @@
-"""What would stop the start, and can be told without opening a port, looking at a certificate, or asking the network: words
-of endpoints and ciphers, files that are not there, addresses that do not go together, users that there are none of.
+"""What would stop the start, and can be told without opening a port, looking at our certificate, or asking the network:
+words of endpoints and ciphers, files and packages that are not there, addresses that do not go together, users that there
+are none of.
 
 A file that may not be read by whoever asks is no fault: the daemon is perhaps somebody else.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtcd.allocations.addresses import RelayAddresses
 from rtcd.auth.userfile import Users
+from rtcd.cluster.address import LIBRARY
+from rtcd.cluster.trust import authority
 from rtcd.doorway.listeners import faults
 from rtcd.fault import ConfigError
 from rtcd.ice.places import read_places
 from rtcd.outside.external import Findings
 from rtcd.privileges import known
 from rtcd.tls.contexts import First
-from rtcd.together import no_relay_address
+from rtcd.together import no_package, no_relay_address
 
 LISTENING = (("doorway", "https"), ("doorway", "http"), ("doorway", "plain"), ("metrics", "listen"))
 """Keys that hold endpoints."""
@@ -52,6 +56,16 @@ def _regions(ice: Any) -> None:
         read_places(ice).close()
 
 
+def _package(rooms: Any) -> None:
+    if rooms.redis and importlib.util.find_spec(LIBRARY) is None:
+        raise no_package(LIBRARY)
+
+
+def _authority(rooms: Any) -> None:
+    if rooms.store_ca and not _is_others(rooms.store_ca):
+        authority(rooms.store_ca)
+
+
 def _outside(turn: Any) -> None:
     """The addresses of this machine are not asked for: it is perhaps another one."""
     places = turn.places()
@@ -77,4 +91,4 @@ def _is_others(path: str) -> bool:
 
 _LOOKS: tuple[tuple[str, Callable[[Any], object]], ...] = (
     ("daemon", lambda daemon: known(daemon.user, daemon.group)), ("tls", First), ("turn", _users), ("turn", _outside),
-    ("admin", _keys), ("ice", _regions))
+    ("admin", _keys), ("ice", _regions), ("rooms", _package), ("rooms", _authority))

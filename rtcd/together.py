@@ -40,6 +40,11 @@ def secret_of_others() -> ConfigError:
                        " made here; set the one that they have")
 
 
+def no_package(name: str) -> ConfigError:
+    """Rooms at a place that nobody here can speak to."""
+    return ConfigError("rooms", "store", f"rooms on Redis need the Python package {name}; run: pip install 'rtcd[cluster]'")
+
+
 def no_listener() -> ConfigError:
     """Services behind a door that is not there."""
     return ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")

@@ -10,6 +10,9 @@ from urllib.parse import unquote
 MEMORY = "memory"
 """The store of one process."""
 
+LIBRARY = "txredisapi"
+"""The Python package that speaks to Redis for us."""
+
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from rtcd import exposed
+from rtcd import exposed, foreseen
 from rtcd.cli import ini
 from rtcd.cli.effective import MASK
 from rtcd.config import file_keys, key_of
@@ -167,19 +167,29 @@ class Faults(CheckTestCase):
             ("[daemon]\nuser = no-such-user", "[daemon] user: there is no user no-such-user"),
             ("[daemon]\nuser = root\ngroup = no-such-group", "[daemon] group: there is no group no-such-group"),
             ("[turn]\nlisten = 192.0.2.1\nexternal-ip = 203.0.113.5/192.0.2.2", "[turn] external-ip: 192.0.2.2 belongs"),
+            ("[rooms]\nstore = rediss://h\nstore-ca = nowhere", "[rooms] store-ca: nowhere cannot be read (No such file"),
+            ("[rooms]\nstore = rediss://h\nstore-ca = keys", "[rooms] store-ca: keys holds no certificate in PEM; name the"),
             ("[turn]\nlisten = 192.0.2.1\nexternal-ip = a.example/192.0.2.2", "[turn] external-ip: 192.0.2.2 belongs"),
         ):
-            out = self.check(f"{text}\n[rooms]\n{'' if '[turn]' in text else '[turn]'}\n")
+            out = self.check(f"{text}\n{'' if '[rooms]' in text else '[rooms]'}\n{'' if '[turn]' in text else '[turn]'}\n")
             self.assertIn(said.replace("https' is", "INETX:name=a' is"), out)
             self.assertIn("checked.ini: 1 fault", out)
+
+    def test_a_package_that_a_store_needs_and_nobody_has_installed_is_told(self) -> None:
+        """In the words of the start; rooms in memory need none."""
+        self.patch(foreseen, "LIBRARY", "no_such_package")
+        out = self.check("[turn]\n[rooms]\nstore = redis://h\n")
+        self.assertIn(":3: [rooms] store: rooms on Redis need the Python package no_such_package; run: pip install", out)
+        self.check("[turn]\n[rooms]\n", code=0)
 
     def test_what_is_not_for_who_asks_is_no_fault(self) -> None:
         """The daemon is perhaps somebody else."""
         self.patch(os, "access", lambda path, mode: False)
-        for name in ("users", "keys"):
+        for name in ("users", "keys", "ca"):
             (self.folder / name).write_text("x")
         self.check("[turn]\nusers-file = users\nlisten = 0.0.0.0\nexternal-ip = 203.0.113.5/192.0.2.2\n[admin]\nkeys-file = "
-                   "keys\n[doorway]\nhttps = systemd:domain=INET6:name=https\nhttp = ssl:1:privateKey=/nowhere\n", code=0)
+                   "keys\n[rooms]\nstore = rediss://h\nstore-ca = ca\n"
+                   "[doorway]\nhttps = systemd:domain=INET6:name=https\nhttp = ssl:1:privateKey=/nowhere\n", code=0)
 
     def test_a_misspelt_variable_is_told_though_there_is_no_ini(self) -> None:
         """It is the reason why one is looked for."""

@@ -26,7 +26,7 @@ SHELL = {
     "calls": {"file", "keeper"},
     "check": {"resource", "service", "settings"},
     "cluster": {"inbox", "inside", "line", "local", "node", "redis", "service", "serving", "shards", "shared", "short",
-                "turns", "upkeep", "wire"},
+                "trust", "turns", "upkeep", "wire"},
     "cli": {"__main__", "calls", "check_config", "control", "doctor", "editing", "effective", "health", "import_", "ini",
             "install", "key", "main", "password", "rehearse", "rooms", "secret", "upkeep", "user", "waiting"},
     "doctor": {"examination"},
