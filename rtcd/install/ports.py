@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.endpoints import place_of
 from rtcd.turn.settings import Settings as TurnSettings
 
-_TCP = re.compile(r"tcp:(?:port=)?([0-9]{1,5})(?=:|$)", re.ASCII)
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)", re.ASCII)
 _HANDED = re.compile(r"systemd:.*\bname=(\w+)", re.ASCII)
 _STREAM = re.compile(r"^ListenStream=(?:\S*:)?([0-9]{1,5})$", re.M | re.ASCII)
 
@@ -42,7 +41,5 @@ def _opened(text: str, units: Mapping[str, str]) -> list[tuple[str, int]]:
     if handed := _HANDED.search(text):
         named = [one for one in units.values() if f"FileDescriptorName={handed[1]}\n" in one]
         return [("", int(port)) for one in named for port in _STREAM.findall(one)]
-    if found := _TCP.match(text):
-        interface = _INTERFACE.search(text)
-        return [(interface[1].replace("\\", "") if interface else "", int(found[1]))]
-    return []
+    place = place_of(text)
+    return [place] if place is not None else []

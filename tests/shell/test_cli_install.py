@@ -318,7 +318,7 @@ class Ports(SynchronousTestCase):
             "[doorway]\nhttps = tcp:port=9443:interface=\\:\\:\nhttp = tcp:8080:interface=127.0.0.1\n"
             "[turn]\nstun-only = yes\ntls = no\ndtls = yes\nweb-port = no\nlisten = 192.0.2.1\n"),
             ["tcp 9443", "udp 3478", "tcp 3478", "udp 5349"])
-        self.assertEqual(self.lines("[doorway]\nhttps = unix:/run/x\nhttp =\n"), [])
+        self.assertEqual(self.lines("[doorway]\nhttps = unix:/run/x\nhttp = tcp6:8080:backlog=50\n"), ["tcp 8080"])
 
     def test_commands_are_for_the_firewall_that_is_there(self) -> None:
         directory = self.planned("[doorway]\nhttp =\n[turn]\ntcp = no\ntls = no\n")

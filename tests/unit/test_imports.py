@@ -59,8 +59,8 @@ SHELL = {
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
 
 CORE = {
-    "": {"bucket", "clashes", "config", "desk", "environment", "fault", "initext", "metrics", "ranges", "served",
-         "together", "unwise", "weak", "words"},
+    "": {"bucket", "clashes", "config", "desk", "endpoints", "environment", "fault", "initext", "metrics", "ranges",
+         "served", "together", "unwise", "weak", "words"},
     "acme": {"challenges", "request", "schedule"},
     "admin": {"guesses", "keys", "openapi", "outbox", "password", "problem", "routes", "sessions", "shapes", "signature"},
     "calls": {"archive", "changes", "live", "record", "report", "show", "texts", "verdict"},
