@@ -24,9 +24,6 @@ from rtcd.cluster.trust import roots
 CONNECT_S = 2.0
 """How long a connection may take to come about."""
 
-MINIMUM = (6, 2)
-"""The oldest Redis that has all that the scripts use."""
-
 
 class Fault(Exception):
     """Redis cannot be reached, or does not want us. The text is for the operator."""

@@ -135,7 +135,7 @@ CORE_FRIENDS = {
     "acme": {"tls"},
     "allocations": {"stun"},
     "auth": {"stun", "allocations"},
-    "doctor.checks": {"doctor", "stun", "allocations", "front", "outside", "tls"},
+    "doctor.checks": {"doctor", "stun", "allocations", "cluster", "front", "outside", "tls"},
     "kernel": {"stun", "allocations"},
     "clients": {"stun", "allocations"},
     "peers": {"stun", "allocations"},

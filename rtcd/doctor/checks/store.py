@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rtcd.cluster.address import MINIMUM, too_old
 from rtcd.doctor.finding import Finding, broken, degraded, note, ok
 
-MINIMUM = (6, 2)
-"""The oldest Redis that has all that the scripts use."""
 SLOW_S = 0.02
 """Every message waits for at least one answer; a room far away is heard."""
 CLOCK_S = 2.0
@@ -82,8 +81,8 @@ def _judged(one: Asked) -> list[Finding]:
         return [broken("store.unreachable", command=f"systemctl restart {SERVICE}" if mends else "", where=one.where,
                        reason=one.fault)]
     found = []
-    if tuple(int(part) for part in one.version.split(".")[:2] if part.isdigit()) < MINIMUM:
-        found.append(broken("store.old", where=one.where, version=one.version, minimum=".".join(map(str, MINIMUM))))
+    if too_old(one.version):
+        found.append(broken("store.old", where=one.where, version=one.version, minimum=MINIMUM))
     if one.role != "master":
         found.append(broken("store.replica", where=one.where, role=one.role))
     if one.limited and one.policy not in (None, "noeviction"):
