@@ -45,9 +45,12 @@ def chosen(config: str | None, environment: Mapping[str, str], found: Mapping[st
     there."""
     if config is not None or Path(DEFAULT).exists():
         return config or DEFAULT
-    said = overrides(environment, Schemas(found), SHARED)
-    on = set(said.sections) | {one for one, yes in said.services.items() if yes}
-    return None if on - set(SHARED) else DEFAULT
+    return None if alone(environment, found) else DEFAULT
+
+
+def alone(environment: Mapping[str, str], found: Mapping[str, IServicePlugin]) -> bool:
+    """Whether these variables turn a service on, so that no ini is needed."""
+    return overrides(environment, Schemas(found), SHARED).turns_on(SHARED)
 
 
 def read(file: str | None, found: Mapping[str, IServicePlugin], environment: Mapping[str, str]) -> Reading:

@@ -97,7 +97,7 @@ def _found(config: str | None) -> tuple[str, dict[str, Any]]:
         if any(name.startswith(f"{variable(one)}_") for name in os.environ):
             said.services.setdefault(one, True)
     path = place(config)
-    alone = config is None and not Path(path).exists() and bool(said.services or said.sections)
+    alone = config is None and not Path(path).exists() and said.turns_on(("doorway", "tls"))
     try:
         written = Written() if alone else scan(text_of(path))
         sections = merged(written, said).sections

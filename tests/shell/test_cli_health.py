@@ -50,6 +50,9 @@ class Asking(CommandTestCase):
         self.patch(os, "environ", {**os.environ, "RTCD_TURN_PORT": str(port)})
         self.patch(ini, "PLACES", ("nowhere", "nowhere"))
         self.assertEqual(self.done("health"), f"stun 127.0.0.1:{port}: answers\n")
+        for name in ("RTCD_TURN", "RTCD_DOORWAY_HTTP"):  # neither turns on a service
+            self.patch(os, "environ", {"RTCD_TURN": "no", name: "no"})
+            self.assertIn("nowhere: ", self.refused("health"))
 
     def test_an_error_is_no_answer(self) -> None:
         self.assertIn("something else", self.refused("health", "--config", self.ini_of(self.stun(Class.ERROR))))
