@@ -51,18 +51,11 @@ def _warnings(reading: Reading) -> Iterable[ConfigError]:
     from rtcd.exposed import exposed, held
 
     for one in unwise(reading.settings):
-        yield _placed(reading, one)
+        yield reading.placed(one)
     yield from held(reading)
     yield from exposed(reading)
     for name in reading.others:
         yield ConfigError("", "", "sets nothing: it begins like a variable of rtcd and names no section", source=name)
-
-
-def _placed(reading: Reading, fault: ConfigError) -> ConfigError:
-    value = reading.written.sections.get(fault.section, {}).get(fault.key)
-    if value is not None:
-        fault.line, fault.source = value.line, value.source
-    return fault
 
 
 def _tell(

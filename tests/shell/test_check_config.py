@@ -203,6 +203,13 @@ class Faults(CheckTestCase):
         out = self.check("[web]\n[signaling]\n", RTCD_WEB_REDIRECT_HOSTS="a.example")
         self.assertIn("RTCD_WEB_REDIRECT_HOSTS: [web] redirect-hosts: there is nowhere", out)
 
+    def test_a_fault_of_the_whole_is_where_the_file_of_its_key_is_named(self) -> None:
+        """Or where its section begins, if its key is nowhere."""
+        (self.folder / "store").write_text("redis://h")
+        self.patch(foreseen, "LIBRARY", "no_such_package")
+        self.assertIn("checked.ini:3: [rooms] store: ", self.check("[turn]\n[rooms]\nstore-file = store\n"))
+        self.assertIn("checked.ini:2: [ice] servers: no TURN server", self.check("[rooms]\n[ice]\nprobe-interval = 9\n"))
+
     def test_without_an_ini_the_environment_is_enough(self) -> None:
         """As for the daemon; an ini that is named has to be there."""
         here = Path.cwd()
