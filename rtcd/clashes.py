@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rtcd.endpoints import place_of
+from rtcd.endpoints import listening, place_of
 from rtcd.fault import ConfigError
 from rtcd.served import opens_web
 
@@ -41,16 +41,12 @@ def port_faults(settings: Mapping[str, Any], present: Collection[str]) -> list[C
 
 def _listeners(settings: Mapping[str, Any], present: Collection[str]) -> Iterator[_Listener]:
     """In the order in which they are opened."""
-    door, turn, metrics = (settings.get(one) for one in ("doorway", "turn", "metrics"))
     web = opens_web(settings, present)
-    for section, key, texts in (
-        *(("doorway", key, getattr(door, key)) for key in ("https", "http", "plain") if door is not None and web),
-        *((("metrics", "listen", metrics.listen),) if metrics is not None else ()),
-    ):
-        for text in texts:
-            place = place_of(text)
-            if place is not None and place.port:
-                yield _Listener(section, key, *place)
+    for section, key, text in listening(settings):
+        place = place_of(text)
+        if place is not None and place.port and (web or section != "doorway"):
+            yield _Listener(section, key, *place)
+    turn = settings.get("turn")
     if turn is None:
         return
     ports = turn.ports()

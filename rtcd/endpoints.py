@@ -1,9 +1,14 @@
-"""Endpoint strings of the ini: where one of them says that it listens. Nothing is opened, and no name is looked up."""
+"""Endpoint strings of the ini: which keys hold them, and where one of them says that it listens. Nothing is opened, and no
+name is looked up."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+LISTENING = {"doorway": ("https", "http", "plain"), "metrics": ("listen",)}
+"""Sections and their keys that hold endpoints, in the order in which these are opened."""
 
 MAX_PORT = 65535
 
@@ -32,6 +37,14 @@ def place_of(endpoint: str) -> Place | None:
     if kind == "tcp" and given.keys() == {"port"}:
         return Place("", int(given["port"]))
     return Place(given.get("interface", "::" if kind == "tcp6" else "") or "0.0.0.0", int(given["port"]))  # named, not bound
+
+
+def listening(settings: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Section, key and endpoint of all that stand in these settings, of the sections that are there."""
+    for section, keys in LISTENING.items():
+        own = settings.get(section)
+        for key in keys if own is not None else ():
+            yield from ((section, key, text) for text in getattr(own, key))
 
 
 def _arguments(endpoint: str) -> tuple[list[str], dict[str, str]]:

@@ -17,6 +17,7 @@ from rtcd.auth.userfile import Users
 from rtcd.cluster.address import LIBRARY
 from rtcd.cluster.trust import authority
 from rtcd.doorway.listeners import faults
+from rtcd.endpoints import listening
 from rtcd.fault import ConfigError
 from rtcd.ice.places import read_places
 from rtcd.outside.external import Findings
@@ -24,14 +25,10 @@ from rtcd.privileges import known
 from rtcd.tls.contexts import First
 from rtcd.together import no_package, no_relay_address
 
-LISTENING = (("doorway", "https"), ("doorway", "http"), ("doorway", "plain"), ("metrics", "listen"))
-"""Keys that hold endpoints."""
-
 
 def foreseen(settings: Mapping[str, Any]) -> list[ConfigError]:
     """The faults. ``settings``: section to settings, of those that have no fault of their own."""
-    found = [one for section, key in LISTENING if section in settings
-             for one in faults(section, key, getattr(settings[section], key))]
+    found = [fault for section, key, text in listening(settings) for fault in faults(section, key, [text])]
     for section, look in _LOOKS:
         if section in settings:
             try:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rtcd.clashes import port_faults
+from rtcd.endpoints import listening
 from rtcd.fault import ConfigError
 from rtcd.served import opens_web, path_faults
 from rtcd.workers.count import parse
@@ -55,12 +56,10 @@ def cannot_share(settings: Mapping[str, Any], count: int) -> list[ConfigError]:
     found: list[ConfigError] = []
     if count < 2:
         return found
-    for section, keys in (("doorway", ("https", "http", "plain")), ("metrics", ("listen",))):
-        for key in keys:
-            for text in getattr(settings.get(section), key, ()):
-                if not text.startswith(("tcp:", "unix:")):
-                    found.append(ConfigError(section, key, f"{text!r} is one socket, which [daemon] workers cannot share; "
-                                             "write it like tcp:443, or set workers = 1"))
+    for section, key, text in listening(settings):
+        if not text.startswith(("tcp:", "unix:")):
+            found.append(ConfigError(section, key, f"{text!r} is one socket, which [daemon] workers cannot share; write it "
+                                     "like tcp:443, or set workers = 1"))
     turn = settings.get("turn")
     for text in turn.listen if turn is not None else ():
         if text.startswith("systemd:"):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 from twisted.internet.endpoints import serverFromString
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.endpoints import place_of
+from rtcd.config import key_of
+from rtcd.endpoints import LISTENING, listening, place_of
+from rtcd.plugin import plugins
+from rtcd.schemas import Schemas
 
 PLACES = {
     "tcp:8443": ("", 8443), "tcp:port=8443": ("", 8443), "tcp:0": ("", 0), "tcp:08443": ("", 8443),
@@ -29,6 +35,22 @@ class EndpointTests(SynchronousTestCase):
         for text, (host, port) in PLACES.items():
             endpoint = serverFromString(None, text)
             self.assertEqual((endpoint._interface or ("0.0.0.0" if host else ""), endpoint._port), (host, port), text)
+
+    def test_every_key_that_holds_endpoints_is_in_the_table(self) -> None:
+        """Which has no other; the defaults show what they are."""
+        schemas, named = Schemas(plugins()), {(section, key) for section, keys in LISTENING.items() for key in keys}
+        fields = {(section, key_of(one)): one.default for section in schemas for one in dataclasses.fields(schemas[section])}
+        shown = {place for place, default in fields.items() if isinstance(default, tuple) and any(
+            isinstance(one, str) and place_of(one) for one in default)}
+        self.assertEqual((shown - named, named - fields.keys(), "metrics" in dict(shown)), (set(), set(), True))
+
+    def test_endpoints_of_sections_that_are_there_are_told_in_order(self) -> None:
+        metrics = SimpleNamespace(listen=("tcp:1",))
+        door = SimpleNamespace(https=(), http=("tcp:2", "unix:/x"), plain=("tcp:3",))
+        self.assertEqual(list(listening({"metrics": metrics, "turn": None, "doorway": door})), [
+            ("doorway", "http", "tcp:2"), ("doorway", "http", "unix:/x"), ("doorway", "plain", "tcp:3"),
+            ("metrics", "listen", "tcp:1")])
+        self.assertEqual(list(listening({"metrics": metrics, "doorway": None})), [("metrics", "listen", "tcp:1")])
 
     def test_others_say_nothing_of_it(self) -> None:
         for text in ("", ":", "\\", "tcp", "tcp:", "tcp:x", "tcp:-1", "tcp:interface=127.0.0.1", "8443", "tcp\\:8443",
