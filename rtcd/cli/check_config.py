@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtcd.cli.ini import add_config, place
 from rtcd.config import ConfigError
-from rtcd.unwise import unwise
+from rtcd.workers.count import AUTO
 
 if TYPE_CHECKING:
     from rtcd.reading import Reading
@@ -49,8 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _warnings(reading: Reading) -> Iterable[ConfigError]:
     from rtcd.exposed import exposed, held
+    from rtcd.unwise import unwise
+    from rtcd.workers import cores
 
-    for one in unwise(reading.settings):
+    for one in unwise(reading.settings, cores.number(AUTO)):
         yield reading.placed(one)
     yield from held(reading)
     yield from exposed(reading)

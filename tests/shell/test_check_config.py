@@ -17,6 +17,7 @@ from rtcd.cli.effective import MASK
 from rtcd.config import file_keys, key_of
 from rtcd.plugin import plugins
 from rtcd.schemas import SHARED, Schemas
+from rtcd.workers import cores
 from tests.shell.test_cli import CommandTestCase
 
 PEM = """-----BEGIN PUBLIC KEY-----
@@ -111,6 +112,16 @@ class Faults(CheckTestCase):
         out = self.check(text, code=0)
         self.assertEqual([one.split(": ")[:2] for one in out.splitlines()[:-1]],
                          [["checked.ini:2", "warning"], ["checked.ini:3", "warning"]])
+
+    def test_workers_for_each_core_are_judged_by_the_cores_that_are_here(self) -> None:
+        """No fault: it is perhaps for another machine."""
+        text = "[daemon]\nworkers = auto\n[turn]\nmobility = yes\n"
+        self.patch(cores, "_affinity", lambda: 2)
+        self.patch(cores, "quotas", lambda: ())
+        self.assertIn("checked.ini:4: warning: [turn] mobility: where [daemon] workers = auto comes to 2, as here, the "
+                      "daemon does not start: a client's next", self.check(text, code=0))
+        self.patch(cores, "quotas", lambda: ("100000 100000",))
+        self.assertEqual(self.check(text, code=0), "checked.ini: no fault\n")
 
     def test_a_file_of_a_secret_that_everybody_can_read_is_a_warning(self) -> None:
         """Wherever it is named; not if it is in a closed folder, and not if it holds a public key."""

@@ -149,9 +149,10 @@ CORE_FRIENDS = {
 """Which other cores, besides those of its own package, a core may import."""
 
 SHARED = {"", "acme", "auth", "clients", "cluster", "doctor", "doctor.facts", "doorway", "front", "install", "kernel",
-          "outside", "plane", "rehearse", "rooms", "site", "tls"}
+          "outside", "plane", "rehearse", "rooms", "site", "tls", "workers"}
 """Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
-of the Context; the planes are what the TURN service moves packets with; what a verb of the command does is the verb's."""
+of the Context; the planes are what the TURN service moves packets with; what a verb of the command does is the verb's;
+several processes are the daemon's as a whole."""
 
 ONLY = {
     "OpenSSL": {"doctor.facts.handshake", "tls.certificates", "tls.contexts", "tls.quick", "tls.unverified", "clients.dtls"},

@@ -122,6 +122,17 @@ class UnwiseTests(SynchronousTestCase):
         self.assertEqual(unwise(settings(f"[turn]\n{good}")), [])
         self.assertEqual(unwise(settings("[web]\n")), [])
 
+    def test_what_as_many_workers_as_cores_could_not_share_is_told(self) -> None:
+        """A number of workers is the start's to refuse, and one core shares nothing."""
+        text = "[daemon]\nworkers = {}\n[turn]\ntcp-relay = yes\nmin-port = 50000\nmax-port = 50005\n"
+        auto = settings(text.format("auto"))
+        self.assertEqual([(one.section, one.key) for one in unwise(auto, 4)], [("turn", "max-port"), ("turn", "tcp-relay")])
+        self.assertIn("auto comes to 4, as here, the daemon does not start: 6 relay ports are", str(unwise(auto, 4)[0]))
+        self.assertEqual([one.key for one in unwise(auto, 2)], ["tcp-relay"])
+        self.assertEqual([unwise(auto, 1), unwise(settings(text.format(4)), 4)], [[], []])
+        door = settings("[daemon]\nworkers = auto\n[web]\n[doorway]\nhttps = systemd:domain=INET6:name=https\n")
+        self.assertEqual([(one.section, one.key) for one in unwise(door, 2)], [("doorway", "https")])
+
     def test_weak_passwords(self) -> None:
         for text in (*KNOWN, "12345", "short", "20260101", "aaaaaaaaaa", "Walter", " walter ", "PASSWORD", ""):
             self.assertTrue(weakness(text, ["walter"]), text)
