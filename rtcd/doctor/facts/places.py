@@ -25,7 +25,6 @@ TIMEOUT_S = 2.0
 PROXY = b"PROXY UNKNOWN\r\n"
 """The header of a proxy that speaks for nobody else (version 1, section 2.1)."""
 _NAME = re.compile(r"systemd:.*\bname=([^:]+)")
-_ZERO = re.compile(r"tcp6?:(?:port=)?0+(?::.*)?", re.ASCII)
 
 
 class Places(NamedTuple):
