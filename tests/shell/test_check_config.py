@@ -151,6 +151,20 @@ class Faults(CheckTestCase):
         self.assertEqual(self.check(ini, code=0), "checked.ini: no fault\n")
         self.assertIn(":6: [ice] geoip: ", self.check(f"{ini}geoip = none.mmdb\ngeoip-regions = country:DE eu\n"))
 
+    def test_a_link_in_a_closed_folder_hides_nothing(self) -> None:
+        """Everybody may go to where it leads."""
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        folder.chmod(0o755)
+        (folder / "secret").write_text("s" * 32)
+        (folder / "closed").mkdir(mode=0o700)
+        (folder / "closed" / "link").symlink_to(folder / "secret")
+        text = f"[turn]\n[credentials]\nsecret-file = {folder}/closed/link\n"
+        (folder / "secret").chmod(0o644)
+        self.assertIn("can be read by everybody", self.check(text, code=0))
+        (folder / "secret").chmod(0o640)
+        self.assertEqual(self.check(text, code=0), "checked.ini: no fault\n")
+
     def test_an_ini_that_cannot_be_read_is_a_fault(self) -> None:
         for path, said in ((self.folder / "nowhere", "No such file"), (self.folder, "directory")):
             code, out, errors = self.run_command("check-config", "-c", str(path))

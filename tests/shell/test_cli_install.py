@@ -237,6 +237,12 @@ class Looking(SynchronousTestCase):
         folder.chmod(0o750)
         self.assertEqual(survey.closed(str(path)), str(folder))
         self.assertIsNone(survey.closed("/etc/passwd"))
+        link = folder / "link.ini"
+        link.symlink_to("/etc/passwd")
+        self.assertEqual(survey.closed(str(link)), str(folder))
+        link.unlink()
+        link.symlink_to(folder / "nowhere")
+        self.assertIsNone(survey.closed(str(link)))
 
     def test_a_place_is_free_if_there_is_nothing(self) -> None:
         place = Path(self.mktemp())

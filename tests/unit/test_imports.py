@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SHELL = {
     "": {"alarm", "context", "daemon", "drain", "exposed", "foreseen", "inifile", "interfaces", "lines", "log",
-         "machine", "plugin", "privileges", "promptly", "reading", "reference", "sample", "schemas", "state", "systemd",
-         "tap", "turns", "unix", "welcome"},
+         "machine", "plugin", "privileges", "promptly", "reading", "reference", "rights", "sample", "schemas", "state",
+         "systemd", "tap", "turns", "unix", "welcome"},
     "acme": {"attempt", "client", "issuer", "kept", "network", "order", "resource", "settings"},
     "admin": {"access", "pages", "poster", "relays", "resource", "rooms", "service", "settings", "tokens", "upkeep",
               "webhooks"},
