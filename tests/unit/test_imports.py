@@ -145,6 +145,7 @@ CORE_FRIENDS = {
     "signaling": {"rooms"},
     "cluster": {"rooms"},
     "admin": {"rooms"},
+    "importer": {"front", "tls"},
 }
 """Which other cores, besides those of its own package, a core may import."""
 
