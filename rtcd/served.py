@@ -57,6 +57,12 @@ def opens_web(settings: Mapping[str, Any], present: Collection[str]) -> bool:
     return bool(OPENING & set(present)) or proves or _serves("admin", settings, present)
 
 
+def may_open_web(settings: Mapping[str, Any], services: Collection[str]) -> bool:
+    """The same, where a service of another package is among ``services``: it is taken to have something there, as most
+    have."""
+    return opens_web(settings, services) or not OWN.issuperset(services)
+
+
 def _serves(section: str, settings: Mapping[str, Any], present: Collection[str]) -> bool:
     own = settings.get(section)
     if section == "doorway":

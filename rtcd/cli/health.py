@@ -48,11 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     path, found = _found(arguments.config)
     doorway, turn = found["doorway"], found.get("turn")
-    directory = planned(doorway, turn, units())
+    directory = planned(doorway, turn, units(), web=opens_web(found, found))
     said = []
-    if opens_web(found, found):
-        for one in [one for one in directory.listeners("web") if one.transport == "tls"][:1]:
-            said.append(_https(_EVERYWHERE.get(one.host, one.host), one.port))
+    for one in [one for one in directory.listeners("web") if one.transport == "tls"][:1]:
+        said.append(_https(_EVERYWHERE.get(one.host, one.host), one.port))
     if turn is not None and turn.stun and not turn.stun_auth:
         for one in [one for one in directory.listeners("turn") if one.transport == "udp" and one.last_port is None][:1]:
             said.append(_stun(_EVERYWHERE.get(one.host, one.host), one.port))

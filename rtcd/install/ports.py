@@ -14,11 +14,14 @@ _HANDED = re.compile(r"systemd:.*\bname=(\w+)", re.ASCII)
 _STREAM = re.compile(r"^ListenStream=(?:\S*:)?([0-9]{1,5})$", re.M | re.ASCII)
 
 
-def planned(doorway: DoorwaySettings, turn: TurnSettings | None, units: Mapping[str, str]) -> Directory:
-    """What would be open by these settings, no relay if ``turn`` is None. ``units``: where inherited sockets are opened."""
+def planned(
+    doorway: DoorwaySettings, turn: TurnSettings | None, units: Mapping[str, str], *, web: bool
+) -> Directory:
+    """What would be open by these settings, no relay if ``turn`` is None. ``units``: where inherited sockets are opened;
+    ``web``: whether the web listeners are (`rtcd.served.opens_web`)."""
     directory = Directory()
     tls: list[int] = []
-    for key, transport in (("https", "tls"), ("http", "tcp")):
+    for key, transport in (("https", "tls"), ("http", "tcp")) if web else ():
         for text in getattr(doorway, key):
             for host, port in _opened(text, units):
                 directory.opened(Listener("web", transport, host, port))

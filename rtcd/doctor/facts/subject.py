@@ -21,7 +21,7 @@ from rtcd.front.origin import Base, parse_public_url
 from rtcd.initext import NO_INI
 from rtcd.machine import own_addresses
 from rtcd.ranges import parse_ranges, within
-from rtcd.served import OWN, opens_web
+from rtcd.served import may_open_web
 
 T = TypeVar("T")
 
@@ -87,10 +87,8 @@ class Subject:
 
     @property
     def serves_web(self) -> bool:
-        """Whether the listeners of the doorway are opened. A service of another package is taken to have something there,
-        as most have."""
-        services = self.configuration.facts.services
-        return opens_web(self.configuration.settings, services) or not OWN.issuperset(services)
+        """Whether the listeners of the doorway are opened, as far as it can be told."""
+        return may_open_web(self.configuration.settings, self.configuration.facts.services)
 
     @property
     def addresses(self) -> tuple[str, ...]:
