@@ -5,18 +5,13 @@ Only what is certain is told: addresses of this machine are not known here, nor 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rtcd.endpoints import listening, place_of
 from rtcd.fault import ConfigError
 from rtcd.served import opens_web
-
-_TCP = re.compile(r"(?:tcp|ssl):(?:port=)?([0-9]{1,5})(?=:|$)", re.ASCII)
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)", re.ASCII)
-
-MAX_PORT = 65535
 
 ANY = ("", "0.0.0.0", "::")  # named to be compared
 """Hosts that stand for all addresses; an empty one is of both families."""
@@ -44,27 +39,14 @@ def port_faults(settings: Mapping[str, Any], present: Collection[str]) -> list[C
     return faults
 
 
-def place_of(endpoint: str) -> tuple[str, int] | None:
-    """Host and port of a TCP endpoint; None of what is none."""
-    found = _TCP.match(endpoint)
-    if found is None:
-        return None
-    interface = _INTERFACE.search(endpoint)
-    return interface[1].replace("\\", "") if interface else "", int(found[1])
-
-
 def _listeners(settings: Mapping[str, Any], present: Collection[str]) -> Iterator[_Listener]:
     """In the order in which they are opened."""
-    door, turn, metrics = (settings.get(one) for one in ("doorway", "turn", "metrics"))
     web = opens_web(settings, present)
-    for section, key, texts in (
-        *(("doorway", key, getattr(door, key)) for key in ("https", "http", "plain") if door is not None and web),
-        *((("metrics", "listen", metrics.listen),) if metrics is not None else ()),
-    ):
-        for text in texts:
-            place = place_of(text)
-            if place is not None and place[1]:
-                yield _Listener(section, key, *place)
+    for section, key, text in listening(settings):
+        place = place_of(text)
+        if place is not None and place.port and (web or section != "doorway"):
+            yield _Listener(section, key, *place)
+    turn = settings.get("turn")
     if turn is None:
         return
     ports = turn.ports()

@@ -127,7 +127,7 @@ def read_section(
             text = value.text if target == key else _file_text(section, key, base / value.text.strip())
             arguments[target] = _value(section, key, text, fields[target], hints, base)
         except ConfigError as fault:
-            faults.append(_placed(fault, value))
+            faults.append(_at(value, fault))
     settings = _made(section, schema, fields, arguments, values, faults)
     return (None if faults else settings), faults
 
@@ -155,7 +155,12 @@ def _value(
     return _absolute(base, value) if field.metadata.get("path") else value
 
 
-def _placed(fault: ConfigError, value: Value) -> ConfigError:
+def placed(fault: ConfigError, values: Mapping[str, Value], line: int = 0) -> ConfigError:
+    """The fault, told where its key is written, or the file that this is in; at ``line`` if neither is in ``values``."""
+    return _at(values.get(fault.key) or values.get(f"{fault.key}-file") or Value("", line), fault)
+
+
+def _at(value: Value, fault: ConfigError) -> ConfigError:
     fault.line, fault.source = value.line, value.source
     return fault
 
@@ -175,8 +180,7 @@ def _made(
             key, _, text = str(error).partition(": ")
             key, text = (key, text) if text else ("", key)
             if not any(re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", f"{key} {text}") for one in wrong if one):
-                where = values.get(key) or values.get(f"{key}-file") or Value("")
-                faults.append(_placed(ConfigError(section, key, text), where))
+                faults.append(placed(ConfigError(section, key, text), values))
             if arguments.pop(key, None) is None:
                 break
             wrong.add(key)

@@ -37,6 +37,11 @@ class Overrides:
     faults: list[ConfigError] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
+    def turns_on(self, shared: Collection[str] = ()) -> bool:
+        """Whether a service is turned on, so that no ini is needed. ``shared`` are the sections that are none."""
+        off = {one for one, on in self.services.items() if not on}
+        return bool((self.sections.keys() | self.services.keys()) - off - set(shared))
+
 
 def variable(section: str, key: str = "") -> str:
     """The variable that sets a key, or turns a section on."""

@@ -15,6 +15,7 @@ from rtcd.config import ConfigError, file_keys, key_of
 from rtcd.initext import NO_INI, Value
 from rtcd.install.layout import STATE, Layout
 from rtcd.reading import Reading
+from rtcd.rights import closed_to
 
 RUN = Path("/run")
 """What is below it has its rights from systemd or from what runs the container, which know best."""
@@ -64,11 +65,10 @@ def held(reading: Reading) -> list[ConfigError]:
 
 
 def everybody_reads(path: Path) -> bool:
-    """Whether the file may be read by all, and each folder on the way to it passed."""
+    """Whether the file may be read by all where it is, whatever link leads to it."""
     try:
         real = path.resolve(strict=True)
-        return (RUN not in real.parents and bool(real.stat().st_mode & 0o004)
-                and all(one.stat().st_mode & 0o001 for one in real.parents))
+        return RUN not in real.parents and not closed_to(real)
     except OSError:  # it is not there, or not for us
         return False
 

@@ -1,33 +1,34 @@
-"""What would stop the start, and can be told without opening a port, looking at a certificate, or asking the network: words
-of endpoints and ciphers, files that are not there, addresses that do not go together, users that there are none of.
+"""What would stop the start, and can be told without opening a port, looking at our certificate, or asking the network:
+words of endpoints and ciphers, files and packages that are not there, addresses that do not go together, users that there
+are none of.
 
 A file that may not be read by whoever asks is no fault: the daemon is perhaps somebody else.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rtcd.allocations.addresses import RelayAddresses
 from rtcd.auth.userfile import Users
+from rtcd.cluster.address import LIBRARY
+from rtcd.cluster.trust import authority
 from rtcd.doorway.listeners import faults
+from rtcd.endpoints import listening
 from rtcd.fault import ConfigError
 from rtcd.ice.places import read_places
 from rtcd.outside.external import Findings
 from rtcd.privileges import known
 from rtcd.tls.contexts import First
-from rtcd.together import no_relay_address
-
-LISTENING = (("doorway", "https"), ("doorway", "http"), ("doorway", "plain"), ("metrics", "listen"))
-"""Keys that hold endpoints."""
+from rtcd.together import no_package, no_relay_address
 
 
 def foreseen(settings: Mapping[str, Any]) -> list[ConfigError]:
     """The faults. ``settings``: section to settings, of those that have no fault of their own."""
-    found = [one for section, key in LISTENING if section in settings
-             for one in faults(section, key, getattr(settings[section], key))]
+    found = [fault for section, key, text in listening(settings) for fault in faults(section, key, [text])]
     for section, look in _LOOKS:
         if section in settings:
             try:
@@ -50,6 +51,16 @@ def _keys(admin: Any) -> None:
 def _regions(ice: Any) -> None:
     if not any(one and _is_others(one) for one in (ice.regions, ice.geoip)):
         read_places(ice).close()
+
+
+def _package(rooms: Any) -> None:
+    if rooms.redis and importlib.util.find_spec(LIBRARY) is None:
+        raise no_package(LIBRARY)
+
+
+def _authority(rooms: Any) -> None:
+    if rooms.store_ca and not _is_others(rooms.store_ca):
+        authority(rooms.store_ca)
 
 
 def _outside(turn: Any) -> None:
@@ -77,4 +88,4 @@ def _is_others(path: str) -> bool:
 
 _LOOKS: tuple[tuple[str, Callable[[Any], object]], ...] = (
     ("daemon", lambda daemon: known(daemon.user, daemon.group)), ("tls", First), ("turn", _users), ("turn", _outside),
-    ("admin", _keys), ("ice", _regions))
+    ("admin", _keys), ("ice", _regions), ("rooms", _package), ("rooms", _authority))

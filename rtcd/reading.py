@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rtcd import together
-from rtcd.config import ConfigError, gather
+from rtcd.config import ConfigError, gather, placed
 from rtcd.environment import merged, overrides
 from rtcd.inifile import text_of
 from rtcd.initext import NO_INI, Written, scan
@@ -33,6 +33,11 @@ class Reading:
     others: list[str]
     unread: bool = False
 
+    def placed(self, fault: ConfigError) -> ConfigError:
+        """The fault, told where its key is written, or if it is not, where its section begins."""
+        written = self.written
+        return placed(fault, written.sections.get(fault.section, {}), written.lines.get(fault.section, 0))
+
     def checked(self) -> dict[str, Any]:
         """The settings. Raises the first fault, if there is any."""
         for fault in self.faults:
@@ -45,9 +50,12 @@ def chosen(config: str | None, environment: Mapping[str, str], found: Mapping[st
     there."""
     if config is not None or Path(DEFAULT).exists():
         return config or DEFAULT
-    said = overrides(environment, Schemas(found), SHARED)
-    on = set(said.sections) | {one for one, yes in said.services.items() if yes}
-    return None if on - set(SHARED) else DEFAULT
+    return None if alone(environment, found) else DEFAULT
+
+
+def alone(environment: Mapping[str, str], found: Mapping[str, IServicePlugin]) -> bool:
+    """Whether these variables turn a service on, so that no ini is needed."""
+    return overrides(environment, Schemas(found), SHARED).turns_on(SHARED)
 
 
 def read(file: str | None, found: Mapping[str, IServicePlugin], environment: Mapping[str, str]) -> Reading:
@@ -81,10 +89,4 @@ def whole(reading: Reading, found: Mapping[str, IServicePlugin]) -> list[ConfigE
     if reading.unread:
         return reading.faults
     faults = [*together.lacking(reading.settings, list(reading.written.sections), found), *foreseen(reading.settings)]
-    for fault in faults:
-        values = reading.written.sections.get(fault.section, {})
-        if fault.key in values:
-            fault.line, fault.source = values[fault.key].line, values[fault.key].source
-        else:
-            fault.line = reading.written.lines.get(fault.section, 0)
-    return sorted([*reading.faults, *faults], key=lambda fault: (fault.line, fault.source))
+    return sorted([*reading.faults, *map(reading.placed, faults)], key=lambda fault: (fault.line, fault.source))

@@ -20,6 +20,12 @@ PATHS = {
 }
 """What each section serves in any case, or by its settings (metrics, admin); signalling's paths are in the ini."""
 
+OPENING = frozenset(("web", "signaling", "ice", "check"))
+"""Services that are a reason to open the web listeners, whatever their settings are."""
+
+OWN = frozenset((*PATHS, "turn"))
+"""Services of ours, besides the doorway. Of others it cannot be told without them what they need."""
+
 
 def prefix_taken(prefix: str) -> ConfigError:
     """An address below a path that begins like one of ours."""
@@ -44,8 +50,17 @@ def path_faults(settings: Mapping[str, Any], present: Collection[str]) -> list[C
 
 
 def opens_web(settings: Mapping[str, Any], present: Collection[str]) -> bool:
-    """Whether a service is a reason to open the web listeners."""
-    return bool({"web", "signaling", "ice", "check"} & set(present)) or _serves("admin", settings, present)
+    """Whether the web listeners are opened: for a service that has something behind them, or for a certificate by ACME that
+    ``[turn]`` shows. ``settings``, ``present``: as for `rtcd.together.lacking`."""
+    turn, tls = settings.get("turn"), settings.get("tls")
+    proves = turn is not None and bool(turn.tls or turn.dtls) and tls is not None and tls.mode == "acme"
+    return bool(OPENING & set(present)) or proves or _serves("admin", settings, present)
+
+
+def may_open_web(settings: Mapping[str, Any], services: Collection[str]) -> bool:
+    """The same, where a service of another package is among ``services``: it is taken to have something there, as most
+    have."""
+    return opens_web(settings, services) or not OWN.issuperset(services)
 
 
 def _serves(section: str, settings: Mapping[str, Any], present: Collection[str]) -> bool:

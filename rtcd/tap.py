@@ -42,7 +42,7 @@ from rtcd.schemas import Schemas
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
 from rtcd.tls.settings import TlsSettings
-from rtcd.together import no_service
+from rtcd.together import no_package, no_service
 from rtcd.turns import without_prefixes
 from rtcd.welcome import welcome
 from rtcd.workers.cores import number
@@ -269,8 +269,7 @@ def _rooms(
         # here, since its library is an extra, and takes the reactor when it is imported
         from rtcd.cluster.service import StoreService, redis_rooms
     except ImportError as error:
-        raise ConfigError("rooms", "store", f"rooms on Redis need the Python package {error.name}; run: pip install"
-                          " 'rtcd[cluster]'") from None
+        raise no_package(str(error.name)) from None
     rooms = redis_rooms(reactor, settings, metrics, "" if worker is None else daemon_name(state))
     return rooms, StoreService(rooms) if worker is None else Opening(reactor, rooms, worker)
 

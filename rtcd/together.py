@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rtcd.clashes import port_faults
+from rtcd.endpoints import listening
 from rtcd.fault import ConfigError
 from rtcd.served import opens_web, path_faults
 from rtcd.workers.count import parse
@@ -40,6 +41,11 @@ def secret_of_others() -> ConfigError:
                        " made here; set the one that they have")
 
 
+def no_package(name: str) -> ConfigError:
+    """Rooms at a place that nobody here can speak to."""
+    return ConfigError("rooms", "store", f"rooms on Redis need the Python package {name}; run: pip install 'rtcd[cluster]'")
+
+
 def no_listener() -> ConfigError:
     """Services behind a door that is not there."""
     return ConfigError("doorway", "https", "there is no listener for the services behind it; add tcp:8443")
@@ -50,12 +56,10 @@ def cannot_share(settings: Mapping[str, Any], count: int) -> list[ConfigError]:
     found: list[ConfigError] = []
     if count < 2:
         return found
-    for section, keys in (("doorway", ("https", "http", "plain")), ("metrics", ("listen",))):
-        for key in keys:
-            for text in getattr(settings.get(section), key, ()):
-                if not text.startswith(("tcp:", "unix:")):
-                    found.append(ConfigError(section, key, f"{text!r} is one socket, which [daemon] workers cannot share; "
-                                             "write it like tcp:443, or set workers = 1"))
+    for section, key, text in listening(settings):
+        if not text.startswith(("tcp:", "unix:")):
+            found.append(ConfigError(section, key, f"{text!r} is one socket, which [daemon] workers cannot share; write it "
+                                     "like tcp:443, or set workers = 1"))
     turn = settings.get("turn")
     for text in turn.listen if turn is not None else ():
         if text.startswith("systemd:"):
@@ -115,7 +119,7 @@ def lacking(settings: Mapping[str, Any], present: Collection[str], services: Ite
     demanded, own_tls = tls is not None and tls.mode == "acme", turn is not None and (turn.tls or turn.dtls)
     if door is not None:
         opens = opens_web(settings, present)
-        if not (door.https or door.plain) and (opens or (own_tls and demanded)):
+        if not (door.https or door.plain) and opens:
             faults.append(no_listener())
         elif opens and demanded and not (door.https or own_tls) and (turn is not None or "turn" not in present):
             faults.append(no_tls())

@@ -6,18 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtcd.fault import ConfigError
+from rtcd.together import cannot_share
 from rtcd.weak import weakness
+from rtcd.workers.count import AUTO
 
 LOOPBACK = "allow-loopback-peers lets TURN clients reach services on this machine; it is for tests only"
 DTLS = "[tls] minimum = {minimum} leaves no version of DTLS"
 
 
-def unwise(settings: Mapping[str, Any]) -> list[ConfigError]:
-    """Section to settings in, warnings out, in the order of the sections."""
+def unwise(settings: Mapping[str, Any], cores: int = 1) -> list[ConfigError]:
+    """Section to settings in, warnings out. ``cores``: how many this machine lets us use, which is perhaps not the one that
+    the configuration is for."""
+    daemon, turn = settings.get("daemon"), settings.get("turn")
     found = []
-    turn = settings.get("turn")
+    if daemon is not None and daemon.workers == AUTO:
+        found = [ConfigError(one.section, one.key, f"where [daemon] workers = {AUTO} comes to {cores}, as here, the daemon "
+                             f"does not start: {one.text}") for one in cannot_share(settings, cores)]
     if turn is None:
-        return []
+        return found
     if turn.allow_loopback_peers:
         found.append(ConfigError("turn", "allow-loopback-peers", LOOPBACK.partition(" ")[2]))
     if turn.allow_private_peers:

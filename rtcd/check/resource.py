@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -36,6 +37,8 @@ STATIC = Path(__file__).parent / "static"
 TYPES = {".js": b"text/javascript; charset=utf-8", ".css": b"text/css; charset=utf-8"}
 YEAR = b"public, max-age=31536000, immutable"
 HASH_CHARS = 16
+
+_log = Logger()
 
 RETRY_S = 60
 """After so long a page may try again that had to wait."""
@@ -165,7 +168,9 @@ def _later(request: Request, work: Coroutine[Any, Any, bytes]) -> Any:
 
     def failed(failure: Failure) -> None:
         if not request._disconnected:
-            request.processingFailed(failure)
+            request.processingFailed(failure)  # which logs it
+        else:
+            _log.failure("a request whose client has gone meanwhile has failed", failure)
 
     Deferred.fromCoroutine(work).addCallback(finish).addErrback(failed)
     return NOT_DONE_YET

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtcd.cli.ini import add_config, place
 from rtcd.config import ConfigError
-from rtcd.unwise import unwise
+from rtcd.workers.count import AUTO
 
 if TYPE_CHECKING:
     from rtcd.reading import Reading
@@ -49,20 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _warnings(reading: Reading) -> Iterable[ConfigError]:
     from rtcd.exposed import exposed, held
+    from rtcd.unwise import unwise
+    from rtcd.workers import cores
 
-    for one in unwise(reading.settings):
-        yield _placed(reading, one)
+    for one in unwise(reading.settings, cores.number(AUTO)):
+        yield reading.placed(one)
     yield from held(reading)
     yield from exposed(reading)
     for name in reading.others:
         yield ConfigError("", "", "sets nothing: it begins like a variable of rtcd and names no section", source=name)
-
-
-def _placed(reading: Reading, fault: ConfigError) -> ConfigError:
-    value = reading.written.sections.get(fault.section, {}).get(fault.key)
-    if value is not None:
-        fault.line, fault.source = value.line, value.source
-    return fault
 
 
 def _tell(

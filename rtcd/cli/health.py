@@ -5,28 +5,28 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import importlib
 import os
 import socket
 import ssl
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rtcd.cli.ini import add_config, place
 from rtcd.config import ConfigError, gather
 from rtcd.environment import merged, overrides, variable
 from rtcd.inifile import text_of
 from rtcd.initext import NO_INI, Written, scan
+from rtcd.served import OPENING, opens_web
 
 ANSWER_S = 5.0
 """Who takes longer is not well."""
 
 PATH = "/healthz"
 """Any answer will do but one of 5xx: what is not there is answered by the daemon too."""
-
-AT_THE_DOORWAY = frozenset(("web", "signaling", "ice"))
-"""The services that need the web server. A relay alone may do without."""
 
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}
 
@@ -48,11 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     path, found = _found(arguments.config)
     doorway, turn = found["doorway"], found.get("turn")
-    directory = planned(doorway, turn, units())
+    directory = planned(doorway, turn, units(), web=opens_web(found, found))
     said = []
-    if found.keys() & AT_THE_DOORWAY:
-        for one in [one for one in directory.listeners("web") if one.transport == "tls"][:1]:
-            said.append(_https(_EVERYWHERE.get(one.host, one.host), one.port))
+    for one in [one for one in directory.listeners("web") if one.transport == "tls"][:1]:
+        said.append(_https(_EVERYWHERE.get(one.host, one.host), one.port))
     if turn is not None and turn.stun and not turn.stun_auth:
         for one in [one for one in directory.listeners("turn") if one.transport == "udp" and one.last_port is None][:1]:
             said.append(_stun(_EVERYWHERE.get(one.host, one.host), one.port))
@@ -68,28 +67,48 @@ class _Named:
     """Stands for the keys of a service of which no more matters than whether it is on."""
 
 
+class _Schemas(Mapping[str, type[Any]]):
+    """The sections that matter here; a module is imported only if its section is there."""
+
+    _modules: ClassVar = {
+        "doorway": ("rtcd.doorway.settings", "DoorwaySettings"), "turn": ("rtcd.turn.settings", "Settings"),
+        "tls": ("rtcd.tls.settings", "TlsSettings"), "admin": ("rtcd.admin.settings", "Settings")}
+
+    def __getitem__(self, section: str) -> type[Any]:
+        if section in OPENING:
+            return _Named
+        module, name = self._modules[section]
+        found: type[Any] = getattr(importlib.import_module(module), name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._modules, *sorted(OPENING)])
+
+    def __len__(self) -> int:
+        return len(self._modules) + len(OPENING)
+
+
 def _found(config: str | None) -> tuple[str, dict[str, Any]]:
     """What to call the configuration, and the settings of those sections that matter here. Raises `ConfigError`."""
-    from rtcd.doorway.settings import DoorwaySettings
-    from rtcd.turn.settings import Settings
-
-    asked = {"doorway": DoorwaySettings, "turn": Settings}
-    said = overrides(os.environ, {**asked, **dict.fromkeys(AT_THE_DOORWAY, _Named)})
-    for one in AT_THE_DOORWAY:  # whose variables turn it on, whatever they say
+    schemas = _Schemas()
+    said = overrides(os.environ, schemas)
+    for one in OPENING:  # whose variables turn it on, whatever they say
         if any(name.startswith(f"{variable(one)}_") for name in os.environ):
             said.services.setdefault(one, True)
     path = place(config)
-    alone = config is None and not Path(path).exists() and bool(said.services or said.sections)
+    alone = config is None and not Path(path).exists() and said.turns_on(("doorway", "tls"))
     try:
         written = Written() if alone else scan(text_of(path))
         sections = merged(written, said).sections
+        on = OPENING & sections.keys()
+        asked = ("doorway", "turn") if on else ("doorway", "turn", "tls", "admin")  # they may be what opens the door
         kept = {one: sections.get(one, {}) for one in asked if one in sections or one == "doorway"}
-        found, faults = gather(Written(kept, written.lines, written.faults), asked, Path(path).parent)
+        found, faults = gather(Written(kept, written.lines, written.faults), schemas, Path(path).parent)
         for fault in faults:
             raise fault
     except ConfigError as error:
         raise ConfigError("", "", error.said(path)) from None
-    return (NO_INI if alone else path), {**found, **dict.fromkeys(AT_THE_DOORWAY & sections.keys())}
+    return (NO_INI if alone else path), {**found, **dict.fromkeys(on)}
 
 
 def _https(host: str, port: int) -> str:

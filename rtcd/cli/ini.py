@@ -60,7 +60,7 @@ def _found(config: str | None, schemas: Mapping[str, type[Any]]) -> tuple[str, d
     """The path of the ini, what it and the environment say, and whether that is the environment alone."""
     said = overrides(os.environ, schemas)
     path = place(config)
-    alone = config is None and not Path(path).exists() and (bool(said.sections) or any(said.services.values()))
+    alone = config is None and not Path(path).exists() and said.turns_on()
     try:
         written = Written() if alone else scan(text_of(path))
     except ConfigError as error:

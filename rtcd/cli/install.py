@@ -103,6 +103,8 @@ def _tell(arguments: argparse.Namespace, layout: Layout, facts: Any, plan: Any) 
     from rtcd.install import shipped
     from rtcd.install.firewall import firewall
     from rtcd.install.ports import planned
+    from rtcd.schemas import SHARED
+    from rtcd.served import may_open_web
     from rtcd.welcome import ports
 
     present = facts.files.get(layout.ini)
@@ -110,7 +112,8 @@ def _tell(arguments: argparse.Namespace, layout: Layout, facts: Any, plan: Any) 
     if settings is None:
         _say(f"\n{layout.ini} has a mistake, so its ports are not known; start rtcd to see which.")
         return
-    directory = planned(settings["doorway"], settings.get("turn"), shipped.units())
+    web = may_open_web(settings, settings.keys() - SHARED.keys())
+    directory = planned(settings["doorway"], settings.get("turn"), shipped.units(), web=web)
     _say("\nThese ports must be reachable (firewall, security group, router):\n")
     for line in (*ports(directory), "", *firewall(directory)):
         _say(f"    {line}".rstrip())

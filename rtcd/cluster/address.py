@@ -10,6 +10,12 @@ from urllib.parse import unquote
 MEMORY = "memory"
 """The store of one process."""
 
+LIBRARY = "txredisapi"
+"""The Python package that speaks to Redis for us."""
+
+MINIMUM = "6.2"
+"""The oldest Redis that has all that the scripts use."""
+
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 
@@ -91,6 +97,11 @@ def parse_all(lines: Sequence[str], password: str | None = None) -> tuple[Addres
     return tuple(replace(one, password=password) if password and not one.password else one for one in found)
 
 
+def too_old(version: str) -> bool:
+    """Whether a Redis of this version has not all that the scripts use; one that says none has not."""
+    return _numbers(version) < _numbers(MINIMUM)
+
+
 def shard_of(room: str, shards: Sequence[str]) -> int:
     """Which of several places keeps a room: the one whose name and the room's together have the greatest hash. If a place
     is added, or taken away, only its own rooms move."""
@@ -98,6 +109,10 @@ def shard_of(room: str, shards: Sequence[str]) -> int:
         return hashlib.blake2b(f"{shards[number]}\0{room}".encode(errors="surrogatepass"), digest_size=8).digest()
 
     return max(range(len(shards)), key=weight)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in version.split(".")[:2] if one.isascii() and one.isdigit())
 
 
 def _host(text: str, port: int) -> tuple[str, int]:

@@ -18,6 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from rtcd.cluster import scripts
+from rtcd.cluster.address import MINIMUM, too_old
 from rtcd.cluster.backend import (
     BEAT_S,
     CLAIM_S,
@@ -36,7 +37,7 @@ from rtcd.cluster.backend import (
 from rtcd.cluster.codec import MAJOR
 from rtcd.cluster.node import new_node
 from rtcd.cluster.speaker import Speaker
-from rtcd.cluster.wire import MINIMUM, Connection, Fault, Refusal, Wire
+from rtcd.cluster.wire import Connection, Fault, Refusal, Wire
 from rtcd.rooms.outcome import FULL_QUEUES, FULL_ROOMS, FULL_SEATS, StoreAway, StoreFull, StoreUnavailable
 
 ANSWER_S = 2.5
@@ -250,8 +251,8 @@ class RedisBackend:
         lines = (await link.ask("INFO", "server")).decode(errors="replace").splitlines()
         said = dict(line.split(":", 1) for line in lines if ":" in line)
         version = said.get("redis_version", "0")
-        if tuple(int(one) for one in version.split(".")[:2] if one.isdigit()) < MINIMUM:
-            raise Fault(f"it is Redis {version}, and {'.'.join(map(str, MINIMUM))} is the oldest that will do")
+        if too_old(version):
+            raise Fault(f"it is Redis {version}, and {MINIMUM} is the oldest that will do")
         return str(said.get("run_id", ""))
 
     async def _read(self, link: Connection, reader: Connection) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
@@ -13,8 +12,8 @@ from rtcd.cluster.node import new_node
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.shards import ShardedRooms
 from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.trust import authority
 from rtcd.cluster.wire import Wire
-from rtcd.fault import ConfigError
 from rtcd.metrics import Metrics
 from rtcd.rooms.settings import RoomsSettings
 
@@ -42,21 +41,10 @@ def redis_rooms(
 ) -> SharedRooms | ShardedRooms:
     """The store that the settings name; connects nowhere yet. ``daemon``: what the names of this daemon's processes begin
     with, if there are several. Raises ConfigError."""
-    ca = b""
-    if settings.store_ca:
-        try:
-            ca = Path(settings.store_ca).read_bytes()
-        except OSError as error:
-            raise ConfigError("rooms", "store-ca", f"{settings.store_ca} cannot be read ({error.strerror}); check the path"
-                              " and its rights") from None
+    ca = authority(settings.store_ca)
     stores, names = [], []
     for number, address in enumerate(settings.redis):
-        try:
-            wire = Wire(reactor, address, ca)
-        except ValueError as error:
-            raise ConfigError(
-                "rooms", "store-ca", f"{settings.store_ca} {error}; name the authority's certificate") from None
-        backend = RedisBackend(reactor, wire, settings.store_prefix, settings.lifetime + DAY_S,
+        backend = RedisBackend(reactor, Wire(reactor, address, ca), settings.store_prefix, settings.lifetime + DAY_S,
                                new_node(daemon))
         several = len(settings.redis) > 1
         stores.append(SharedRooms(reactor, settings, metrics, backend, shard=str(number) if several else "",

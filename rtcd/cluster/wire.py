@@ -19,12 +19,10 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from rtcd.cluster.address import Address, auth_fault
+from rtcd.cluster.trust import roots
 
 CONNECT_S = 2.0
 """How long a connection may take to come about."""
-
-MINIMUM = (6, 2)
-"""The oldest Redis that has all that the scripts use."""
 
 
 class Fault(Exception):
@@ -126,7 +124,7 @@ class Wire:
     def __init__(self, reactor: Any, address: Address, ca: bytes = b"") -> None:
         self._reactor = reactor
         self.address = address
-        self._trust = _trust(ca) if ca else None
+        self._trust = roots(ca) if ca else None
         self._first = 0
         """The Sentinel that has led to the master the last time."""
 
@@ -225,15 +223,3 @@ async def _authenticate(connection: Connection, *words: str) -> None:
 @functools.cache
 def _digest(script: str) -> str:
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-
-
-def _trust(pem: bytes) -> Any:
-    """Raises ValueError if there is no certificate."""
-    end = b"-----END CERTIFICATE-----"
-    try:
-        found = [ssl.Certificate.loadPEM(one + end) for one in pem.split(end)[:-1]]
-    except Exception:  # an error of OpenSSL's, which says nothing to people
-        raise ValueError("holds a certificate that cannot be read") from None
-    if not found:
-        raise ValueError("holds no certificate in PEM")
-    return ssl.trustRootFromCertificates(found)

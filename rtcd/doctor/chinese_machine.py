@@ -50,6 +50,9 @@ TEXTS = {
     "store.package": Words(
         "房间要放在 Redis 上，但缺少所需的 Python 包。", "没有安装 {package}。", "守护进程无法启动。",
         "在安装 rtcd 的地方安装它："),
+    "store.not-asked": Words(
+        "没有询问房间的存储。", "{where}：{reason}", "一切正常的话没有影响。",
+        "请看关于配置的说明；如果该文件属于 root，请以 root 身份运行 doctor。"),
     "store.unreachable": Words(
         "无法连接房间的存储。", "{where}：{reason}", "正在进行的通话继续，但在它恢复之前没有人能加入。",
         "启动 Redis，或改正 [rooms] store。如果它在本机运行："),

@@ -59,6 +59,9 @@ TEXTS = {
     "store.package": Words(
         "Rooms are to be on Redis, and a Python package for that is missing.", "{package} is not installed.",
         "The daemon does not start.", "Install it where rtcd is installed:"),
+    "store.not-asked": Words(
+        "The store of rooms was not asked.", "{where}: {reason}", "Nothing, if all is well.",
+        "See what is said of the configuration; run the doctor as root if the file is root's."),
     "store.unreachable": Words(
         "The store of rooms cannot be reached.", "{where}: {reason}",
         "Calls that run go on, and nobody can join until it is back.",

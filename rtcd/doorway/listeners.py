@@ -12,12 +12,11 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from rtcd.clashes import MAX_PORT, place_of
 from rtcd.config import ConfigError
 from rtcd.doorway.immediate import at_once
+from rtcd.endpoints import MAX_PORT, place_of
 from rtcd.privileges import PRIVILEGE
 
-_BARE = re.compile(r"tcp:(?:port=)?([0-9]{1,5})", re.ASCII)
 _FAMILY = re.compile(r"systemd:(?:domain=)?(\w+)(?=:|$)")
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 _ANY_IPV6 = r":interface=\:\:"
@@ -34,10 +33,10 @@ def open_listeners(
     (net.ipv6.bindv6only), or IPv4 alone where there is no IPv6. Anything longer is taken as it is written.
     """
     where = section, key
-    bare = _BARE.fullmatch(text)
-    if bare is None:
+    place = place_of(text)
+    if place is None or place.host:
         return [_open(reactor, where, text, text, factory)]
-    port = bare[1]
+    port = place.port
     try:
         both: IListeningPort = _listen(reactor, where, text, f"tcp:{port}{_ANY_IPV6}{_BACKLOG}", factory)
     except CannotListenError as fault:
@@ -71,7 +70,7 @@ def faults(section: str, key: str, texts: Iterable[str]) -> list[ConfigError]:
 def _worded(text: str) -> None:
     """Raises ValueError for a number that is no port, and a family that there is none of."""
     place, family = place_of(text), _FAMILY.match(text)
-    if place is not None and place[1] > MAX_PORT:
+    if place is not None and place.port > MAX_PORT:
         raise ValueError(f"a port is no more than {MAX_PORT}")
     if family is not None and not hasattr(socket, f"AF_{family[1]}"):
         raise ValueError(f"there is no family {family[1]}")

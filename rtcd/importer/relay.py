@@ -6,7 +6,6 @@ the daemon starts on the result. What was wrong is said by rtcd.importer.faults.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import replace
 
 from rtcd.importer.coturn import DENYING, RULES, SHORT_WITHOUT_MEANING
@@ -14,6 +13,7 @@ from rtcd.importer.draft import Draft
 from rtcd.importer.facts import Machine, TurnFile
 from rtcd.importer.report import Report, Where, hidden
 from rtcd.importer.turnserver import Option
+from rtcd.tls.names import is_address
 from rtcd.weak import weakness
 
 MIN_SECRET_CHARS = 16
@@ -118,7 +118,7 @@ class _Translation:
         _, slash, private = option.value.partition("/")
         if not option.value:
             self._drop(option, "has no value, so the default is in force")
-        elif slash and _is_address(private.strip()):
+        elif slash and is_address(private.strip()):
             self._address(option, ("turn", "external-ip"), set(), private.strip())
         else:
             self._take("add", ("turn", "external-ip"), option)
@@ -242,14 +242,6 @@ def certificate(draft: Draft, report: Report, machine: Machine, said_of: list[tu
 def hosts(draft: Draft) -> list[str]:
     """The names that a certificate has to be for."""
     return [url.split("://")[1].split("/")[0].split(":")[0] for url in draft.get("doorway", "public-url")]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_placeholder(realm: str) -> bool:

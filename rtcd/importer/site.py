@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from rtcd.front.origin import is_loopback
 from rtcd.importer.draft import Draft
 from rtcd.importer.facts import ConstantsFile, Facts, IceFile, Machine, NginxFile, NginxServer, Url
 from rtcd.importer.relay import MIN_SECRET_CHARS, certificate
@@ -127,7 +128,7 @@ def _listens(nginx: NginxFile, server: NginxServer, draft: Draft, report: Report
         key, other = ("https", "http") if one.tls else ("http", "https")
         escaped = one.host.replace(":", "\\:")
         value = f"tcp:{one.port}" + (f":interface={escaped}" if one.host else "")
-        if one.host and one.host not in machine.addresses and not _is_loopback(one.host):
+        if one.host and one.host not in machine.addresses and not is_loopback(one.host):
             draft.propose("doorway", f"{key} = {value}")
             report.drop(where, what, f"proposed as a comment, [doorway] {key}: this machine has no such address, and the "
                         "daemon would not start")
@@ -155,13 +156,6 @@ def _name(nginx: NginxFile, server: NginxServer, draft: Draft, report: Report) -
         else:
             report.drop(where, f"server_name {name}", "the site has one address, [doorway] public-url; redirect-hosts in "
                         "[web] takes former names")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _host(url: Url) -> str:

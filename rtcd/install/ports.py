@@ -7,19 +7,21 @@ from collections.abc import Mapping
 
 from rtcd.doorway.directory import Directory, Listener
 from rtcd.doorway.settings import DoorwaySettings
+from rtcd.endpoints import place_of
 from rtcd.turn.settings import Settings as TurnSettings
 
-_TCP = re.compile(r"tcp:(?:port=)?([0-9]{1,5})(?=:|$)", re.ASCII)
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)", re.ASCII)
 _HANDED = re.compile(r"systemd:.*\bname=(\w+)", re.ASCII)
 _STREAM = re.compile(r"^ListenStream=(?:\S*:)?([0-9]{1,5})$", re.M | re.ASCII)
 
 
-def planned(doorway: DoorwaySettings, turn: TurnSettings | None, units: Mapping[str, str]) -> Directory:
-    """What would be open by these settings, no relay if ``turn`` is None. ``units``: where inherited sockets are opened."""
+def planned(
+    doorway: DoorwaySettings, turn: TurnSettings | None, units: Mapping[str, str], *, web: bool
+) -> Directory:
+    """What would be open by these settings, no relay if ``turn`` is None. ``units``: where inherited sockets are opened;
+    ``web``: whether the web listeners are (`rtcd.served.opens_web`)."""
     directory = Directory()
     tls: list[int] = []
-    for key, transport in (("https", "tls"), ("http", "tcp")):
+    for key, transport in (("https", "tls"), ("http", "tcp")) if web else ():
         for text in getattr(doorway, key):
             for host, port in _opened(text, units):
                 directory.opened(Listener("web", transport, host, port))
@@ -42,7 +44,5 @@ def _opened(text: str, units: Mapping[str, str]) -> list[tuple[str, int]]:
     if handed := _HANDED.search(text):
         named = [one for one in units.values() if f"FileDescriptorName={handed[1]}\n" in one]
         return [("", int(port)) for one in named for port in _STREAM.findall(one)]
-    if found := _TCP.match(text):
-        interface = _INTERFACE.search(text)
-        return [(interface[1].replace("\\", "") if interface else "", int(found[1]))]
-    return []
+    place = place_of(text)
+    return [place] if place is not None else []

@@ -18,6 +18,7 @@ from rtcd.install.layout import SERVICE, Layout, hidden
 from rtcd.install.limits import NEEDED
 from rtcd.install.plan import Facts
 from rtcd.install.shipped import HANDED, checkout
+from rtcd.rights import closed_to
 
 MAX_FILE_BYTES = 1 << 20
 """No unit and no ini is longer; what is stays as it is."""
@@ -97,12 +98,11 @@ def creator(candidates: tuple[str, ...] = PYTHONS) -> str | None:
 
 def closed(path: str) -> str | None:
     """The file, or a folder on the way to it, that others may not read or pass; None if it is not there."""
-    real = Path(path).resolve()
-    if not real.exists():
+    try:
+        found = closed_to(Path(path))
+    except FileNotFoundError:
         return None
-    if not real.stat().st_mode & 0o004:
-        return str(real)
-    return next((str(one) for one in real.parents if not one.stat().st_mode & 0o001), None)
+    return str(found[-1]) if found else None
 
 
 def alike(layout: Layout, ours: Path = PACKAGE) -> bool:

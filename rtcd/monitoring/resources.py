@@ -7,11 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from rtcd.monitoring.readiness import Report
+
+_log = Logger()
 
 Exposition = Callable[[str], "tuple[bytes, str] | Deferred[tuple[bytes, str]]"]
 Allowed = Callable[[Request], bool]
@@ -101,8 +104,10 @@ class Readyz(Resource):
 
 
 def _failed(failure: Failure, request: Request) -> None:
-    """Other processes do not answer: 503. Anything else is our bug: 500, and the log says why."""
+    """Other processes do not answer: 503. Anything else is our bug: 500, and the log says why, whoever waits for it."""
     if request._disconnected:
+        if not failure.check(TimeoutError):
+            _log.failure("a request whose client has gone meanwhile has failed", failure)
         return
     if not failure.check(TimeoutError):
         request.processingFailed(failure)

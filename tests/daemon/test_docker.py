@@ -16,6 +16,7 @@ from rtcd.install.ports import planned
 from rtcd.install.shipped import units
 from rtcd.plugin import plugins
 from rtcd.schemas import Schemas
+from rtcd.served import opens_web
 from rtcd.welcome import ports
 from tests.daemon.process import ROOT, TWISTD, DaemonTestCase, environment
 
@@ -40,7 +41,8 @@ def inline_ini(text: str) -> str:
 def published(ini: str) -> list[str]:
     """``443/tcp`` and the like, for what an ini opens but the relays."""
     settings = parse(ini, Schemas(plugins()))
-    directory = planned(settings.get("doorway", DoorwaySettings()), settings["turn"], units())
+    web = opens_web(settings, settings)
+    directory = planned(settings.get("doorway", DoorwaySettings()), settings["turn"], units(), web=web)
     lines = [line.split()[:2] for line in ports(directory)]
     return sorted(f"{port}/{protocol}" for protocol, port in lines if "-" not in port)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.check.service import CheckService, Settings, makeService
@@ -125,6 +126,19 @@ class PageTests(CheckTestCase):
 
 class StartTests(CheckTestCase):
     """POST /check/start."""
+
+    def test_what_is_raised_is_logged_whether_somebody_waits_for_it_or_not(self) -> None:
+        self.start()
+        for gone in (False, True):
+            waiting: Any = Deferred()
+            self.room_for_more = waiting
+            answer = self.begin()
+            self.assertFalse(answer.finished)
+            if gone:
+                answer.transport.protocol.connectionLost(None)
+            waiting.errback(RuntimeError("boom"))
+            self.assertEqual((answer.finished, len(self.flushLoggedErrors(RuntimeError))), (not gone, 1))
+            self.assertEqual(gone or answer.code, gone or 500)
 
     def test_a_check_gets_a_credential_and_paths_and_is_watched(self) -> None:
         """From the host that asks, for as long as the credential is valid."""

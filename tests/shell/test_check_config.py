@@ -11,12 +11,13 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
-from rtcd import exposed
+from rtcd import exposed, foreseen
 from rtcd.cli import ini
 from rtcd.cli.effective import MASK
 from rtcd.config import file_keys, key_of
 from rtcd.plugin import plugins
 from rtcd.schemas import SHARED, Schemas
+from rtcd.workers import cores
 from tests.shell.test_cli import CommandTestCase
 
 PEM = """-----BEGIN PUBLIC KEY-----
@@ -112,6 +113,16 @@ class Faults(CheckTestCase):
         self.assertEqual([one.split(": ")[:2] for one in out.splitlines()[:-1]],
                          [["checked.ini:2", "warning"], ["checked.ini:3", "warning"]])
 
+    def test_workers_for_each_core_are_judged_by_the_cores_that_are_here(self) -> None:
+        """No fault: it is perhaps for another machine."""
+        text = "[daemon]\nworkers = auto\n[turn]\nmobility = yes\n"
+        self.patch(cores, "_affinity", lambda: 2)
+        self.patch(cores, "quotas", lambda: ())
+        self.assertIn("checked.ini:4: warning: [turn] mobility: where [daemon] workers = auto comes to 2, as here, the "
+                      "daemon does not start: a client's next", self.check(text, code=0))
+        self.patch(cores, "quotas", lambda: ("100000 100000",))
+        self.assertEqual(self.check(text, code=0), "checked.ini: no fault\n")
+
     def test_a_file_of_a_secret_that_everybody_can_read_is_a_warning(self) -> None:
         """Wherever it is named; not if it is in a closed folder, and not if it holds a public key."""
         folder = Path(tempfile.mkdtemp())
@@ -140,6 +151,20 @@ class Faults(CheckTestCase):
         self.assertEqual(self.check(ini, code=0), "checked.ini: no fault\n")
         self.assertIn(":6: [ice] geoip: ", self.check(f"{ini}geoip = none.mmdb\ngeoip-regions = country:DE eu\n"))
 
+    def test_a_link_in_a_closed_folder_hides_nothing(self) -> None:
+        """Everybody may go to where it leads."""
+        folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        folder.chmod(0o755)
+        (folder / "secret").write_text("s" * 32)
+        (folder / "closed").mkdir(mode=0o700)
+        (folder / "closed" / "link").symlink_to(folder / "secret")
+        text = f"[turn]\n[credentials]\nsecret-file = {folder}/closed/link\n"
+        (folder / "secret").chmod(0o644)
+        self.assertIn("can be read by everybody", self.check(text, code=0))
+        (folder / "secret").chmod(0o640)
+        self.assertEqual(self.check(text, code=0), "checked.ini: no fault\n")
+
     def test_an_ini_that_cannot_be_read_is_a_fault(self) -> None:
         for path, said in ((self.folder / "nowhere", "No such file"), (self.folder, "directory")):
             code, out, errors = self.run_command("check-config", "-c", str(path))
@@ -167,19 +192,29 @@ class Faults(CheckTestCase):
             ("[daemon]\nuser = no-such-user", "[daemon] user: there is no user no-such-user"),
             ("[daemon]\nuser = root\ngroup = no-such-group", "[daemon] group: there is no group no-such-group"),
             ("[turn]\nlisten = 192.0.2.1\nexternal-ip = 203.0.113.5/192.0.2.2", "[turn] external-ip: 192.0.2.2 belongs"),
+            ("[rooms]\nstore = rediss://h\nstore-ca = nowhere", "[rooms] store-ca: nowhere cannot be read (No such file"),
+            ("[rooms]\nstore = rediss://h\nstore-ca = keys", "[rooms] store-ca: keys holds no certificate in PEM; name the"),
             ("[turn]\nlisten = 192.0.2.1\nexternal-ip = a.example/192.0.2.2", "[turn] external-ip: 192.0.2.2 belongs"),
         ):
-            out = self.check(f"{text}\n[rooms]\n{'' if '[turn]' in text else '[turn]'}\n")
+            out = self.check(f"{text}\n{'' if '[rooms]' in text else '[rooms]'}\n{'' if '[turn]' in text else '[turn]'}\n")
             self.assertIn(said.replace("https' is", "INETX:name=a' is"), out)
             self.assertIn("checked.ini: 1 fault", out)
+
+    def test_a_package_that_a_store_needs_and_nobody_has_installed_is_told(self) -> None:
+        """In the words of the start; rooms in memory need none."""
+        self.patch(foreseen, "LIBRARY", "no_such_package")
+        out = self.check("[turn]\n[rooms]\nstore = redis://h\n")
+        self.assertIn(":3: [rooms] store: rooms on Redis need the Python package no_such_package; run: pip install", out)
+        self.check("[turn]\n[rooms]\n", code=0)
 
     def test_what_is_not_for_who_asks_is_no_fault(self) -> None:
         """The daemon is perhaps somebody else."""
         self.patch(os, "access", lambda path, mode: False)
-        for name in ("users", "keys"):
+        for name in ("users", "keys", "ca"):
             (self.folder / name).write_text("x")
         self.check("[turn]\nusers-file = users\nlisten = 0.0.0.0\nexternal-ip = 203.0.113.5/192.0.2.2\n[admin]\nkeys-file = "
-                   "keys\n[doorway]\nhttps = systemd:domain=INET6:name=https\nhttp = ssl:1:privateKey=/nowhere\n", code=0)
+                   "keys\n[rooms]\nstore = rediss://h\nstore-ca = ca\n"
+                   "[doorway]\nhttps = systemd:domain=INET6:name=https\nhttp = ssl:1:privateKey=/nowhere\n", code=0)
 
     def test_a_misspelt_variable_is_told_though_there_is_no_ini(self) -> None:
         """It is the reason why one is looked for."""
@@ -192,6 +227,13 @@ class Faults(CheckTestCase):
     def test_a_fault_of_the_whole_names_its_variable(self) -> None:
         out = self.check("[web]\n[signaling]\n", RTCD_WEB_REDIRECT_HOSTS="a.example")
         self.assertIn("RTCD_WEB_REDIRECT_HOSTS: [web] redirect-hosts: there is nowhere", out)
+
+    def test_a_fault_of_the_whole_is_where_the_file_of_its_key_is_named(self) -> None:
+        """Or where its section begins, if its key is nowhere."""
+        (self.folder / "store").write_text("redis://h")
+        self.patch(foreseen, "LIBRARY", "no_such_package")
+        self.assertIn("checked.ini:3: [rooms] store: ", self.check("[turn]\n[rooms]\nstore-file = store\n"))
+        self.assertIn("checked.ini:2: [ice] servers: no TURN server", self.check("[rooms]\n[ice]\nprobe-interval = 9\n"))
 
     def test_without_an_ini_the_environment_is_enough(self) -> None:
         """As for the daemon; an ini that is named has to be there."""

@@ -50,6 +50,9 @@ class Asking(CommandTestCase):
         self.patch(os, "environ", {**os.environ, "RTCD_TURN_PORT": str(port)})
         self.patch(ini, "PLACES", ("nowhere", "nowhere"))
         self.assertEqual(self.done("health"), f"stun 127.0.0.1:{port}: answers\n")
+        for name in ("RTCD_TURN", "RTCD_DOORWAY_HTTP"):  # neither turns on a service
+            self.patch(os, "environ", {"RTCD_TURN": "no", name: "no"})
+            self.assertIn("nowhere: ", self.refused("health"))
 
     def test_an_error_is_no_answer(self) -> None:
         self.assertIn("something else", self.refused("health", "--config", self.ini_of(self.stun(Class.ERROR))))
@@ -63,6 +66,18 @@ class Asking(CommandTestCase):
             taken.bind(("127.0.0.1", 0))
             path = str(self.write_ini(f"[doorway]\nhttps = tcp:{taken.getsockname()[1]}\n[web]\n", "web.ini"))
             self.assertIn("Connection refused", self.refused("health", "--config", path))
+
+    def test_whatever_opens_the_web_listeners_has_them_asked(self) -> None:
+        """Also what is no page: the check, an administration by HTTPS, a relay's certificate by ACME."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            door = f"[doorway]\nhttps = tcp:{taken.getsockname()[1]}\n"
+            for text in ("[check]\n", f"[admin]\ntoken = {'x' * 40}\n", "[turn]\nstun = no\n[tls]\nmode = acme\n"):
+                path = str(self.write_ini(door + text, "web.ini"))
+                self.assertIn("Connection refused", self.refused("health", "--config", path))
+            for text in ("[admin]\n", "[metrics]\n", "[turn]\nstun = no\n"):
+                path = str(self.write_ini(door + text, "web.ini"))
+                self.assertIn("names no port", self.refused("health", "--config", path))
 
     def test_what_cannot_be_asked_is_told(self) -> None:
         for text, said in (

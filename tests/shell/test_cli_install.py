@@ -26,6 +26,7 @@ from rtcd.install.receipt import decode
 from rtcd.install.steps import MakeDirectory, RemoveTree, Run, Step, Write
 from rtcd.plugin import plugins
 from rtcd.schemas import Schemas
+from rtcd.served import opens_web
 from rtcd.welcome import ports
 from tests.shell.test_cli import CommandTestCase
 
@@ -237,6 +238,12 @@ class Looking(SynchronousTestCase):
         folder.chmod(0o750)
         self.assertEqual(survey.closed(str(path)), str(folder))
         self.assertIsNone(survey.closed("/etc/passwd"))
+        link = folder / "link.ini"
+        link.symlink_to("/etc/passwd")
+        self.assertEqual(survey.closed(str(link)), str(folder))
+        link.unlink()
+        link.symlink_to(folder / "nowhere")
+        self.assertIsNone(survey.closed(str(link)))
 
     def test_a_place_is_free_if_there_is_nothing(self) -> None:
         place = Path(self.mktemp())
@@ -307,21 +314,23 @@ class Ports(SynchronousTestCase):
     def planned(self, text: str) -> Any:
         """By an ini."""
         settings = parse(text, Schemas(plugins()))
-        return planned(settings.get("doorway", DoorwaySettings()), settings.get("turn"), shipped.units())
+        return planned(settings.get("doorway", DoorwaySettings()), settings.get("turn"), shipped.units(),
+                       web=opens_web(settings, settings))
 
     def test_they_are_those_that_the_daemon_opens(self) -> None:
         self.assertEqual(self.lines("[web]\n[turn]\n"), [
             "tcp 8443", "tcp 8080", "udp 3478", "tcp 3478", "tcp 5349", "udp 8443", "udp 49152-50175"])
         handed = "https = systemd:domain=INET6:name=https\nhttp = systemd:domain=INET6:name=http\n"
-        self.assertEqual(self.lines(f"[doorway]\n{handed}"), ["tcp 443", "tcp 80"])
+        self.assertEqual(self.lines(f"[web]\n[doorway]\n{handed}"), ["tcp 443", "tcp 80"])
+        self.assertEqual(self.lines("[turn]\nstun-only = yes\n[metrics]\n"), ["udp 3478", "tcp 3478", "tcp 5349"])
         self.assertEqual(self.lines(
-            "[doorway]\nhttps = tcp:port=9443:interface=\\:\\:\nhttp = tcp:8080:interface=127.0.0.1\n"
+            "[ice]\n[doorway]\nhttps = tcp:port=9443:interface=\\:\\:\nhttp = tcp:8080:interface=127.0.0.1\n"
             "[turn]\nstun-only = yes\ntls = no\ndtls = yes\nweb-port = no\nlisten = 192.0.2.1\n"),
             ["tcp 9443", "udp 3478", "tcp 3478", "udp 5349"])
-        self.assertEqual(self.lines("[doorway]\nhttps = unix:/run/x\nhttp =\n"), [])
+        self.assertEqual(self.lines("[web]\n[doorway]\nhttps = unix:/run/x\nhttp = tcp6:8080:backlog=50\n"), ["tcp 8080"])
 
     def test_commands_are_for_the_firewall_that_is_there(self) -> None:
-        directory = self.planned("[doorway]\nhttp =\n[turn]\ntcp = no\ntls = no\n")
+        directory = self.planned("[web]\n[doorway]\nhttp =\n[turn]\ntcp = no\ntls = no\n")
         tools = {"ufw": "ufw allow 49152:50175/udp", "firewall-cmd": "firewall-cmd --permanent --add-port=49152-50175/udp",
                  "": "nft add rule inet filter input udp dport { 3478, 8443, 49152-50175 } accept"}
         for tool, line in tools.items():

@@ -26,6 +26,7 @@ from rtcd.doctor.facts import (
 from rtcd.doctor.facts.relay import elsewhere, ways
 from rtcd.doctor.facts.subject import examined
 from rtcd.doctor.finding import Finding, note
+from rtcd.rights import closed_to
 from tests.doctor import NOBODY, DoctorTestCase, as_nobody
 
 FAULTY = """
@@ -200,16 +201,16 @@ class Processes(DoctorTestCase):
         path.chmod(0o600)
         link.symlink_to(path)
         user, groups = 65534, frozenset({65534})
-        above = process.closed_to(self.folder.parent, user, groups)  # of the place where tests run
-        self.assertEqual(process.closed_to(link, 0, frozenset()), [])
-        closed = [one for one in process.closed_to(link, user, groups) if one not in above]
+        above = closed_to(self.folder.parent, user, groups)  # of the place where tests run
+        self.assertEqual(closed_to(link, 0, frozenset()), [])
+        closed = [one for one in closed_to(link, user, groups) if one not in above]
         self.assertEqual(closed, [folder, path])
         key = certificate.Key(str(link), 0o600, closed=tuple(map(str, closed)), group=65534)
         (found,) = certificate.judge(certificate.Facts(time.time(), "", keys=[key]))
         self.assertEqual(found.id, "certificate.key-unreadable")
         self.mended(found)
-        self.assertEqual([one for one in process.closed_to(link, user, groups) if one not in above], [])
-        self.assertRaises(OSError, process.closed_to, folder / "nothing", user, groups)
+        self.assertEqual([one for one in closed_to(link, user, groups) if one not in above], [])
+        self.assertRaises(OSError, closed_to, folder / "nothing", user, groups)
 
 
 class Ways(DoctorTestCase):

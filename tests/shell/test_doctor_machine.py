@@ -122,6 +122,14 @@ class Listeners(DoctorTestCase):
         self.assertEqual(unknown, ["[doorway] http"])
         self.assertEqual([units.unit_of("tcp", 443), units.unit_of("tcp", 80)], ["rtcd.socket", ""])
 
+    def test_web_listeners_that_nobody_needs_are_not_looked_for(self) -> None:
+        """The daemon does not open them either, so that they are no fault of a relay that is well."""
+        for more, web in (("[metrics]\n", False), ("[check]\n", True), ("[tls]\nmode = acme\n", True),
+                          ("tls = no\n[tls]\nmode = acme\n", False)):
+            wanted, _ = self.found(f"[turn]\nlisten = 127.0.0.1\nudp = no\n{more}")
+            self.assertEqual({one.key for one in wanted if one.key.startswith("[doorway]")},
+                             {"[doorway] https", "[doorway] http"} if web else set(), more)
+
     def test_an_interface_may_be_named(self) -> None:
         """It is looked up once; one that leads nowhere is not known."""
         wanted, unknown = self.found(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 from pathlib import Path
 from unittest import skipUnless
@@ -51,6 +53,33 @@ class StoreTests(DoctorTestCase):
         self.assertEqual(set(found), {"store.unsaved"})
         self.mended(found["store.unsaved"])
         self.assertEqual(set(self.examine("store")), {"store.good"})
+
+    def test_a_fault_of_ours_is_not_mended_at_redis(self) -> None:
+        """Without the authority nothing is asked that would have to show a certificate; the fault is the configuration's."""
+        ca, stores = self.folder / "ca.pem", f"rediss://127.0.0.1:{free_port()}\n  redis://127.0.0.1:{free_port()}"
+        self.ini.write_text(f"[turn]\n[rooms]\nstore =\n  {stores}\nstore-ca = {ca}\n")
+        for text in (None, "no certificate"):
+            if text is not None:
+                ca.write_text(text)
+            found = self.examine("store", "configuration")
+            self.assertEqual(set(found), {"store.not-asked", "store.unreachable", "configuration.fault"})
+            self.assertIn(f"[rooms] store-ca: {ca} ", str(found["configuration.fault"].values))
+            self.assertIn("rediss://", found["store.not-asked"].values["where"])
+
+    def test_who_answers_and_is_no_redis_is_not_restarted(self) -> None:
+        """Nor one whose certificate is another authority's."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def answer() -> None:
+                with server.accept()[0] as one:
+                    one.sendall(b"220 mail.example ESMTP\r\n")
+                    one.recv(4096)
+
+            thread = threading.Thread(target=answer)
+            thread.start()
+            self.ini.write_text(f"[turn]\n[rooms]\nstore = rediss://127.0.0.1:{server.getsockname()[1]}\n")
+            found = self.examine("store")
+            thread.join()
+        self.assertEqual((set(found), found["store.unreachable"].command), ({"store.unreachable"}, ""))
 
     def test_one_that_throws_rooms_away_is_told_not_to(self) -> None:
         """By redis-cli, at once."""

@@ -28,6 +28,7 @@ from rtcd.monitoring import process
 from rtcd.monitoring.checks import ANSWER_S, MAX_ASKED, NAMES
 from rtcd.monitoring.probe import AGAIN_S, Question, taking
 from rtcd.monitoring.readiness import KEPT_S, TIMEOUT_S
+from rtcd.monitoring.resources import Readyz
 from rtcd.monitoring.service import MAX_CONNECTIONS, MonitoringService, makeService
 from rtcd.monitoring.settings import MIN_TOKEN_CHARS, Settings
 from rtcd.plugin import plugins
@@ -387,6 +388,16 @@ class HealthTests(MonitoringTestCase):
         self.start(ask)
         self.assertEqual(self.broken(), {
             "turn": "no UDP socket to ask from (Too many open files): 0.0.0.0 port 3478"})
+
+    def test_what_is_raised_is_logged_though_nobody_waits_for_it(self) -> None:
+        """Unless it is that other processes have not answered in time, which is no bug."""
+        self.start()
+        for path, fault, logged in (("/x", RuntimeError("boom"), 1), ("/y", TimeoutError("worker 2 does not answer"), 0)):
+            waiting: Deferred[Any] = Deferred()
+            self.server.doorway.add_child(path, Readyz(lambda waiting=waiting: waiting, lambda _: True))  # type: ignore[misc] # one loop
+            self.server.request("GET", path).transport.protocol.connectionLost(None)
+            waiting.errback(fault)
+            self.assertEqual(len(self.flushLoggedErrors()), logged)
 
     def test_however_many_ask_the_checks_are_made_once(self) -> None:
         """Whoever asks meanwhile waits for the same report, and who asks soon afterwards gets it too."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.cluster.address import Address, parse, parse_all, shard_of
+from rtcd.cluster.address import Address, parse, parse_all, shard_of, too_old
 from rtcd.cluster.backend import UNREACHABLE
 from rtcd.cluster.codec import (
     MAJOR,
@@ -138,6 +138,12 @@ class AddressTests(SynchronousTestCase):
             fault = self.assertRaises(ConfigError, section_from, "rooms", values, RoomsSettings)
             self.assertTrue(str(fault).startswith(f"[rooms] {key}: "), str(fault))
         self.assertNotIn("geheim", repr(parse("redis://:geheim@h")))
+
+    def test_versions_are_compared_by_their_numbers(self) -> None:
+        """10 is more than 6; whoever says no version, as something else does, will not do."""
+        for version, old in (("6.2.0", False), ("6.2", False), ("7.0.15", False), ("10.1.0", False), ("6.10.0", False),
+                             ("6.0.16", True), ("5.9.9", True), ("0", True), ("", True), ("x.y", True), ("6", True)):
+            self.assertEqual(too_old(version), old, version)
 
     def test_a_new_share_takes_rooms_of_all_and_moves_no_other(self) -> None:
         """And each has about as many."""

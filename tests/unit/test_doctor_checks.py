@@ -123,6 +123,7 @@ def cases() -> Iterator[tuple[str, list[Finding]]]:
     redis = store.Asked("redis://h:6379", "h", 6379, version="7.0.15", limited=True, policy="noeviction", kept=True)
     changes: dict[str, dict[str, Any]] = {
         "good ok": {}, "unreachable broken": {"fault": "Connection refused"},
+        "not-asked note": {"unasked": "[rooms] store-ca: /ca.pem cannot be read"},
         "password broken": {"fault": "NOAUTH Authentication required.", "refused": True},
         "old broken": {"version": "6.0.16"}, "replica broken": {"role": "slave"},
         "evicts broken": {"policy": "allkeys-lru"}, "unsaved degraded": {"kept": False},

@@ -83,6 +83,15 @@ class OverrideTests(SynchronousTestCase):
         ):
             self.assertEqual(read({name: "1"})[1], [f"{name}: {said}"])
 
+    def test_whether_a_service_is_turned_on(self) -> None:
+        """By a key of it or by its name; not if its name says no, and not by a shared section."""
+        for environment, on in (
+            ({}, False), ({"RTCD_TURN_PORT": "1"}, True), ({"RTCD_TURN": "yes"}, True), ({"RTCD_TURN": "no"}, False),
+            ({"RTCD_TURN_PORT": "1", "RTCD_TURN": "no"}, False), ({"RTCD_LOG_LEVEL": "info"}, False),
+            ({"RTCD_LOG_LEVEL": "info", "RTCD_TURN": "yes"}, True), ({"RTCD_TURN": "x"}, False),
+        ):
+            self.assertEqual(overrides(environment, Schemas(plugins()), SHARED).turns_on(SHARED), on, environment)
+
     def test_what_is_no_section_is_left_alone(self) -> None:
         for name in ("RTCD_REQUIRE_INTEROP", "RTCD_NPM", "RTCD_SCREENSHOTS", "RTCD_SERVICE_HOST", "RTCD_PORT_3478_UDP",
                      "rtcd_one_count", "XRTCD_ONE_COUNT"):

@@ -18,15 +18,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SHELL = {
     "": {"alarm", "context", "daemon", "drain", "exposed", "foreseen", "inifile", "interfaces", "lines", "log",
-         "machine", "plugin", "privileges", "promptly", "reading", "reference", "sample", "schemas", "state", "systemd",
-         "tap", "turns", "unix", "welcome"},
+         "machine", "plugin", "privileges", "promptly", "reading", "reference", "rights", "sample", "schemas", "state",
+         "systemd", "tap", "turns", "unix", "welcome"},
     "acme": {"attempt", "client", "issuer", "kept", "network", "order", "resource", "settings"},
     "admin": {"access", "pages", "poster", "relays", "resource", "rooms", "service", "settings", "tokens", "upkeep",
               "webhooks"},
     "calls": {"file", "keeper"},
     "check": {"resource", "service", "settings"},
     "cluster": {"inbox", "inside", "line", "local", "node", "redis", "service", "serving", "shards", "shared", "short",
-                "turns", "upkeep", "wire"},
+                "trust", "turns", "upkeep", "wire"},
     "cli": {"__main__", "calls", "check_config", "control", "doctor", "editing", "effective", "health", "import_", "ini",
             "install", "key", "main", "password", "rehearse", "rooms", "secret", "upkeep", "user", "waiting"},
     "doctor": {"examination"},
@@ -59,8 +59,8 @@ SHELL = {
 """Modules that may hold reactors, transports, files and logs. ``settings`` are the schema of the ini, hence shell."""
 
 CORE = {
-    "": {"bucket", "clashes", "config", "desk", "environment", "fault", "initext", "metrics", "ranges", "served",
-         "together", "unwise", "weak", "words"},
+    "": {"bucket", "clashes", "config", "desk", "endpoints", "environment", "fault", "initext", "metrics", "ranges",
+         "served", "together", "unwise", "weak", "words"},
     "acme": {"challenges", "request", "schedule"},
     "admin": {"guesses", "keys", "openapi", "outbox", "password", "problem", "routes", "sessions", "shapes", "signature"},
     "calls": {"archive", "changes", "live", "record", "report", "show", "texts", "verdict"},
@@ -135,7 +135,7 @@ CORE_FRIENDS = {
     "acme": {"tls"},
     "allocations": {"stun"},
     "auth": {"stun", "allocations"},
-    "doctor.checks": {"doctor", "stun", "allocations", "front", "outside", "tls"},
+    "doctor.checks": {"doctor", "stun", "allocations", "cluster", "front", "outside", "tls"},
     "kernel": {"stun", "allocations"},
     "clients": {"stun", "allocations"},
     "peers": {"stun", "allocations"},
@@ -145,13 +145,15 @@ CORE_FRIENDS = {
     "signaling": {"rooms"},
     "cluster": {"rooms"},
     "admin": {"rooms"},
+    "importer": {"front", "tls"},
 }
 """Which other cores, besides those of its own package, a core may import."""
 
 SHARED = {"", "acme", "auth", "clients", "cluster", "doctor", "doctor.facts", "doorway", "front", "install", "kernel",
-          "outside", "plane", "rehearse", "rooms", "site", "tls"}
+          "outside", "plane", "rehearse", "rooms", "site", "tls", "workers"}
 """Packages whose shells other shells may import: they are no services. The doorway (with its TLS) and the rooms are part
-of the Context; the planes are what the TURN service moves packets with; what a verb of the command does is the verb's."""
+of the Context; the planes are what the TURN service moves packets with; what a verb of the command does is the verb's;
+several processes are the daemon's as a whole."""
 
 ONLY = {
     "OpenSSL": {"doctor.facts.handshake", "tls.certificates", "tls.contexts", "tls.quick", "tls.unverified", "clients.dtls"},

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.clashes import port_faults
 from rtcd.config import parse
-from rtcd.plugin import plugins
+from rtcd.plugin import ServicePlugin, plugins
 from rtcd.schemas import SHARED, Schemas
-from rtcd.served import path_faults
+from rtcd.served import OWN, opens_web, path_faults
 from rtcd.together import lacking
 from rtcd.unwise import unwise
 from rtcd.weak import KNOWN, weakness
@@ -69,10 +69,14 @@ class TogetherTests(SynchronousTestCase):
             (f"{ALL}[doorway]\nhttp = tcp:port=8443\n", "[doorway] http: 8443 is a port of [doorway] https already"),
             (f"{ALL}port = 8080\ntls-port = 8443\n", "[turn] port: 8080 is a port of [doorway] http already"),
             (f"{ALL}port = 8080\ntcp = no\n", ""), ("[turn]\nport = 8080\n", ""),
+            ("[turn]\nport = 8080\n[tls]\nmode = acme\n", "[turn] port: 8080 is a port of [doorway] http already"),
             (f"{ALL}listen = 192.0.2.1\nport = 8443\n", "[turn] port: 8443 is"),
             (f"{ALL}listen = 192.0.2.1\nport = 8443\n[doorway]\nhttps = tcp:8443:interface=192.0.2.2\n", ""),
             (f"{ALL}listen = 192.0.2.1\nport = 1\n[doorway]\nhttps = tcp:1:interface=0.0.0.0\n", "[turn] port: 1 is"),
             (f"{ALL}listen = 2001:db8::1\nport = 1\n[doorway]\nhttps = tcp:1:interface=0.0.0.0\n", ""),
+            (f"{ALL}listen = ::1\nport = 1\n[doorway]\nhttps = tcp:1:backlog=50\n", ""),
+            (f"{ALL}listen = 192.0.2.1\nport = 1\n[doorway]\nhttps = tcp:1:backlog=50\n", "[turn] port: 1 is"),
+            (f"{ALL}listen = ::1\nport = 1\n[doorway]\nhttps = tcp6:1\n", "[turn] port: 1 is"),
             (f"{ALL}listen = ::1\nport = 1\n[doorway]\nhttps = tcp:1:interface=\\:\\:1\n", "[turn] port: 1 is"),
             (f"{ALL}listen =\n 192.0.2.1\n 0.0.0.0\n", ""),
             (f"{ALL}listen = systemd:name=turn\nport = 8443\n", ""), (f"{ALL}port = 0\n[doorway]\nhttps = tcp:0\n", ""),
@@ -81,12 +85,28 @@ class TogetherTests(SynchronousTestCase):
             faults = port_faults(found := settings(ini), list(found))
             self.assertEqual([str(one)[:len(said)] for one in faults][:1], [said] if said else [], ini)
 
+    def test_who_opens_the_web_listeners(self) -> None:
+        """The daemon, `lacking`, the doctor and ``rtcd health`` go by it."""
+        token = f"[admin]\ntoken = {'x' * 40}\n"
+        for ini, opens in (
+            ("[turn]\n[metrics]\n", False), ("[admin]\n", False), (token, True), ("[check]\n", True), ("[web]\n", True),
+            ("[turn]\n[tls]\nmode = acme\n", True), ("[turn]\ntls = no\n[tls]\nmode = acme\n", False),
+            ("[turn]\ntls = no\ndtls = yes\n[tls]\nmode = acme\n", True), ("[metrics]\n[tls]\nmode = acme\n", False),
+        ):
+            self.assertEqual(opens_web(found := settings(ini), list(found)), opens, ini)
+
     def test_a_section_with_a_fault_of_its_own_is_there(self) -> None:
         """Or its fault would look like two."""
         found = settings(ALL)
         for one in SERVICES:
             rest = {name: value for name, value in found.items() if name != one}
             self.assertEqual(lacking(rest, list(found), SERVICES), [])
+
+
+    def test_every_service_of_ours_is_known(self) -> None:
+        """Of the others it is supposed that they have something behind the web listeners."""
+        self.assertEqual(OWN - {"doorway"}, {
+            name for name, one in plugins().items() if isinstance(one, ServicePlugin) and one.module.startswith("rtcd.")})
 
 
 class UnwiseTests(SynchronousTestCase):
@@ -101,6 +121,17 @@ class UnwiseTests(SynchronousTestCase):
         good = "user =\n ann:0x545f279de5fd54442b6476658181689d\n bob:correct horse battery\n"
         self.assertEqual(unwise(settings(f"[turn]\n{good}")), [])
         self.assertEqual(unwise(settings("[web]\n")), [])
+
+    def test_what_as_many_workers_as_cores_could_not_share_is_told(self) -> None:
+        """A number of workers is the start's to refuse, and one core shares nothing."""
+        text = "[daemon]\nworkers = {}\n[turn]\ntcp-relay = yes\nmin-port = 50000\nmax-port = 50005\n"
+        auto = settings(text.format("auto"))
+        self.assertEqual([(one.section, one.key) for one in unwise(auto, 4)], [("turn", "max-port"), ("turn", "tcp-relay")])
+        self.assertIn("auto comes to 4, as here, the daemon does not start: 6 relay ports are", str(unwise(auto, 4)[0]))
+        self.assertEqual([one.key for one in unwise(auto, 2)], ["tcp-relay"])
+        self.assertEqual([unwise(auto, 1), unwise(settings(text.format(4)), 4)], [[], []])
+        door = settings("[daemon]\nworkers = auto\n[web]\n[doorway]\nhttps = systemd:domain=INET6:name=https\n")
+        self.assertEqual([(one.section, one.key) for one in unwise(door, 2)], [("doorway", "https")])
 
     def test_weak_passwords(self) -> None:
         for text in (*KNOWN, "12345", "short", "20260101", "aaaaaaaaaa", "Walter", " walter ", "PASSWORD", ""):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +10,11 @@ from typing import NamedTuple
 
 from rtcd.doctor.checks import daemon
 from rtcd.doctor.finding import Finding, as_root, broken, degraded, listed, note, ok
+from rtcd.endpoints import MAX_PORT, place_of
 
 WILDCARDS = {"0.0.0.0": 4, "::": 6}
 
 _DENIED = ("EACCES", "EPERM")
-_ENDPOINT = re.compile(r"tcp6?:(?:port=)?([0-9]{1,5})((?::.*)?)", re.ASCII)
-_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])+)")
 
 
 class Wanted(NamedTuple):
@@ -69,12 +67,9 @@ def endpoints(key: str, texts: Iterable[str]) -> list[Wanted]:
     """The TCP ports in endpoint strings; what is inherited, a unix socket, or chosen by the system is none."""
     found = []
     for text in texts:
-        match = _ENDPOINT.fullmatch(text)
-        if match is None or not 0 < int(match[1]) < 65536:
-            continue
-        interface = _INTERFACE.search(match[2])
-        bare = re.sub(r"\\(.)", r"\1", interface[1]) if interface is not None else ""
-        found.append(Wanted(key, "tcp", bare or ("::" if not match[2] else "0.0.0.0"), int(match[1])))
+        place = place_of(text)
+        if place is not None and 0 < place.port <= MAX_PORT:
+            found.append(Wanted(key, "tcp", place.host or "::", place.port))
     return found
 
 

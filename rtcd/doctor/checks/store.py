@@ -6,10 +6,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rtcd.doctor.finding import Finding, broken, degraded, ok
+from rtcd.cluster.address import MINIMUM, too_old
+from rtcd.doctor.finding import Finding, broken, degraded, note, ok
 
-MINIMUM = (6, 2)
-"""The oldest Redis that has all that the scripts use."""
 SLOW_S = 0.02
 """Every message waits for at least one answer; a room far away is heard."""
 CLOCK_S = 2.0
@@ -34,6 +33,10 @@ class Asked:
     """Whether we have one."""
     fault: str = ""
     """Why it could not be asked."""
+    there: bool = False
+    """Whether something answered in the way of another program or another authority, so that no restart mends it."""
+    unasked: str = ""
+    """What of ours is at fault, for which it was not asked."""
     refused: bool = False
     """It answered, and did not take our password, or wants one."""
     version: str = ""
@@ -69,15 +72,17 @@ def judge(facts: Facts) -> list[Finding]:
 
 
 def _judged(one: Asked) -> list[Finding]:
-    here = bool(one.path) or one.host in LOCAL
+    mends = (bool(one.path) or one.host in LOCAL) and not one.there
+    if one.unasked:
+        return [note("store.not-asked", where=one.where, reason=one.unasked)]
     if one.refused:
         return [broken("store.password", where=one.where, reason=one.fault)]
     if one.fault:
-        return [broken("store.unreachable", command=f"systemctl restart {SERVICE}" if here else "", where=one.where,
+        return [broken("store.unreachable", command=f"systemctl restart {SERVICE}" if mends else "", where=one.where,
                        reason=one.fault)]
     found = []
-    if tuple(int(part) for part in one.version.split(".")[:2] if part.isdigit()) < MINIMUM:
-        found.append(broken("store.old", where=one.where, version=one.version, minimum=".".join(map(str, MINIMUM))))
+    if too_old(one.version):
+        found.append(broken("store.old", where=one.where, version=one.version, minimum=MINIMUM))
     if one.role != "master":
         found.append(broken("store.replica", where=one.where, role=one.role))
     if one.limited and one.policy not in (None, "noeviction"):

@@ -18,8 +18,8 @@ from rtcd.config import ConfigError
 from rtcd.doctor.checks.certificate import Facts, Key, Shown
 from rtcd.doctor.facts import clock
 from rtcd.doctor.facts.handshake import shown_chain
-from rtcd.doctor.facts.process import closed_to
 from rtcd.doctor.facts.subject import Subject
+from rtcd.rights import closed_to
 from rtcd.tls.authority import names_of
 from rtcd.tls.chain import Chain
 from rtcd.tls.files import pairs

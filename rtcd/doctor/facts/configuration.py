@@ -11,7 +11,6 @@ from typing import Any
 from rtcd import reading
 from rtcd.config import ConfigError, section_from
 from rtcd.doctor.checks.configuration import Facts
-from rtcd.environment import overrides
 from rtcd.initext import NO_INI
 from rtcd.plugin import plugins
 from rtcd.schemas import SHARED, Schemas
@@ -65,10 +64,9 @@ def read(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
 def alone(environment: Mapping[str, str]) -> bool:
     """Whether these variables turn a service on, so that no ini is needed."""
     try:
-        said = overrides(environment, Schemas(plugins()), SHARED)
+        return reading.alone(environment, plugins())
     except ConfigError:
         return False
-    return bool(({*said.sections} | {one for one, on in said.services.items() if on}) - set(SHARED))
 
 
 def _facts(ini: str, faults: Sequence[ConfigError], services: Sequence[str]) -> Facts:

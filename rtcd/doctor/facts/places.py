@@ -15,6 +15,7 @@ from rtcd.doctor.facts.configuration import Configuration
 from rtcd.doctor.facts.handshake import shown_chain
 from rtcd.doctor.facts.process import Process
 from rtcd.doctor.facts.sockets import Socket, of_process
+from rtcd.endpoints import listening
 from rtcd.front.origin import unmapped
 from rtcd.ranges import parse_ranges, within
 from rtcd.tls.names import is_address
@@ -24,7 +25,6 @@ TIMEOUT_S = 2.0
 PROXY = b"PROXY UNKNOWN\r\n"
 """The header of a proxy that speaks for nobody else (version 1, section 2.1)."""
 _NAME = re.compile(r"systemd:.*\bname=([^:]+)")
-_ZERO = re.compile(r"tcp6?:(?:port=)?0+(?::.*)?", re.ASCII)
 
 
 class Places(NamedTuple):
@@ -40,12 +40,11 @@ def find(read: Configuration, own: Sequence[str], running: Process | None, *, we
     doorway, turn = read.settings["doorway"], read.settings.get("turn")
     found: list[Wanted] = []
     pending: list[str] = []
-    for key in ("https", "http", "plain") if web else ():
-        for text in getattr(doorway, key):
-            placed = _endpoint(f"[doorway] {key}", text)
-            found += placed
-            if not placed and not text.startswith("unix:"):
-                pending.append(f"[doorway] {key}")
+    for _, key, text in listening({"doorway": doorway} if web else {}):
+        placed = _endpoint(f"[doorway] {key}", text)
+        found += placed
+        if not placed and not text.startswith("unix:"):
+            pending.append(f"[doorway] {key}")
     https = [one for one in found if one.key == "[doorway] https"]
     if turn is not None:
         keys = {"udp": "port", "tcp": "port", "tls": "tls-port", "dtls": "tls-port"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,24 +165,6 @@ def facts(ini: str, process: Process | None) -> Facts:
         unit = UNIT if any((folder / UNIT).exists() for folder in UNITS) and os.path.isdir("/run/systemd/system") else ""
         return Facts(ini, unit=unit)
     return Facts(ini, process.pid, process.user, process.unit, process.opened() is not None)
-
-
-def closed_to(path: Path, user: int, groups: frozenset[int]) -> list[Path]:
-    """What keeps a user from reading a file: folders that he may not enter, and the file; judged by their mode bits. Raises
-    OSError."""
-    if user == 0:
-        return []
-    found = []
-    for way in dict.fromkeys((path.absolute(), path.resolve(strict=True))):  # a link is followed by folders of its own
-        found += [one for one in reversed(way.parents) if not _may(one.stat(), user, groups, 1)]
-    real = path.resolve()
-    return list(dict.fromkeys([*found, *([] if _may(real.stat(), user, groups, 4) else [real])]))
-
-
-def _may(status: os.stat_result, user: int, groups: frozenset[int], bit: int) -> bool:
-    mode = stat.S_IMODE(status.st_mode)
-    shift = 6 if status.st_uid == user else 3 if status.st_gid in groups else 0
-    return bool(mode >> shift & bit)
 
 
 def state_of(environment: Mapping[str, str]) -> str:

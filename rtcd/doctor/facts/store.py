@@ -8,7 +8,9 @@ import socket
 import ssl
 from typing import Any, BinaryIO
 
-from rtcd.cluster.address import Address, auth_fault
+from rtcd.cluster.address import LIBRARY, Address, auth_fault
+from rtcd.cluster.trust import authority
+from rtcd.config import ConfigError
 from rtcd.doctor.checks.store import Asked, Facts
 from rtcd.doctor.facts.subject import Subject
 
@@ -16,7 +18,6 @@ TIMEOUT_S = 3.0
 TIMES = 5
 """So often the way there and back is measured; the quickest counts."""
 MAX_ANSWER_BYTES = 1048576
-LIBRARY = "txredisapi"
 
 
 class Refused(Exception):
@@ -81,7 +82,13 @@ def gather(subject: Subject) -> Facts | None:
     if settings is None or not settings.redis:
         return None
     missing = "" if importlib.util.find_spec(LIBRARY) else LIBRARY
-    return Facts([_asked(one, settings.store_ca, subject) for one in settings.redis], missing)
+    fault = ""
+    try:
+        authority(settings.store_ca)
+    except ConfigError as error:
+        fault = str(error)
+    return Facts([Asked(one.shown, unasked=fault) if fault and one.tls else _asked(one, settings.store_ca, subject)
+                  for one in settings.redis], missing)
 
 
 def _asked(address: Address, ca: str | None, subject: Subject) -> Asked:
@@ -93,7 +100,8 @@ def _asked(address: Address, ca: str | None, subject: Subject) -> Asked:
             host, port = _master(address, ca)
         line = Line(address, host, port, ca)
     except (OSError, ValueError, Refused) as error:
-        return Asked(host=host, port=port, fault=_reason(error), **known)
+        there = isinstance(error, (ssl.SSLError, Refused))
+        return Asked(host=host, port=port, fault=_reason(error), there=there, **known)
     known |= {"host": host, "port": port}
     try:
         if address.password:

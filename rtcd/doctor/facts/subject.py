@@ -21,13 +21,12 @@ from rtcd.front.origin import Base, parse_public_url
 from rtcd.initext import NO_INI
 from rtcd.machine import own_addresses
 from rtcd.ranges import parse_ranges, within
+from rtcd.served import may_open_web
 
 T = TypeVar("T")
 
 INSTALLED_STATE = Path("/var/lib/rtcd")
 """Where the unit keeps it."""
-WEB = ("web", "signaling", "ice")
-"""Services that are reached by the listeners of the doorway."""
 
 
 class Once(Generic[T]):
@@ -88,9 +87,8 @@ class Subject:
 
     @property
     def serves_web(self) -> bool:
-        """Whether the listeners of the doorway are opened."""
-        known = {*WEB, *(one for one in self.configuration.facts.services if one not in (*WEB, "turn"))}
-        return bool(known & set(self.configuration.facts.services)) or self.section("tls").mode == "acme"
+        """Whether the listeners of the doorway are opened, as far as it can be told."""
+        return may_open_web(self.configuration.settings, self.configuration.facts.services)
 
     @property
     def addresses(self) -> tuple[str, ...]:
