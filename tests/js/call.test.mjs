@@ -781,6 +781,27 @@ test("to one who does not hear us we speak again when it does", async () => {
   assert.deepEqual(peer().did.filter((did) => /^re/.test(did)), ["restart", "restart"]);
 });
 
+test("a first socket that comes late does not keep us from looking for a path then", async () => {
+  const call = newCall();
+  call.start();
+  seat(call, "b me");
+  await settled();
+  mock.timers.tick(5_000);
+  socket().breaks();
+  await settled();
+  mock.timers.tick(4_500); // the first look whether there is a path was in vain: nobody would have heard
+  await settled();
+  assert.equal(FakeSocket.all.length, 2);
+  socket().opens();
+  await settled();
+  socket().event({ event: "room", ...roomOf(call, "b me") });
+  for (const wait of [9_500, 12_000]) {
+    mock.timers.tick(wait);
+    await settled();
+  }
+  assert.ok(peer().did.includes("renew"));
+});
+
 test("no path to somebody is a trouble of the page; so is a server that refuses us, and one that is silent if it matters", async () => {
   await entered("me b");
   const { listener } = peer();

@@ -75,6 +75,33 @@ test("the later one in the room is a little behind, and leaves the first rung to
   assert.deepEqual(climb(ladder, 31_500), [[19_500, "relay"], [31_500, "renew"]]);
 });
 
+test("a connection that either side has begun anew has its time, and each one more than the last", () => {
+  const ladder = connected({ lag: 1_500 });
+  ladder.state("failed", 10_000);
+  ladder.state("new", 11_000); // the other side was quicker
+  assert.deepEqual(climb(ladder, 27_499), []);
+  assert.deepEqual(climb(ladder, 27_500), [[27_500, "renew"]]);
+  ladder.state("new", 28_000);
+  ladder.state("connecting", 50_000);
+  assert.deepEqual(climb(ladder, 81_500), [[81_500, "renew"]]);
+  ladder.state("new", 82_000);
+  ladder.state("new", 90_000);
+  assert.equal(ladder.due, 136_500, "but not more and more for ever");
+  ladder.state("connected", 91_000);
+  ladder.state("failed", 100_000);
+  ladder.state("new", 101_000);
+  assert.equal(ladder.due, 117_500);
+});
+
+test("that the other side begins anew is no reason to say something that nobody hears", () => {
+  const ladder = connected();
+  ladder.state("failed", 10_000);
+  climb(ladder, 10_000);
+  assert.deepEqual(climb(ladder, 18_000, false), []);
+  ladder.state("new", 19_000);
+  assert.equal(ladder.due, null);
+});
+
 test("to an app nothing is ever made anew", () => {
   const ladder = connected({ renews: false });
   ladder.state("disconnected", 0);

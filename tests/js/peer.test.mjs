@@ -303,6 +303,50 @@ test("renewing from both sides at once leads to one new session, and the old con
   assert.equal(a.states.at(-1), "connected");
 });
 
+test("a connection that has come about by the time its end is due is left alone, one that was there before is not", async () => {
+  const [a, b] = two();
+  a.peer.start();
+  await settle();
+  const { session } = a.peer;
+  a.peer.connection.become("connecting");
+  a.peer.renew(CONFIGURATION);
+  a.peer.connection.become("connected");
+  await settle();
+  assert.equal(a.peer.session, session);
+  a.peer.renew(CONFIGURATION);
+  await settle();
+  assert.notEqual(a.peer.session, session);
+  assert.equal(a.peer.session, b.peer.session);
+});
+
+test("what a browser never finishes is given up with its connection, when another one is asked for again", async () => {
+  const [a, b] = two();
+  a.peer.start();
+  await settle();
+  const { session } = a.peer;
+  /** @type {(value?: unknown) => void} */
+  let late = () => {};
+  a.peer.connection.transceivers[1].sender.setParameters = () => new Promise((resolve) => (late = resolve));
+  a.peer.limit({ video: 1 });
+  b.peer.renew(CONFIGURATION);
+  await settle();
+  for (let number = 0; number < MAX_WAITING; number += 1) {
+    a.peer.receive(candidate("candidate:1 1 udp 1 192.0.2.1 5 typ host", session));
+  }
+  for (const [now, renewed] of /** @type {[number, boolean][]} */ ([[0, false], [9_000, false], [15_000, true]])) {
+    a.now = b.now = now;
+    a.peer.renew(CONFIGURATION);
+    await settle();
+    assert.equal(a.peer.session !== session, renewed);
+  }
+  assert.equal(a.peer.session, b.peer.session);
+  assert.equal(a.peer.connection.signalingState, "stable");
+  const { connection } = a.peer;
+  late();
+  await settle();
+  assert.equal(a.peer.connection, connection, "what waited behind it is void");
+});
+
 test("where ICE that has failed cannot be restarted, a restart of either side is a new session", async () => {
   const own = Object.getOwnPropertyDescriptor(globalThis, "navigator");
   Object.defineProperty(globalThis, "navigator", { configurable: true, value: { mozGetUserMedia() {} } });

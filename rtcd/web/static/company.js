@@ -175,10 +175,8 @@ export class Company {
 
   /** What we say is heard (again). @param {boolean} lost whether what we said before may never have arrived */
   registered(lost) {
-    if (lost) {
-      this.#over.delete(APP); // the next snapshot may mean another app
-      this.members.forEach((member) => member.heard(true));
-    }
+    lost && this.#over.delete(APP); // the next snapshot may mean another app
+    this.members.forEach((member) => member.heard(lost));
   }
 
   /** We have no seat any more: to an app, which has no other way, we are gone. */

@@ -4,7 +4,9 @@
  * says what to do; its owner keeps the timer.
  *
  * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed,
- * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again every 15 s.
+ * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again after 15, 30,
+ * 45 s, then every minute. These pauses grow, and begin anew when the other side begins anew or it has been agreed upon, since
+ * two machines that are slow would else undo forever what each other has begun.
  * Of two pages the later one in the room climbs a little behind, so that mostly one alone acts. While nobody would hear us
  * the ladder waits, save for its first rung: those words are the first to be said once we are heard again.
  */
@@ -12,7 +14,9 @@
 const DISCONNECTED_MS = 2_000;
 const RELAY_MS = 8_000;
 const RENEW_MS = 20_000;
+/** A connection that was begun anew in trouble, by either side, has so long; the second one twice as long, and so on. */
 const AGAIN_MS = 15_000;
+const MOST = 3;
 /** A rung that came late gets this long before the next. */
 const LEAST_MS = 5_000;
 /** `online` and a change of the connection come together; they are one change of network. */
@@ -38,6 +42,8 @@ export class Ladder {
   #tried = false;
   #blocked = false;
   #ever = false;
+  /** How often either side has begun anew in this trouble. */
+  #begun = 0;
   #changed = -Infinity;
   /** @type {number | null} looks in a row without a packet; null before there was one */
   #silences = null;
@@ -66,6 +72,12 @@ export class Ladder {
       this.trouble = "renewing";
       this.#rung = 1;
       this.#later(now);
+    } else if (state === "new" || (state === "connecting" && before === "new" && this.#begun > 0)) {
+      this.#begun += Number(state === "new");
+      if (this.due !== null) {
+        this.#rung = 2;
+        this.due = now + AGAIN_MS * Math.min(this.#begun, MOST) + this.#lag;
+      }
     } else if (state === "disconnected" && this.trouble === null) {
       this.#begin(now, DISCONNECTED_MS + this.#lag);
     } else if (state === "failed" && !this.#tried && !this.#blocked) {
@@ -164,6 +176,7 @@ export class Ladder {
   #mended() {
     this.#blocked = this.#tried = false;
     this.trouble = this.due = this.#silences = null;
+    this.#begun = 0;
   }
 
   /** @param {number} now @param {number} wait */

@@ -39,6 +39,8 @@ const SLOTS = /** @type {Slot[]} */ (["audio", "video", "screen", "screenAudio"]
 export const MAX_WAITING = 1_100;
 /** So long after the last packet, silence is silence. */
 const SILENT_MS = 500;
+/** What takes so long will never end: a browser has forgotten a promise. */
+const STUCK_MS = 10_000;
 
 /** From the first message to `close`. */
 export class Peer {
@@ -66,6 +68,10 @@ export class Peer {
   /** @type {Promise<unknown>} */
   #work = Promise.resolve();
   #waiting = 0;
+  /** How often what was under way has been given up. */
+  #given = 0;
+  /** @type {number | null} since when another connection is due */
+  #due = null;
   /** @type {RTCIceCandidateInit[]} that came before the description */
   #early = [];
   /** @type {string[] | null} candidates that wait until the description they belong to has been sent */
@@ -146,11 +152,25 @@ export class Peer {
     }
   }
 
-  /** Begin with another connection, unless there is one by then; not with an app. @param {RTCConfiguration} configuration */
+  /**
+   * Begin with another connection, unless by then there is one or this one has connected; not with an app. If that was due
+   * long ago, what is under way is not waited for: it ends with its connection.
+   * @param {RTCConfiguration} configuration
+   */
   renew(configuration) {
     const { connection } = this;
+    const { connectionState } = connection;
+    const now = this.#clock.now();
+    this.#due ??= now;
+    if (now - this.#due > STUCK_MS) {
+      this.#given += 1;
+      this.#waiting = 0;
+      this.#work = Promise.resolve();
+    }
     this.#next(async () => {
-      if (this.connection === connection && !this.#legacy) {
+      this.#due = null;
+      const connects = connection.connectionState === "connected" && connectionState !== "connected";
+      if (this.connection === connection && !connects && !this.#legacy) {
         this.#configuration = { ...this.#base, ...configuration };
         await this.#renew();
       }
@@ -462,7 +482,8 @@ export class Peer {
 
   /** @param {() => Promise<unknown>} step */
   #next(step) {
-    this.#work = this.#work.then(() => this.#closed || step()).catch((error) => {
+    const given = this.#given;
+    this.#work = this.#work.then(() => this.#closed || given !== this.#given || step()).catch((error) => {
       if (!this.#closed) {
         console.error("rtcd: peer:", error);
       }
