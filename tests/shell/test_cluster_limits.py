@@ -18,9 +18,9 @@ from zope.interface.verify import verifyObject
 from rtcd import tap
 from rtcd.cluster import hub as hubs
 from rtcd.cluster import redis as backend_module
-from rtcd.cluster import shared, turns
+from rtcd.cluster import shared, turns, upkeep
 from rtcd.cluster.address import Address
-from rtcd.cluster.backend import Bounds, Commit, Conflict, Dead, Entry, State
+from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.commits import Known
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
@@ -137,6 +137,38 @@ class LimitTests(SynchronousTestCase):
         self.assertNotIn(other.backend.node, self.hub.nodes)
         registered = done(self.store.update("r", lambda one, _: Outcome(one, [one.registered for one in one.clients])))
         self.assertEqual(registered, [False])
+
+    def dead_node(self, count: int) -> str:
+        """One that holds sockets in so many rooms, and says no more."""
+        limits, other = self.store.limits, SharedRooms(self.clock, RoomsSettings(), Metrics(), HubBackend(self.server))
+        done(other.start())
+        for number in range(count):
+            name = f"r{number}"
+            done(other.update(name, lambda one, now: rooms.join(one, now, limits, "a")))
+            done(other.update(name, lambda one, now: switchboard.register(one, now, limits, "a"), FakeSocket()))
+        for loop in (*other._upkeep._loops, other.backend._beating):  # type: ignore[attr-defined] # of HubBackend
+            loop.stop()
+        return other.backend.node
+
+    def test_all_rooms_of_a_dead_node_are_looked_after_at_once(self) -> None:
+        """However many there are: whoever was there is lost as soon as it is found dead."""
+        node = self.dead_node(350)
+        for _ in range(int(LEASE_S + 2 * BEAT_S)):
+            self.clock.advance(1)
+        self.assertNotIn(node, self.hub.nodes)
+        found = done(self.store.rooms("", 999))
+        self.assertEqual((len(found), [name for name, room in found if room.clients[0].registered]), (350, []))
+
+    def test_of_very_many_rooms_of_a_dead_node_some_wait_for_the_next_time(self) -> None:
+        """It is remembered until all were looked after."""
+        self.patch(upkeep, "MOURNED", 3)
+        node = self.dead_node(5)
+        for _ in range(int(LEASE_S + BEAT_S)):
+            self.clock.advance(1)
+        self.assertEqual(len(self.hub.nodes[node].holds), 2)
+        for _ in range(int(CLAIM_S + 2 * BEAT_S)):
+            self.clock.advance(1)
+        self.assertNotIn(node, self.hub.nodes)
 
     def test_a_node_that_is_alive_after_all_hears_that_it_was_taken_for_dead(self) -> None:
         """As soon as others have begun with its rooms: its sockets are closed rather than left deaf."""
