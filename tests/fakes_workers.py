@@ -132,7 +132,7 @@ class FakeProcess:
 
     def say(self, what: str) -> None:
         """It says something."""
-        if what in ("ready", "drained", "shut"):
+        if what in ("drained", "shut") or (what, self.state) == ("ready", "starting"):
             self.state = what
             self.ready_at = self.ready_at or self._reactor.seconds()
         self._said(self, what)

@@ -154,7 +154,9 @@ class Process:
             self._asked(self, frame)
         elif isinstance(frame, Say):
             if frame.what == "ready":
-                self.state, self.ready_at = "ready", self._reactor.seconds()
+                self.ready_at = self._reactor.seconds()
+                if self.state == "starting":  # it may have drained already, or end
+                    self.state = "ready"
             elif frame.what in ("drained", "shut"):
                 self.state = frame.what
             if self.up:

@@ -665,6 +665,14 @@ class ProcessTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.child.signals, [signal.SIGKILL])
 
+    def test_one_that_had_drained_before_it_was_ready_has_drained(self) -> None:
+        """It says so once: who took it for one that goes on would wait for ever. So with one that ends."""
+        self.begin()
+        for what in ("drained", "shut"):
+            self.say(Say(what), Say("ready"))
+            self.assertEqual((self.process.state, self.heard), (what, [what, "ready"]))
+            self.heard.clear()
+
     def test_what_is_no_frame_ends_the_channel(self) -> None:
         """And so the worker."""
         self.begin()
