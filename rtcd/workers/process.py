@@ -49,6 +49,8 @@ class Process:
         self.state = "starting"
         """``starting``, ``ready``, ``drained``, ``shut`` (it ends) or ``gone``."""
         self.ready_at = 0.0
+        self.configuration = b""
+        """What it was told last."""
         self._reactor = reactor
         self._groups = groups
         self._questions = questions
@@ -76,6 +78,7 @@ class Process:
     def start(self, command: Callable[[int], Command], configuration: bytes = b"") -> None:
         """``command(descriptor)``: how it is started with this end of its channel. ``configuration``: what it reads as its
         standard input. Raises OSError."""
+        self.configuration = configuration
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, _kept(configuration) as told:
             arguments, environment = command(theirs.fileno())

@@ -453,6 +453,22 @@ class SupervisorTests(SupervisorTestCase):
         schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
         self.assertEqual(unpacked(decode(asked.payload, bytes), schemas)["log"].level, "debug")
 
+    def test_a_reload_before_a_worker_is_ready_is_not_missed(self) -> None:
+        """It cannot be asked yet, and hears of it then; what it has heard it does not hear twice."""
+        _, second = self.start()
+        second.end(-9)
+        self.clock.advance(0.0)
+        third = self.made[-1]
+        third.say("started")
+        for level in ("debug", "warn"):
+            self.found = {**self.settings, "log": LogSettings(level=level)}
+            self.successResultOf(Deferred.fromCoroutine(self.parent.reload()))
+        self.assertEqual(third.told, [])
+        third.say("ready")
+        told: Any = third.told
+        self.assertEqual([(one.number, one.topic, decode(one.payload, bytes)) for one in told],
+                         [(0, "daemon.reload", self.parent._reloaded)])
+
     def test_questions_go_to_the_parent_to_one_and_to_all(self) -> None:
         """Each is answered, if only by nothing; what is told needs no answer, and everybody else hears it."""
         first, second = self.start()
