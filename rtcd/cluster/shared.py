@@ -51,6 +51,9 @@ MAX_TRIES = 30
 MAX_KNOWN = 4096
 """So many rooms are remembered besides those in which we hold sockets."""
 
+OPEN_S = 2.5
+"""How long who comes at our start waits for the first attempt to reach the store; then it is away, as at any other time."""
+
 ENTRY_S = 5.0
 """How long an update that is done waits for its own entry; then it answers all the same."""
 
@@ -85,6 +88,8 @@ class SharedRooms:
         self._draining = False
         self._idle: list[Deferred[None]] = []
         self._closing: Deferred[None] | None = None
+        self._opening: Deferred[None] | None = Deferred()
+        """Until it is known whether the store can be reached."""
         self.limits: Limits = settings.limits
         self.use(settings)
         labels = {"shard": shard} if shard else {}
@@ -108,8 +113,15 @@ class SharedRooms:
 
     async def start(self) -> None:
         """Begin. Returns when the store was reached, or could not be; then we go on trying."""
-        await self.backend.start()
-        self._upkeep.start()
+        timer = self.clock.callLater(OPEN_S, self._opened_or_not)
+        try:
+            await self.backend.start()
+        finally:
+            if timer.active():
+                timer.cancel()
+            self._opened_or_not()
+        if not self.closed:
+            self._upkeep.start()
 
     def use(self, settings: RoomsSettings) -> None:
         """Go by these settings from now on (a reload); pages are told if more or fewer may come now."""
@@ -174,7 +186,8 @@ class SharedRooms:
         self, name: str, step: Step[T], socket: Socket | None = None, *, forced: bool = False, without: str = ""
     ) -> T:
         """Apply a step in its turn; see `rtcd.cluster.commits.commit_of` for what else there is."""
-        self._check_reachable()
+        if self._opening is None:
+            self._check_reachable()
         return cast(T, await self.turns.take(name, lambda: self._apply(name, step, socket, forced, without)))
 
     async def asked(self, question: Coroutine[Any, Any, T]) -> T:
@@ -230,12 +243,20 @@ class SharedRooms:
         """Whether the socket that the store takes a client to have is one of ours that has ended."""
         return known.holders.get(client) == self.backend.node and (name, client) not in self.inbox.sockets
 
+    def _opened_or_not(self) -> None:
+        """Nobody waits any more for whether the store can be reached."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.callback(None)
+
     def _check_reachable(self) -> None:
         if not self.reachable:
             self._unavailable.value += 1
             raise StoreAway(UNREACHABLE)
 
     async def _apply(self, name: str, step: Step[T], socket: Socket | None, forced: bool, without: str) -> T:
+        if self._opening is not None:
+            await self._opening
         known, fresh = self.known.get(name, NO_ROOM), False
         for _ in range(MAX_TRIES):
             self._check_reachable()
@@ -357,6 +378,7 @@ class SharedRooms:
         metrics.gauge("store", "nodes", "Processes that share the rooms.", lambda: self.totals.nodes, **labels)
 
     async def _close(self) -> None:
+        self._opened_or_not()
         try:
             await self._upkeep.stop()
         finally:

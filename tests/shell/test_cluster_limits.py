@@ -27,7 +27,8 @@ from rtcd.cluster.inside import HubBackend
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
 from rtcd.cluster.shards import ShardedRooms
-from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.shared import OPEN_S, SharedRooms
+from rtcd.cluster.turns import MAX_WAITING
 from rtcd.cluster.wire import Wire
 from rtcd.config import ConfigError
 from rtcd.interfaces import IRoomStore
@@ -35,7 +36,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Outcome, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Outcome, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.records import Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -43,6 +44,7 @@ from tests.redis import ask, is_here, shared_server
 from tests.shell.room_store import FakeSocket, FakeWatcher
 
 BOUNDS = Bounds(3, 3, 50, 80)
+LIMITS = RoomsSettings().limits
 
 
 class OriginWatcher(FakeWatcher):
@@ -352,6 +354,55 @@ class LimitTests(SynchronousTestCase):
         done(self.store.update("r", lambda one, now: rooms.leave(one, now, limits, "a")))
         self.clock.advance(3)
         self.successResultOf(drained)
+
+    def opening(self, *, reached: bool = True) -> tuple[SharedRooms, Deferred[None], list[Any]]:
+        """A store that is about to be reached, or not, what ends its first attempt, and what came of joins meanwhile, in two
+        rooms."""
+        backend, attempt = HubBackend(self.server), Deferred[None]()
+        store, start = SharedRooms(self.clock, RoomsSettings(), Metrics(), backend), backend.start
+
+        async def slowly() -> None:
+            await attempt
+            if reached:
+                await start()
+
+        self.patch(backend, "start", slowly)
+        found: list[Any] = []
+        Deferred.fromCoroutine(store.start())
+
+        async def join(room: str, client: str) -> Any:
+            return await store.update(room, lambda one, now: rooms.join(one, now, LIMITS, client))
+
+        for room, client in (("r", "a"), ("r", "b"), ("s", "c")):
+            Deferred.fromCoroutine(join(room, client)).addBoth(found.append)
+        return store, attempt, found
+
+    def test_who_comes_while_the_store_is_opened_waits_for_it(self) -> None:
+        """Connections are taken a little earlier; nobody shall be told to come again for that."""
+        store, attempt, found = self.opening()
+        self.clock.advance(OPEN_S / 2)
+        self.assertEqual(found, [])
+        attempt.callback(None)
+        self.assertEqual([(one.result, one.is_initiator) for one in found],
+                         [("SUCCESS", True), ("SUCCESS", False), ("SUCCESS", True)])
+        done(store.close())
+
+    def test_who_comes_to_a_store_that_is_not_reached_is_told_so_in_time(self) -> None:
+        """When the attempt has failed, when it takes too long, and when we end meanwhile; from then on at once."""
+        ends: list[Any] = [lambda attempt, _: attempt.callback(None), lambda *_: self.clock.advance(OPEN_S),
+                           lambda _, store: done(store.close())]
+        for work in ends:
+            store, attempt, found = self.opening(reached=False)
+            work(attempt, store)
+            self.assertEqual([one.type for one in found], [StoreAway] * 3)
+            for _ in range(MAX_WAITING + 1):
+                self.assertRaises(StoreUnavailable, done, store.update("r", lambda one, _: Outcome(one, None)))
+            done(store.close())
+            if not attempt.called:
+                attempt.callback(None)
+        for loop in (*self.store._upkeep._loops, self.backend._beating):
+            loop.stop()  # type: ignore[union-attr] # it has begun
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_a_missing_package_is_one_line(self) -> None:
         """It says what to install."""
