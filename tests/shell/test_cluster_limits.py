@@ -532,6 +532,19 @@ class DeadNodeTests(TestCase):
         self.assertEqual((states, await other.load("r"), (await other.totals())[:4]), ([State.BACK], None, (0, 0, 0, 0)))
         await other.close()
 
+    async def test_no_key_is_there_for_ever(self) -> None:
+        """From its first moment on: whoever made it may not live until the next beat."""
+        one = {"x": 1}
+        await self.commit("s", 0, deadline=1.0, seats=one, queued=one, holding={"n": 1}, inbox={"n": b"x"}, news=b"x")
+        script = """
+        local found = {}
+        for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+          if redis.call('TTL', key) < 0 then found[#found + 1] = key end
+        end
+        return table.concat(found, ' ')
+        """
+        self.assertEqual(ask(self.path, "EVAL", script, "0", f"{self.prefix}*"), b"$0\r\n\r\n")
+
     async def test_an_inbox_keeps_nothing_that_was_read(self) -> None:
         """A beat says how far its node is."""
         first, size = self.backends["n"], 40000
