@@ -36,6 +36,7 @@ class FakeWorker:
         self.place = place
         self.offers: dict[str, Callable[[bytes], Any]] = {}
         self.orders: dict[str, Callable[[], object]] = {}
+        self.ending: Callable[[], object] = lambda: None
         self.configuration = b""
         self.said: list[str] = []
         self.ports: list[Any] = []

@@ -67,6 +67,10 @@ class SocketBackend:
                 return
             self._line.cut()
 
+    def end(self) -> None:
+        """The daemon ends with all its processes, and with it the rooms."""
+        self.outlives = False
+
     async def load(self, name: str) -> Stored | None:
         """See `rtcd.cluster.backend.Backend.load`."""
         return stored(await self._ask("load", name))
@@ -127,7 +131,7 @@ class SocketBackend:
             line.cut()
             return
         before, self._hub, self._line = self._hub, name, line
-        self.outlives = not ending
+        self.outlives = self.outlives and not ending
         if not known:
             self._has = 0
         self.speaker.cleared(grants)
@@ -169,7 +173,7 @@ class SocketBackend:
             self._clear()
             self._state(State.MISSED)
         elif what == "ending":
-            self.outlives = False
+            self.end()
 
     def _beat(self) -> Deferred[None] | None:
         return Deferred.fromCoroutine(self._say_alive()) if self._line is not None else None

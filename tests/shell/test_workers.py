@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 from rtcd.admin.settings import Settings as AdminSettings
 from rtcd.allocations.account import Account
 from rtcd.allocations.allocation import Traffic
+from rtcd.cluster.backend import Totals
 from rtcd.config import ConfigError
 from rtcd.context import Context
 from rtcd.daemon import DaemonSettings, Reloads
@@ -31,6 +32,7 @@ from rtcd.fault import AlreadySaid
 from rtcd.log import LogSettings
 from rtcd.metrics import Metrics, Sample
 from rtcd.privileges import Owner
+from rtcd.rooms.settings import RoomsSettings
 from rtcd.site.http import DoorSite
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
@@ -44,7 +46,7 @@ from rtcd.workers import supervisor as supervisor_module
 from rtcd.workers.channel import Channel
 from rtcd.workers.command import Commands
 from rtcd.workers.configuration import packed, unpacked
-from rtcd.workers.division import nonce_key, share_work
+from rtcd.workers.division import nonce_key, share_work, shared_rooms
 from rtcd.workers.forward import ARRIVED, MAX_REQUESTS, First, Forward, arrived, inner
 from rtcd.workers.frames import EVERYBODY, PARENT, Answer, Answers, Ask, Do, Open, Opened, Say, decode, encode, pack
 from rtcd.workers.groups import MAX_GROUPS, Groups
@@ -748,6 +750,7 @@ class WorkerTests(SynchronousTestCase):
     def test_it_answers_asks_and_obeys(self) -> None:
         """What nobody offers is answered by nothing, and so is what fails."""
         done: list[str] = []
+        self.worker.ending = lambda: done.append("ending")
         self.worker.orders["drain"] = lambda: done.append("drain")
         self.worker.offer("double", int, lambda number: 2 * number)
         self.worker.offer("fail", int, lambda number: 1 // number)
@@ -755,7 +758,7 @@ class WorkerTests(SynchronousTestCase):
         self.tell(Do("drain"), Do("dance"), Ask(1, 1, "double", encode(4)), Ask(2, 1, "none", b""))
         self.tell(Ask(3, 1, "fail", encode(0)))
         self.pump()
-        self.assertEqual(done, ["drain"])
+        self.assertEqual(done, ["ending", "drain", "ending"])
         self.assertEqual(self.parent.recv(1000), b"".join(map(pack, (
             Answer(1, encode(8)), Answer(2, None), Answer(3, None)))))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -1049,6 +1052,16 @@ class DivisionTests(SynchronousTestCase):
             self.assertFalse(answer.finished, path)
         self.assertEqual({one[0] for one in self.clock.unixClients}, {str(self.state.path("workers") / "first")})
         self.assertEqual([one.renewal.leads for one in self.doorways], [True, False])
+
+    def test_rooms_end_with_the_daemon_when_the_parent_says_that_it_ends(self) -> None:
+        """The hub says so too, by another connection, which may be later: a worker that drains would not wait for its calls,
+        and one that stops would keep seats that there is nobody to keep."""
+        worker: Any = self.family.workers[0]
+        rooms = shared_rooms(self.clock, RoomsSettings(), Metrics(), self.state, worker)
+        rooms.learn_totals(Totals(calls=1))
+        self.assertTrue(rooms.backend.outlives)
+        worker.ending()
+        self.assertNoResult(rooms.drain())
 
     def test_every_worker_shows_what_an_authority_wants_to_see(self) -> None:
         """Whichever it comes to; one that starts later too."""
