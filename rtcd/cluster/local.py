@@ -97,7 +97,10 @@ class SocketBackend:
 
     async def page(self, after: str, limit: int) -> list[tuple[str, Stored]]:
         """See `rtcd.cluster.backend.Backend.page`."""
-        return [(name, Stored(*one)) for name, one in await self._ask("page", after, limit)]
+        found: list[tuple[str, Stored]] = []
+        while len(found) < limit and (more := await self._ask("page", found[-1][0] if found else after, limit - len(found))):
+            found += ((name, Stored(*one)) for name, one in more)
+        return found
 
     async def gone(self, now: float, limit: int) -> list[Dead]:
         """See `rtcd.cluster.backend.Backend.gone`."""
