@@ -1,16 +1,22 @@
 """What a room costs: memory in a process and on Redis, and the CPU of both for what happens in rooms. For docs/planning.md.
 
-    python benchmarks/planning.py [--rooms N] [--redis PROGRAM]
+    python benchmarks/planning.py [--rooms N] [--nodes N] [--hearing records|counts|nothing] [--redis PROGRAM]
 
-No sockets of clients and no HTTP are in these figures: those are `signalling.py`'s. One room is two phone apps with a socket
-each, which is a call; the messages have 300 bytes, as a candidate's. Redis is one that this starts, on a unix socket, with
-an append-only file in /tmp.
+No sockets of clients and no HTTP are in these figures: those are `signalling.py`'s. One room is two phone apps with a
+socket each, which is a call; the messages have 300 bytes, as a candidate's, and are counted and recorded as in a daemon.
+Redis is one that this starts, on a unix socket, with an append-only file in /tmp.
+
+Every node hears what is new in every room, and the ends of all calls are on two. What a node costs that only hears is the
+difference between a run with 2 `--nodes` and one with more, divided by how many more. With `--hearing records` it is a
+process that keeps records, which the first worker is; with `counts` one where those are off; with `nothing` another worker,
+without [turn].
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import os
 import sys
 import tempfile
@@ -25,18 +31,23 @@ from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.task import deferLater
 
+from rtcd.calls.keeper import CallKeeper
 from rtcd.cluster.address import Address
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.shared import SharedRooms
 from rtcd.cluster.wire import Wire
 from rtcd.metrics import Metrics
 from rtcd.rooms import room as rooms
+from rtcd.rooms.diary import Diary
 from rtcd.rooms.memory import MemoryRooms
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
+from rtcd.state import StateDirectory
+from tests.fakes_turn import make_context
 from tests.redis import RedisServer, ask
 
-TEXT = "x" * 300
+TEXT = json.dumps({"type": "candidate", "label": 0, "id": "0", "candidate":
+                   "candidate:1 1 udp 2113937151 192.0.2.1 50000 typ host generation 0 ufrag abcd"}).ljust(300)
 AT_ONCE = 50
 """Rooms in which something happens at the same time."""
 SETTINGS = RoomsSettings(max_rooms=10**7, max_clients_per_address=10**7)
@@ -99,6 +110,16 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def watched(store: Any, folder: str, hearing: str = "records") -> Any:
+    """With those who watch the rooms of a daemon: the diary, and the keeper of records."""
+    if hearing != "nothing":
+        context: Any = make_context(reactor)
+        context.rooms = store
+        store.watch(Diary(context.metrics, lambda room, client: room))
+        CallKeeper(context, StateDirectory(folder), 24.0 if hearing == "records" else 0.0).startService()
+    return store
+
+
 class Redis:
     """A server, its CPU and its memory."""
 
@@ -141,19 +162,22 @@ async def measure(name: str, stores: list[Any], count: int, redis: Redis | None)
 
 async def main(arguments: argparse.Namespace) -> None:
     """Both stores, one after the other."""
-    store: Any = MemoryRooms(reactor, SETTINGS, Metrics())
+    folder = tempfile.mkdtemp(prefix="rtcd-planning-")
+    store = watched(MemoryRooms(reactor, SETTINGS, Metrics()), folder)
     await measure("in one process", [store], arguments.rooms, None)
     await store.close()
     redis = Redis(arguments.redis)
     try:
         nodes: list[Any] = []
-        for _ in range(2):
+        for number in range(arguments.nodes):
             backend = RedisBackend(reactor, Wire(reactor, Address(path=redis.server.path)), "planning:", 3600)
-            nodes.append(SharedRooms(reactor, SETTINGS, Metrics(), backend))
+            nodes.append(watched(SharedRooms(reactor, SETTINGS, Metrics(), backend), folder,
+                                 arguments.hearing if number > 1 else "records"))
             await nodes[-1].start()
         while not all(one.reachable for one in nodes):
             await deferLater(reactor, 0.05, lambda: None)
-        await measure("on Redis, the two ends of each call on different nodes", nodes, arguments.rooms, redis)
+        await measure(f"on Redis, {len(nodes)} nodes, the two ends of each call on different ones", nodes[:2],
+                      arguments.rooms, redis)
         for one in nodes:
             await one.close()
     finally:
@@ -163,6 +187,9 @@ async def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rooms", type=int, default=5000, metavar="N", help="calls at once (default: 5000)")
+    parser.add_argument("--nodes", type=int, default=2, metavar="N", help="processes that share the Redis (default: 2)")
+    parser.add_argument("--hearing", choices=("records", "counts", "nothing"), default="records",
+                        help="what nodes do that hold no end of a call (default: records)")
     parser.add_argument("--redis", default="redis-server", metavar="PROGRAM")
     given = parser.parse_args()
 

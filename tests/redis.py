@@ -52,6 +52,11 @@ class RedisServer:
         """Where it can be reached."""
         return ("127.0.0.1", self.port) if self.port else self.path
 
+    @property
+    def url(self) -> str:
+        """As ``[rooms] store`` names it."""
+        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.path}"
+
     def stop(self) -> None:
         """End it."""
         if self.process is not None and self.process.poll() is None:
@@ -67,6 +72,61 @@ class RedisServer:
     def thaw(self) -> None:
         """It goes on."""
         self.process.send_signal(signal.SIGCONT)
+
+
+class Replicated:
+    """A master of the name ``rooms``, a replica, and a Sentinel that makes that the master when the other is gone."""
+
+    def __init__(self, folder: str, *, down_ms: int = 300) -> None:
+        """``down_ms``: how long the master may be silent."""
+        self.sentinel_port = free_port()
+        self._parts: list[RedisServer] = []
+        try:
+            self.master = self._add(f"{folder}/master", port=free_port())
+            replica = ("--replicaof", "127.0.0.1", str(self.master.port), "--repl-diskless-sync-delay", "0")
+            self.replica = self._add(f"{folder}/replica", *replica, port=free_port())
+            wait_for(self.master.address, b"state=online", "INFO", "replication")
+            config = Path(folder) / "sentinel.conf"
+            config.write_text(
+                f"port {self.sentinel_port}\nsentinel monitor rooms 127.0.0.1 {self.master.port} 1\n"
+                f"sentinel down-after-milliseconds rooms {down_ms}\nsentinel failover-timeout rooms 2000\n")
+            self._add(f"{folder}/sentinel", program="redis-sentinel", config=str(config), port=self.sentinel_port)
+            wait_for(("127.0.0.1", self.sentinel_port), b"slaves=1", "INFO", "sentinel")
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        """As ``[rooms] store`` names it."""
+        return f"redis+sentinel://127.0.0.1:{self.sentinel_port}/rooms"
+
+    @property
+    def address(self) -> Any:
+        """Where the master is."""
+        return (self.master if self.master.process.poll() is None else self.replica).address
+
+    def fail(self) -> None:
+        """The master is gone at once."""
+        self.master.stop()
+
+    def stop(self) -> None:
+        """End all of them."""
+        for one in reversed(self._parts):
+            one.stop()
+
+    def _add(self, *arguments: str, **options: Any) -> RedisServer:
+        self._parts.append(RedisServer(*arguments, **options))
+        return self._parts[-1]
+
+
+def wait_for(address: Any, text: bytes, *words: str) -> None:
+    """Until this is in the answer."""
+    deadline = time.monotonic() + START_S
+    while text not in (answer := ask(address, *words)):
+        if time.monotonic() > deadline:
+            raise AssertionError(answer.decode())
+        time.sleep(0.02)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from rtcd.ice.health import DOUBT
 from rtcd.ice.nodes import Node, Servers
 
 MAX_NAMED = 2
@@ -36,10 +37,12 @@ def score(node: Node, key: str) -> float:
 
 def choose(nodes: Collection[Node], rank: Callable[[Node], int], region: str, key: str) -> Choice:
     """At most `MAX_NAMED`, the best first. ``rank``: 0 for a usable node, else the more the less is to be hoped of it, see
-    `rtcd.ice.health.Health.rank`; those above 0 are taken only if none is usable. ``region``: where the client is, empty if
-    that is not known; those that are there go first, and others fill what is left."""
+    `rtcd.ice.health.Health.rank`; those in doubt are taken only if none else is usable, and those above only if none is.
+    ``region``: where the client is, empty if that is not known; those that are there go first, and others fill what is left.
+    """
     ranks = {one: rank(one) for one in nodes}
-    serving = [one for one, place in ranks.items() if not place]
+    best = min(ranks.values(), default=0)
+    serving = [one for one, place in ranks.items() if place == best <= DOUBT]
     ranked = sorted(serving or ranks, key=lambda one: (
         ranks[one], bool(region) and one.region != region, -score(one, key), one.name))
     return Choice(tuple(ranked[:MAX_NAMED]), not serving and bool(ranked))

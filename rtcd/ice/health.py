@@ -17,6 +17,9 @@ UNKNOWN, ALIVE, DRAINING, FULL, DEAD, UNPROBED = STATES = (
 """``unknown``: it has not answered yet and not failed often enough; ``unprobed``: it cannot be asked, or is not to be."""
 USABLE = frozenset((ALIVE, UNKNOWN, UNPROBED))
 """States in which clients are given a node."""
+DOUBT = 1
+"""The rank of a usable node that has failed and never answered: it is given where none is known to be better. A daemon that
+begins while a node is away would send people there else until it is dead."""
 LAST_RESORT = (DEAD, FULL, DRAINING)
 """Where none is usable they are given the first kind of these that there is: one that is dead to us may only be out of our
 reach, one that is full may have room again soon, and one that drains says that it takes nobody."""
@@ -64,6 +67,7 @@ class Known(NamedTuple):
     refused: bool
     rtt_s: float | None
     binding: bool
+    failures: int
 
 
 class Health:
@@ -105,18 +109,18 @@ class Health:
 
     def learn(self, known: Known) -> None:
         """Take over what another process knows, unless that is nothing: it may have been started just now."""
-        if UNPROBED in (self.state, known.state) or known.state == UNKNOWN:
+        if UNPROBED in (self.state, known.state) or (known.state == UNKNOWN != self.state):
             return
         self.state, self.since, self.reason = known.state, known.since, known.reason
-        self.refused, self.rtt_s, self.binding = known.refused, known.rtt_s, known.binding
+        self.refused, self.rtt_s, self.binding, self.failures = known.refused, known.rtt_s, known.binding, known.failures
 
     @property
     def rank(self) -> int:
-        """0 while it is usable; else the more the less is to be hoped of it. One that does not know our credential knows
-        none that we give to clients."""
+        """0 while it is usable, or `DOUBT`; else the more the less is to be hoped of it. One that does not know our
+        credential knows none that we give to clients."""
         if self.usable:
-            return 0
-        return len(LAST_RESORT) + 1 if self.refused else LAST_RESORT.index(self.state) + 1
+            return DOUBT if self.state == UNKNOWN and self.failures else 0
+        return DOUBT + 1 + (len(LAST_RESORT) if self.refused else LAST_RESORT.index(self.state))
 
     def wait_s(self, interval_s: float, chance: float) -> float:
         """Seconds until the next probe; ``chance`` is from 0 to 1, by which intervals differ."""

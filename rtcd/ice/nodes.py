@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rtcd.ice.regions import parse_region
+from rtcd.ice.regions import address_of, parse_region
 
 MAX_NODES = 64
 """Each is probed all the time and has figures of its own."""
@@ -135,7 +135,10 @@ def _checked(url: str) -> tuple[str, str, bool]:
                          " stun:relay.example.org:3478")
     if not 0 < int(found[3] or found[6] or 1) <= 0xFFFF:
         raise ValueError(f"{url!r} has no port from 1 to 65535")
-    return url, (found[2] or found[5]).strip("[]").lower(), found[4] is not None
+    host = found[2] or found[5]
+    if host.startswith("[") and address_of(host[1:-1]) is None:
+        raise ValueError(f"{url!r} has no IPv6 address between its brackets")
+    return url, host.strip("[]").lower(), found[4] is not None
 
 
 def _value(key: str, value: str) -> str:

@@ -89,7 +89,7 @@ class Prober:
     def known(self) -> list[Known]:
         """For other processes of this daemon, which `learn` it."""
         return [Known(name, watch.node.way, health.state, health.since, health.reason, health.refused, health.rtt_s,
-                      health.binding)
+                      health.binding, health.failures)
                 for name, watch in self._watched.items() for health in (watch.health,)]
 
     def learn(self, found: Iterable[Known]) -> None:

@@ -12,6 +12,9 @@ MAX_NETWORKS = 5000
 """Lines of the list. A reload reads it while nothing else goes on: so many take a tenth of a second at most. For the
 whole internet there are databases."""
 
+MAPPED_BITS = 96
+"""Of the prefix ::ffff:0:0/96, RFC 4291 §2.5.5.2."""
+
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _CODE = re.compile(r"(country|continent):([A-Z]{2})")
 
@@ -75,10 +78,19 @@ def parse_networks(text: str) -> Networks:
         try:
             if len(words) != 2:
                 raise ValueError("write a network and its region, such as 192.0.2.0/24 eu")
-            found.add(ipaddress.ip_network(words[0]), parse_region(words[1]))
+            found.add(_network(words[0]), parse_region(words[1]))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     return found
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """As `address_of` takes addresses: IPv4 in IPv6's clothes is IPv4."""
+    network = ipaddress.ip_network(text)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED_BITS:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - MAPPED_BITS))
 
 
 def parse_codes(lines: Iterable[str]) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ _SHORT, _MEDIUM = 126, 127
 _MIN_BYTES = 7
 """Of a masked frame with one byte in it."""
 
-LONG = 512
+LONG = 192
 """From so many bytes on there are quicker ways to take the mask off than `unmask`."""
 
 Unmask = Callable[[bytes, bytes], bytes]

@@ -14,7 +14,7 @@ from rtcd.signaling import frames
 _BUFFER_BYTES = 65536
 """Longer data are unmasked in Python."""
 _SAMPLE, _KEY = bytes(range(256)) * 3, b"\x01\x7f\x80\xff"
-_SIZES = (*range(512, 532), len(_SAMPLE))
+_SIZES = (*range(frames.LONG, frames.LONG + 20), len(_SAMPLE))
 """Lengths that are tried: what is behind the last whole word, of up to sixteen bytes, is done in another way."""
 
 

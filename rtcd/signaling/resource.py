@@ -17,7 +17,7 @@ from rtcd.promptly import promptly
 from rtcd.rooms.outcome import StoreFull, StoreUnavailable
 from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.signaling import switchboard
-from rtcd.signaling.websocket import SignalingFactory, is_upgrade
+from rtcd.signaling.factory import SignalingFactory
 
 
 class UpgradeResource(Resource):
@@ -171,3 +171,9 @@ def allow_all(request: Request) -> None:
 
 def _body(request: Request, size: int) -> bytes:
     return b"" if request.content is None else bytes(request.content.read(size))
+
+
+def is_upgrade(request: Request) -> bool:
+    """Whether an HTTP request asks for a WebSocket; its headers' case is free."""
+    upgrade = request.requestHeaders.getRawHeaders(b"upgrade", [])
+    return any(value.strip().lower() == b"websocket" for value in upgrade)

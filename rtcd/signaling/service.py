@@ -11,9 +11,9 @@ from rtcd.bucket import network
 from rtcd.config import changes
 from rtcd.context import Context
 from rtcd.ice.tags import Tag
+from rtcd.signaling.factory import SignalingFactory
 from rtcd.signaling.resource import Errors, PostResource, StatusResource, UpgradeResource
 from rtcd.signaling.settings import Settings
-from rtcd.signaling.websocket import SignalingFactory
 
 __all__ = ["Settings", "SignalingService", "makeService"]
 

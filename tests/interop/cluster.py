@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.daemon.process import Running
-from tests.redis import RedisServer, ask
+from tests.redis import RedisServer, Replicated, ask
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ join-rate = 0
 [signaling]
 register-rate = 0
 [rooms]
-store = unix://{redis}
+store = {store}
 max-clients-per-address = 100000
 {rooms}
 """
@@ -87,17 +87,17 @@ class Node:
 
 
 class Cluster:
-    """A Redis and its nodes, without relays. ``rooms``: more lines of [rooms]."""
+    """A Redis and its nodes, without relays. ``rooms``: more lines of [rooms]; ``replicated``: with Sentinel."""
 
-    def __init__(self, folder: Path, *, rooms: str = "") -> None:
+    def __init__(self, folder: Path, *, rooms: str = "", replicated: bool = False) -> None:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        self.redis = RedisServer(str(folder / "redis"))
+        self.redis: Any = (Replicated if replicated else RedisServer)(str(folder / "redis"))
         self.nodes: list[Node] = []
         try:
             for number in range(NODES):
                 ini = functools.partial(
-                    INI.format, folder=folder / f"state-{number}", redis=self.redis.path, rooms=rooms)
+                    INI.format, folder=folder / f"state-{number}", store=self.redis.url, rooms=rooms)
                 self.nodes.append(Node(folder / f"node-{number}", f"127.0.0.{11 + number}", ini))
             for node in self.nodes:
                 node.started()
@@ -107,11 +107,11 @@ class Cluster:
 
     def left(self) -> list[str]:
         """Rooms that the store still has."""
-        return sorted(one.decode() for one in ask(self.redis.path, "KEYS", "rtcd:room:*").split() if b":room:" in one)
+        return sorted(one.decode() for one in ask(self.redis.address, "KEYS", "rtcd:room:*").split() if b":room:" in one)
 
     def remains(self) -> list[str]:
         """What the store still has, or counts, when everybody has left: nothing."""
-        words = [one for one in ask(self.redis.path, "HGETALL", "rtcd:totals").decode().split() if one[0] not in "*$"]
+        words = [one for one in ask(self.redis.address, "HGETALL", "rtcd:totals").decode().split() if one[0] not in "*$"]
         return [*self.left(), *(f"{value} {key}" for key, value in zip(words[::2], words[1::2], strict=True)
                                 if key not in ("version", "form", "beat", "spared") and value != "0")]
 

@@ -19,9 +19,11 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Refused(Exception):
     """An answer came, and is no."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, head: bytes = b"") -> None:
         super().__init__(status, body)
         self.status = status
+        self.again = b"\r\nretry-after:" in head.lower()
+        """Whether it says when to ask again."""
 
 
 async def _connect(address: tuple[str, int]) -> Streams:
@@ -49,7 +51,7 @@ async def request(address: tuple[str, int], method: str, path: str, body: bytes 
     if b"chunked" in head.lower():
         rest = _joined(rest)
     if status != 200:
-        raise Refused(status, rest)
+        raise Refused(status, rest, head)
     return rest
 
 

@@ -28,7 +28,7 @@ from rtcd.rooms.records import BYE, Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 from tests.doctor import signed
-from tests.redis import RedisServer, ask, free_port, is_here
+from tests.redis import RedisServer, Replicated, ask, free_port, is_here
 from tests.shell.room_store import FakeSocket
 
 WITHIN_S = 10.0
@@ -235,25 +235,16 @@ class OutageTests(TestCase):
 
     async def test_sentinel_finds_the_next_master(self) -> None:
         """The master is killed while both ends speak: a replica takes over, and nobody has done anything."""
-        ports = [free_port() for _ in range(3)]
-        master = self.server(port=ports[0])
-        self.server("--replicaof", "127.0.0.1", str(ports[0]), "--repl-diskless-sync-delay", "0", port=ports[1])
-        await until(lambda: b"state=online" in ask(("127.0.0.1", ports[0]), "INFO", "replication"))
-        config = f"{self.folder}/sentinel.conf"
-        with open(config, "w") as file:
-            file.write(f"port {ports[2]}\nsentinel monitor rooms 127.0.0.1 {ports[0]} 1\n"
-                       "sentinel down-after-milliseconds rooms 300\nsentinel failover-timeout rooms 2000\n")
-        sentinel = RedisServer(f"{self.folder}/sentinel", program="redis-sentinel", config=config, port=ports[2])
-        self.addCleanup(sentinel.stop)
-        await until(lambda: b"slaves=1" in ask(("127.0.0.1", ports[2]), "INFO", "sentinel"))
-        address = Address((("127.0.0.1", free_port()), ("127.0.0.1", ports[2])), master="rooms")
+        redis = Replicated(self.folder)
+        self.addCleanup(redis.stop)
+        address = Address((("127.0.0.1", free_port()), ("127.0.0.1", redis.sentinel_port)), master="rooms")
         first, second = await self.two(address, grace=600)
         for node, client in ((first, "a"), (second, "b")):
             await node.join("r", client)
         sockets = [await first.register("r", "a"), await second.register("r", "b")]
         await first.send("r", "a", "before")
         await until(lambda: sockets[1].texts)
-        master.stop()
+        redis.fail()
         await until(lambda: not first.store.reachable)
         await until(lambda: first.store.reachable and second.store.reachable, 20)
         await until(lambda: ensureDeferred(second.seats("r")).addCallback(lambda found: found == [("a", True), ("b", True)]))

@@ -233,6 +233,14 @@ class PoolTests(SynchronousTestCase):
         self.after(4, c=GOOD)
         self.assertEqual(pool.urls("192.0.2.1", "r"), (["turn:c"], []))
 
+    def test_a_daemon_that_begins_gives_no_node_that_is_away(self) -> None:
+        """It is dead only after three failures, which are seconds; where another serves nobody is sent there meanwhile."""
+        pool = self.pool()
+        self.after(0.5, a=BAD, b=BAD, c=GOOD)
+        self.assertEqual([one.state for one in pool.reports()], [UNKNOWN, UNKNOWN, ALIVE])
+        self.assertEqual({url for room in range(30) for url in pool.urls("192.0.2.1", str(room))[0]}, {"turn:c"})
+        self.assertEqual(self.figures()["rtcd_ice_fallbacks_total"], 0)
+
     def test_a_reload_brings_other_nodes_and_takes_their_figures_along(self) -> None:
         """However often: series do not pile up."""
         pool = self.pool()
@@ -357,6 +365,17 @@ class WorkersTests(SynchronousTestCase):
         self.assertEqual((Counter(self.network.asked) - before)["a"], 1)
         for room in map(str, range(20)):
             self.assertEqual(len({str(pool.urls("192.0.2.1", room)) for pool in self.pools}), 1)
+
+    def test_a_node_that_has_only_failed_is_in_doubt_everywhere(self) -> None:
+        """A failure that the first has seen is one for all."""
+        for server in self.servers:
+            self.network.answers |= {"a": BAD, "b": BAD, "c": GOOD}
+            server.clock.advance(0.25)
+        for server in self.servers[1:]:
+            server.clock.advance(0.5)
+        self.assertEqual([one.state for one in self.pools[2].reports()], [UNKNOWN, UNKNOWN, ALIVE])
+        for pool in self.pools:
+            self.assertEqual({url for room in range(30) for url in pool.urls("192.0.2.1", str(room))[0]}, {"turn:c"})
 
     def test_what_is_known_outlives_the_first(self) -> None:
         """Of one that is away, or has begun anew and knows nothing, nothing is learnt; nor of a node that is asked in

@@ -189,7 +189,7 @@ class MaskingTests(SynchronousTestCase):
 
     def test_the_native_way_gives_the_same(self) -> None:
         """Up to its buffer and beyond it."""
-        for size in (1, 511, 512, 513, 65535, 65536, 65537):
+        for size in (1, 191, 192, 193, 511, 512, 513, 65535, 65536, 65537):
             data, key = bytes(range(256)) * (size // 256 + 1), b"\x00\x7f\x80\xff"
             self.assertEqual(masking.unmask(data[:size], key), frames.unmask(data[:size], key))
 

@@ -11,6 +11,7 @@ from rtcd.ice.choice import MAX_NAMED, choose, urls_of
 from rtcd.ice.health import (
     ALIVE,
     DEAD,
+    DOUBT,
     DRAINING,
     FAILURES,
     FULL,
@@ -63,7 +64,8 @@ class Lines(SynchronousTestCase):
                 (("turn:a colour=red",), "colour= is unknown"), (("turn:a region=EU",), "no region"),
                 (("turn:a weight=0",), "no whole number"), (("turn:a weight=1001",), "no whole number"),
                 (("turn:a weight=2 weight=3",), "twice"), (("turn:a node=?",), "no name"),
-                (("turn:a eu",), "no STUN or TURN URL"), (("turn:a:0",), "no port"), (("turn:a:65536",), "no port"),
+                (("turn:a eu",), "no STUN or TURN URL"), (("turn:[1:2:3]:3478",), "no IPv6 address"),
+                (("stun:[:::]",), "no IPv6 address"), (("turn:a:0",), "no port"), (("turn:a:65536",), "no port"),
                 (("http://a?b=c",), "is unknown")):
             self.assertIn(text, str(self.assertRaises(ValueError, parse_servers, lines)))
 
@@ -113,6 +115,16 @@ class HealthTests(SynchronousTestCase):
         health.took(BAD, 14.0)
         self.assertFalse(health.took(BAD, 15.0), "not in a row")
 
+    def test_one_that_has_only_failed_is_in_doubt(self) -> None:
+        """From the first failure until it is dead or has answered; one that has served is believed longer."""
+        health = Health(0.0)
+        self.assertEqual(health.rank, 0)
+        health.took(BAD, 1.0)
+        self.assertEqual((health.state, health.usable, health.rank), (UNKNOWN, True, DOUBT))
+        health.took(GOOD, 2.0)
+        health.took(BAD, 3.0)
+        self.assertEqual((health.state, health.rank), (ALIVE, 0))
+
     def test_one_that_drains_or_is_full_is_given_to_nobody(self) -> None:
         """At once, and no longer than it is so."""
         for state in (DRAINING, FULL):
@@ -145,7 +157,7 @@ class HealthTests(SynchronousTestCase):
             for _ in range(FAILURES):
                 health.took(probe, 0.0)
             ranks.append(health.rank)
-        self.assertEqual(ranks, [0, 0, 0, 1, 0, 2, 0, 3, 0, 4])
+        self.assertEqual(ranks, [0, 0, 0, 2, 0, 3, 0, 4, 0, 5])
 
     def test_a_reason_is_bounded(self) -> None:
         health = Health(0.0)
@@ -218,7 +230,7 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_where_none_serves_all_are_taken_for_serving(self) -> None:
         """Perhaps it is we who cannot reach them."""
-        choice = choose(NODES, lambda one: 1, "eu", "r")
+        choice = choose(NODES, lambda one: 2, "eu", "r")
         self.assertTrue(choice.fallback)
         self.assertEqual([one.name for one in choice.nodes], names("eu", "r"))
         self.assertEqual(choose([], lambda one: 0, "", "r"), ((), False))
@@ -226,13 +238,23 @@ class ChoiceTests(SynchronousTestCase):
     def test_where_none_serves_those_go_first_that_may(self) -> None:
         """Near or not: what is out of our reach may be in others', what drains is no use to anybody; if one is usable it is
         given alone."""
-        ranks = {"eu0": 3, "eu1": 4, "us0": 2, "us1": 1}
+        ranks = {"eu0": 4, "eu1": 5, "us0": 3, "us1": 2}
         nodes = [one for one in NODES if one.name in ranks]
         choice = choose(nodes, lambda one: ranks[one.name], "eu", "r")
         self.assertEqual(([one.name for one in choice.nodes], choice.fallback), (["us1", "us0"], True))
         ranks["eu1"] = 0
         choice = choose(nodes, lambda one: ranks[one.name], "us", "r")
         self.assertEqual(([one.name for one in choice.nodes], choice.fallback), (["eu1"], False))
+
+    def test_one_in_doubt_is_given_where_none_is_known_to_serve(self) -> None:
+        """Near or not; and that is no emergency yet."""
+        ranks = {"eu0": DOUBT, "us0": 0, "us1": 2}
+        nodes = [one for one in NODES if one.name in ranks]
+        choice = choose(nodes, lambda one: ranks[one.name], "eu", "r")
+        self.assertEqual(([one.name for one in choice.nodes], choice.fallback), (["us0"], False))
+        ranks["us0"] = 2
+        choice = choose(nodes, lambda one: ranks[one.name], "us", "r")
+        self.assertEqual(([one.name for one in choice.nodes], choice.fallback), (["eu0"], False))
 
     def test_the_second_node_has_one_url(self) -> None:
         """Each is one more relay for every call. STUN is named where it is answered, and that of no node always."""
@@ -252,6 +274,14 @@ class RegionTests(SynchronousTestCase):
                              ("no address", "")):
             self.assertEqual(found.region(host), region, host)
         self.assertEqual(found.regions, {"eu", "us", "asia", "rest", "host"})
+
+    def test_ipv4_in_ipv6s_clothes_is_ipv4_in_the_list_too(self) -> None:
+        """Else such a line would be there for nobody."""
+        found = parse_networks("::ffff:10.0.0.0/104 eu\n::ffff:0:0/96 rest\n::/0 six\n")
+        for host, region in (("10.1.1.1", "eu"), ("::ffff:10.1.1.1", "eu"), ("192.0.2.1", "rest"), ("2001:db8::1", "six")):
+            self.assertEqual(found.region(host), region, host)
+        error = self.assertRaises(ValueError, parse_networks, "10.0.0.0/8 eu\n::ffff:10.0.0.0/104 us\n")
+        self.assertIn("is in eu already", str(error))
 
     def test_a_line_that_is_wrong_is_named_by_its_number(self) -> None:
         for text in ("10.0.0.0/8", "10.0.0.1/8 eu", "x eu", "10.0.0.0/8 EU", "10.0.0.0/8 eu us"):

@@ -40,7 +40,7 @@ SHELL = {
     "ice": {"asking", "following", "places", "pool", "prober", "resource", "service", "settings"},
     "rehearse": {"load", "media", "person", "rehearsal", "seat", "websocket"},
     "rooms": {"diary", "memory", "present", "settings"},
-    "signaling": {"masking", "resource", "service", "settings", "websocket"},
+    "signaling": {"factory", "masking", "resource", "service", "settings", "websocket"},
     "plane": {"batch", "drops", "errors", "fields", "listener", "mmsg", "pipe", "poller", "ports", "relay", "routes",
               "sockets", "tcp"},
     "kernel": {"bpf", "choice", "flows", "meters", "network", "plane", "program", "relay"},
@@ -155,7 +155,7 @@ of the Context; the planes are what the TURN service moves packets with; what a 
 
 ONLY = {
     "OpenSSL": {"doctor.facts.handshake", "tls.certificates", "tls.contexts", "tls.quick", "tls.unverified", "clients.dtls"},
-    "autobahn": {"signaling.websocket", "signaling.resource", "rehearse.websocket"},
+    "autobahn": {"signaling.factory", "signaling.websocket", "signaling.resource", "rehearse.websocket"},
     "aioice": {"rehearse.person"},
     "aiortc": {"rehearse.media", "rehearse.person"},
     "av": {"rehearse.media"},
