@@ -8,6 +8,7 @@ has left) is in ``upkeep``.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -167,12 +168,10 @@ class SharedRooms:
 
     def drain(self) -> Deferred[None]:
         """Open no more rooms here. If rooms outlive us, our clients go on elsewhere; else it fires with the last call."""
-        self._draining = True
-        if self.backend.outlives or not self.totals.calls:
+        begins, self._draining = not self._draining, True
+        if self.backend.outlives:
             return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._idle.append(waiting)
-        return waiting
+        return Deferred.fromCoroutine(self._until_idle()) if begins else self._until_known_idle()
 
     async def close(self) -> None:
         """See `IRoomStore.close`. If rooms outlive us nobody is told bye: our clients keep their seats for the grace time
@@ -181,6 +180,19 @@ class SharedRooms:
         if self._closing is None:
             self._closing = Deferred.fromCoroutine(self._close())
         await self._closing
+
+    async def _until_idle(self) -> None:
+        """A call may have begun since we were told last."""
+        with contextlib.suppress(StoreUnavailable):
+            self.learn_totals(await self.asked(self.backend.totals()))
+        await self._until_known_idle()
+
+    def _until_known_idle(self) -> Deferred[None]:
+        if not self.totals.calls:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._idle.append(waiting)
+        return waiting
 
     async def apply(
         self, name: str, step: Step[T], socket: Socket | None = None, *, forced: bool = False, without: str = ""

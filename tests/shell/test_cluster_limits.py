@@ -355,6 +355,27 @@ class LimitTests(SynchronousTestCase):
         self.clock.advance(3)
         self.successResultOf(drained)
 
+    def test_a_call_that_has_just_begun_is_waited_for_too(self) -> None:
+        """How many there are is asked for anew when draining begins; if that cannot be told, the last word counts."""
+        limits = self.store.limits
+        self.server.end()
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+        self.assertEqual(self.store.totals.calls, 0)
+        drained = self.store.drain()
+        self.assertNoResult(drained)
+        self.assertNoResult(self.store.drain())
+        done(self.store.update("r", lambda one, now: rooms.leave(one, now, limits, "a")))
+        self.clock.advance(3)
+        self.successResultOf(drained)
+
+        async def away() -> Any:
+            raise StoreAway("no")
+
+        other = SharedRooms(self.clock, RoomsSettings(), Metrics(), HubBackend(self.server))
+        self.patch(other.backend, "totals", away)
+        self.successResultOf(other.drain())
+
     def opening(self, *, reached: bool = True) -> tuple[SharedRooms, Deferred[None], list[Any]]:
         """A store that is about to be reached, or not, what ends its first attempt, and what came of joins meanwhile, in two
         rooms."""
