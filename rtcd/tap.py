@@ -263,7 +263,7 @@ def _rooms(
         return MemoryRooms(reactor, settings, metrics), None
     if not settings.redis:
         assert worker is not None
-        rooms: Any = shared_rooms(reactor, settings, metrics, state)
+        rooms: Any = shared_rooms(reactor, settings, metrics, state, worker)
         return rooms, Opening(reactor, rooms, worker)
     try:
         # here, since its library is an extra, and takes the reactor when it is imported

@@ -36,6 +36,7 @@ class FakeWorker:
         self.place = place
         self.offers: dict[str, Callable[[bytes], Any]] = {}
         self.orders: dict[str, Callable[[], object]] = {}
+        self.ending: Callable[[], object] = lambda: None
         self.configuration = b""
         self.said: list[str] = []
         self.ports: list[Any] = []
@@ -132,7 +133,7 @@ class FakeProcess:
 
     def say(self, what: str) -> None:
         """It says something."""
-        if what in ("ready", "drained", "shut"):
+        if what in ("drained", "shut") or (what, self.state) == ("ready", "starting"):
             self.state = what
             self.ready_at = self.ready_at or self._reactor.seconds()
         self._said(self, what)

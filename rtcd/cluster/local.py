@@ -67,6 +67,10 @@ class SocketBackend:
                 return
             self._line.cut()
 
+    def end(self) -> None:
+        """The daemon ends with all its processes, and with it the rooms."""
+        self.outlives = False
+
     async def load(self, name: str) -> Stored | None:
         """See `rtcd.cluster.backend.Backend.load`."""
         return stored(await self._ask("load", name))
@@ -93,7 +97,10 @@ class SocketBackend:
 
     async def page(self, after: str, limit: int) -> list[tuple[str, Stored]]:
         """See `rtcd.cluster.backend.Backend.page`."""
-        return [(name, Stored(*one)) for name, one in await self._ask("page", after, limit)]
+        found: list[tuple[str, Stored]] = []
+        while len(found) < limit and (more := await self._ask("page", found[-1][0] if found else after, limit - len(found))):
+            found += ((name, Stored(*one)) for name, one in more)
+        return found
 
     async def gone(self, now: float, limit: int) -> list[Dead]:
         """See `rtcd.cluster.backend.Backend.gone`."""
@@ -127,7 +134,7 @@ class SocketBackend:
             line.cut()
             return
         before, self._hub, self._line = self._hub, name, line
-        self.outlives = not ending
+        self.outlives = self.outlives and not ending
         if not known:
             self._has = 0
         self.speaker.cleared(grants)
@@ -169,7 +176,7 @@ class SocketBackend:
             self._clear()
             self._state(State.MISSED)
         elif what == "ending":
-            self.outlives = False
+            self.end()
 
     def _beat(self) -> Deferred[None] | None:
         return Deferred.fromCoroutine(self._say_alive()) if self._line is not None else None

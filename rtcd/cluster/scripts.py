@@ -113,7 +113,9 @@ local function append(node, payload)
     redis.call('HSET', p .. 'sizes', node, #payload)
   end
   redis.call('XADD', p .. 'inbox:' .. node, 'MAXLEN', '~', ARGV[13], '*', number .. ':' .. version, payload)
-  if number == 1 then redis.call('EXPIRE', p .. 'inbox:' .. node, keep) end
+  if number == 1 then
+    for _, one in ipairs({'inbox:' .. node, 'seqs', 'sizes'}) do redis.call('EXPIRE', p .. one, keep) end
+  end
 end
 local told = {}
 for _, one in ipairs(inbox) do

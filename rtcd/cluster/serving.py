@@ -31,6 +31,10 @@ CUT_S = 2.0
 BATCH_BYTES = 1048576
 """Entries are sent together up to about so much."""
 
+PAGE_BYTES = 8388608
+"""So many bytes of rooms are listed in one answer, or one room: a frame has an end, and many rooms in which much waits are
+beyond it."""
+
 MAX_BEHIND = 1000
 MAX_BEHIND_BYTES = 4194304
 """Entries, and bytes, that wait for a process beyond which others pass no texts on to it, for a while."""
@@ -302,7 +306,12 @@ class _Served(Int32StringReceiver):
         return self._hub.totals()
 
     def _do_page(self, after: str, limit: int) -> list[tuple[str, Stored]]:
-        return self._hub.page(after, limit)
+        size, found = 0, self._hub.page(after, limit)
+        for number, (_, stored) in enumerate(found):
+            size += len(stored.value)
+            if size > PAGE_BYTES and number:
+                return found[:number]
+        return found
 
     def _do_gone(self, now: float, limit: int) -> list[Dead]:
         return self._hub.gone(now, limit)

@@ -8,6 +8,7 @@ has left) is in ``upkeep``.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -51,6 +52,9 @@ MAX_TRIES = 30
 MAX_KNOWN = 4096
 """So many rooms are remembered besides those in which we hold sockets."""
 
+OPEN_S = 2.5
+"""How long who comes at our start waits for the first attempt to reach the store; then it is away, as at any other time."""
+
 ENTRY_S = 5.0
 """How long an update that is done waits for its own entry; then it answers all the same."""
 
@@ -88,6 +92,8 @@ class SharedRooms:
         self._draining = False
         self._idle: list[Deferred[None]] = []
         self._closing: Deferred[None] | None = None
+        self._opening: Deferred[None] | None = Deferred()
+        """Until it is known whether the store can be reached."""
         self.limits: Limits = settings.limits
         self.use(settings)
         labels = {"shard": shard} if shard else {}
@@ -111,8 +117,15 @@ class SharedRooms:
 
     async def start(self) -> None:
         """Begin. Returns when the store was reached, or could not be; then we go on trying."""
-        await self.backend.start()
-        self._upkeep.start()
+        timer = self.clock.callLater(OPEN_S, self._opened_or_not)
+        try:
+            await self.backend.start()
+        finally:
+            if timer.active():
+                timer.cancel()
+            self._opened_or_not()
+        if not self.closed:
+            self._upkeep.start()
 
     def use(self, settings: RoomsSettings) -> None:
         """Go by these settings from now on (a reload); pages are told if more or fewer may come now."""
@@ -158,12 +171,10 @@ class SharedRooms:
 
     def drain(self) -> Deferred[None]:
         """Open no more rooms here. If rooms outlive us, our clients go on elsewhere; else it fires with the last call."""
-        self._draining = True
-        if self.backend.outlives or not self.totals.calls:
+        begins, self._draining = not self._draining, True
+        if self.backend.outlives:
             return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._idle.append(waiting)
-        return waiting
+        return Deferred.fromCoroutine(self._until_idle()) if begins else self._until_known_idle()
 
     async def close(self) -> None:
         """See `IRoomStore.close`. If rooms outlive us nobody is told bye: our clients keep their seats for the grace time
@@ -173,11 +184,25 @@ class SharedRooms:
             self._closing = Deferred.fromCoroutine(self._close())
         await self._closing
 
+    async def _until_idle(self) -> None:
+        """A call may have begun since we were told last."""
+        with contextlib.suppress(StoreUnavailable):
+            self.learn_totals(await self.asked(self.backend.totals()))
+        await self._until_known_idle()
+
+    def _until_known_idle(self) -> Deferred[None]:
+        if not self.totals.calls:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._idle.append(waiting)
+        return waiting
+
     async def apply(
         self, name: str, step: Step[T], socket: Socket | None = None, *, forced: bool = False, without: str = ""
     ) -> T:
         """Apply a step in its turn; see `rtcd.cluster.commits.commit_of` for what else there is."""
-        self._check_reachable()
+        if self._opening is None:
+            self._check_reachable()
         return cast(T, await self.turns.take(name, lambda: self._apply(name, step, socket, forced, without)))
 
     async def asked(self, question: Coroutine[Any, Any, T]) -> T:
@@ -233,12 +258,20 @@ class SharedRooms:
         """Whether the socket that the store takes a client to have is one of ours that has ended."""
         return known.holders.get(client) == self.backend.node and (name, client) not in self.inbox.sockets
 
+    def _opened_or_not(self) -> None:
+        """Nobody waits any more for whether the store can be reached."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.callback(None)
+
     def _check_reachable(self) -> None:
         if not self.reachable:
             self._unavailable.value += 1
             raise StoreAway(UNREACHABLE)
 
     async def _apply(self, name: str, step: Step[T], socket: Socket | None, forced: bool, without: str) -> T:
+        if self._opening is not None:
+            await self._opening
         known, fresh = self.known.get(name, NO_ROOM), False
         for _ in range(MAX_TRIES):
             self._check_reachable()
@@ -369,6 +402,7 @@ class SharedRooms:
         metrics.gauge("store", "nodes", "Processes that share the rooms.", lambda: self.totals.nodes, **labels)
 
     async def _close(self) -> None:
+        self._opened_or_not()
         try:
             await self._upkeep.stop()
         finally:

@@ -32,6 +32,9 @@ have."""
 AT_ONCE = 100
 """So many rooms are asked for, and worked on, at a time."""
 
+MOURNED = 10000
+"""So many rooms of a dead node are asked for: it is ours for a while then, and whoever was there waits as long."""
+
 RECENT_S = 60.0
 """A store that lost its last commits is given back rooms that were changed no longer ago than this."""
 
@@ -221,9 +224,9 @@ class Upkeep:
     async def _beat(self) -> None:
         rooms = self._rooms
         rooms.learn_totals(await rooms.asked(rooms.backend.totals()))
-        for dead in await rooms.asked(rooms.backend.gone(self._clock.seconds(), AT_ONCE)):
+        for dead in await rooms.asked(rooms.backend.gone(self._clock.seconds(), MOURNED)):
             await self._each(dead.rooms, functools.partial(self._mourn, dead.node))
-            if len(dead.rooms) < AT_ONCE:
+            if len(dead.rooms) < MOURNED:
                 await rooms.asked(rooms.backend.bury(dead.node))
 
     async def _mourn(self, node: str, name: str) -> None:

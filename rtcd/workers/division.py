@@ -91,11 +91,14 @@ def _share_certificates(context: Context, worker: Worker) -> None:
     context.reactor.callWhenRunning(lambda: worker.ask(1, "acme.shown").addCallback(catch_up))
 
 
-def shared_rooms(reactor: Any, settings: RoomsSettings, metrics: Metrics, state: StateDirectory) -> SharedRooms:
+def shared_rooms(
+    reactor: Any, settings: RoomsSettings, metrics: Metrics, state: StateDirectory, worker: Worker
+) -> SharedRooms:
     """The rooms that the parent keeps."""
     path = SocketPath(str(StateDirectory(state.path(FOLDER)).path(ROOMS))).path
-    return SharedRooms(reactor, settings, metrics, SocketBackend(
-        reactor, UNIXClientEndpoint(reactor, path, timeout=2)), totals=False)  # the parent tells them
+    backend = SocketBackend(reactor, UNIXClientEndpoint(reactor, path, timeout=2))
+    worker.ending = backend.end  # what the hub says may come later
+    return SharedRooms(reactor, settings, metrics, backend, totals=False)  # the parent tells them
 
 
 def nonce_key(state: StateDirectory) -> bytes:

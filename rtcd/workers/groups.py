@@ -89,13 +89,13 @@ class Groups:
             return [self._unix(wanted.host, wanted.mode)]
         for left in reversed(range(PORT_TRIES)):
             group: list[socket.socket] = []
-            port = wanted.port
             try:
-                if port:  # whoever has it alone keeps it, and another daemon of this user is not joined unawares
-                    _made(wanted.kind, wanted.host, port, shared=False).close()
+                # Whoever has it alone keeps it, and another daemon of this user is not joined unawares. This one chooses any
+                # port, and is closed: a socket that rests keeps its port only if it was bound to that one by its number.
+                with _made(wanted.kind, wanted.host, wanted.port, shared=False) as first:
+                    port = first.getsockname()[1]
                 for _ in range(self._count):
                     group.append(_made(wanted.kind, wanted.host, port, shared=True))
-                    port = group[0].getsockname()[1]
             except OSError as error:
                 for one in group:
                     one.close()

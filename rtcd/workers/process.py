@@ -49,6 +49,8 @@ class Process:
         self.state = "starting"
         """``starting``, ``ready``, ``drained``, ``shut`` (it ends) or ``gone``."""
         self.ready_at = 0.0
+        self.configuration = b""
+        """What it was told last."""
         self._reactor = reactor
         self._groups = groups
         self._questions = questions
@@ -76,6 +78,7 @@ class Process:
     def start(self, command: Callable[[int], Command], configuration: bytes = b"") -> None:
         """``command(descriptor)``: how it is started with this end of its channel. ``configuration``: what it reads as its
         standard input. Raises OSError."""
+        self.configuration = configuration
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, _kept(configuration) as told:
             arguments, environment = command(theirs.fileno())
@@ -154,7 +157,9 @@ class Process:
             self._asked(self, frame)
         elif isinstance(frame, Say):
             if frame.what == "ready":
-                self.state, self.ready_at = "ready", self._reactor.seconds()
+                self.ready_at = self._reactor.seconds()
+                if self.state == "starting":  # it may have drained already, or end
+                    self.state = "ready"
             elif frame.what in ("drained", "shut"):
                 self.state = frame.what
             if self.up:

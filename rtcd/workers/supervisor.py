@@ -169,6 +169,8 @@ class Supervisor(MultiService):
             self._take(found)
             self._reloaded = packed(found)
             asked = self.exchange.up()
+            for number in asked:
+                self.exchange.processes[number].configuration = self._reloaded
             for number, lines in enumerate(await self.exchange.ask_all("daemon.reload", self._reloaded, list[str]), 1):
                 if lines is None and number in asked:
                     lines = [f"worker {number} has not answered in time; its log says what came of it"]
@@ -230,9 +232,10 @@ class Supervisor(MultiService):
         raise fault
 
     def _said(self, process: Process, what: str) -> None:
-        if what == "started" and self._reloaded != self._configuration:  # before anybody comes to it
+        if what in ("started", "ready") and process.configuration != self._reloaded:  # the one is before anybody comes to it
+            process.configuration = self._reloaded
             process.tell(Ask(0, PARENT, "daemon.reload", encode(self._reloaded)))
-        elif what == "ready":
+        if what == "ready":
             self._log.info("worker {number} is ready, process {pid}", number=process.number, pid=process.pid)
             if self.draining:
                 process.do("drain")

@@ -59,6 +59,8 @@ class Worker:
         self.offers: dict[str, Callable[[bytes], Any]] = {}
         self.orders: dict[str, Callable[[], object]] = {}
         """``drain``, ``stop``, and ``alone`` for when the parent is gone."""
+        self.ending: Callable[[], object] = lambda: None
+        """Before any of its orders: the daemon is about to end, with all its workers."""
         self.ports: list[Any] = []
         """Our listening ports, of those that are shared."""
         self._sock = sock
@@ -153,6 +155,7 @@ class Worker:
 
     def _received(self, frame: Frame) -> None:
         if isinstance(frame, Do):
+            self.ending()
             self.orders.get(frame.what, lambda: None)()
         elif isinstance(frame, Answer) and self._one is not None:
             self._one.answer(frame.number, frame.payload)

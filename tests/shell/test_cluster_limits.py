@@ -18,16 +18,17 @@ from zope.interface.verify import verifyObject
 from rtcd import tap
 from rtcd.cluster import hub as hubs
 from rtcd.cluster import redis as backend_module
-from rtcd.cluster import shared, turns
+from rtcd.cluster import shared, turns, upkeep
 from rtcd.cluster.address import Address
-from rtcd.cluster.backend import Bounds, Commit, Conflict, Dead, Entry, State
+from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.commits import Known
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
 from rtcd.cluster.shards import ShardedRooms
-from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.shared import OPEN_S, SharedRooms
+from rtcd.cluster.turns import MAX_WAITING
 from rtcd.cluster.upkeep import SETTLE_S
 from rtcd.cluster.wire import Wire
 from rtcd.config import ConfigError
@@ -44,6 +45,7 @@ from tests.redis import ask, is_here, shared_server
 from tests.shell.room_store import FakeSocket, FakeWatcher
 
 BOUNDS = Bounds(3, 3, 50, 80)
+LIMITS = RoomsSettings().limits
 
 
 class OriginWatcher(FakeWatcher):
@@ -144,6 +146,38 @@ class LimitTests(SynchronousTestCase):
         self.assertNotIn(other.backend.node, self.hub.nodes)
         registered = done(self.store.update("r", lambda one, _: Outcome(one, [one.registered for one in one.clients])))
         self.assertEqual(registered, [False])
+
+    def dead_node(self, count: int) -> str:
+        """One that holds sockets in so many rooms, and says no more."""
+        limits, other = self.store.limits, SharedRooms(self.clock, RoomsSettings(), Metrics(), HubBackend(self.server))
+        done(other.start())
+        for number in range(count):
+            name = f"r{number}"
+            done(other.update(name, lambda one, now: rooms.join(one, now, limits, "a")))
+            done(other.update(name, lambda one, now: switchboard.register(one, now, limits, "a"), FakeSocket()))
+        for loop in (*other._upkeep._loops, other.backend._beating):  # type: ignore[attr-defined] # of HubBackend
+            loop.stop()
+        return other.backend.node
+
+    def test_all_rooms_of_a_dead_node_are_looked_after_at_once(self) -> None:
+        """However many there are: whoever was there is lost as soon as it is found dead."""
+        node = self.dead_node(350)
+        for _ in range(int(LEASE_S + 2 * BEAT_S)):
+            self.clock.advance(1)
+        self.assertNotIn(node, self.hub.nodes)
+        found = done(self.store.rooms("", 999))
+        self.assertEqual((len(found), [name for name, room in found if room.clients[0].registered]), (350, []))
+
+    def test_of_very_many_rooms_of_a_dead_node_some_wait_for_the_next_time(self) -> None:
+        """It is remembered until all were looked after."""
+        self.patch(upkeep, "MOURNED", 3)
+        node = self.dead_node(5)
+        for _ in range(int(LEASE_S + BEAT_S)):
+            self.clock.advance(1)
+        self.assertEqual(len(self.hub.nodes[node].holds), 2)
+        for _ in range(int(CLAIM_S + 2 * BEAT_S)):
+            self.clock.advance(1)
+        self.assertNotIn(node, self.hub.nodes)
 
     def test_a_node_that_is_alive_after_all_hears_that_it_was_taken_for_dead(self) -> None:
         """As soon as others have begun with its rooms: its sockets are closed rather than left deaf."""
@@ -367,6 +401,76 @@ class LimitTests(SynchronousTestCase):
         self.clock.advance(3)
         self.successResultOf(drained)
 
+    def test_a_call_that_has_just_begun_is_waited_for_too(self) -> None:
+        """How many there are is asked for anew when draining begins; if that cannot be told, the last word counts."""
+        limits = self.store.limits
+        self.server.end()
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+        self.assertEqual(self.store.totals.calls, 0)
+        drained = self.store.drain()
+        self.assertNoResult(drained)
+        self.assertNoResult(self.store.drain())
+        done(self.store.update("r", lambda one, now: rooms.leave(one, now, limits, "a")))
+        self.clock.advance(3)
+        self.successResultOf(drained)
+
+        async def away() -> Any:
+            raise StoreAway("no")
+
+        other = SharedRooms(self.clock, RoomsSettings(), Metrics(), HubBackend(self.server))
+        self.patch(other.backend, "totals", away)
+        self.successResultOf(other.drain())
+
+    def opening(self, *, reached: bool = True) -> tuple[SharedRooms, Deferred[None], list[Any]]:
+        """A store that is about to be reached, or not, what ends its first attempt, and what came of joins meanwhile, in two
+        rooms."""
+        backend, attempt = HubBackend(self.server), Deferred[None]()
+        store, start = SharedRooms(self.clock, RoomsSettings(), Metrics(), backend), backend.start
+
+        async def slowly() -> None:
+            await attempt
+            if reached:
+                await start()
+
+        self.patch(backend, "start", slowly)
+        found: list[Any] = []
+        Deferred.fromCoroutine(store.start())
+
+        async def join(room: str, client: str) -> Any:
+            return await store.update(room, lambda one, now: rooms.join(one, now, LIMITS, client))
+
+        for room, client in (("r", "a"), ("r", "b"), ("s", "c")):
+            Deferred.fromCoroutine(join(room, client)).addBoth(found.append)
+        return store, attempt, found
+
+    def test_who_comes_while_the_store_is_opened_waits_for_it(self) -> None:
+        """Connections are taken a little earlier; nobody shall be told to come again for that."""
+        store, attempt, found = self.opening()
+        self.clock.advance(OPEN_S / 2)
+        self.assertEqual(found, [])
+        attempt.callback(None)
+        self.assertEqual([(one.result, one.is_initiator) for one in found],
+                         [("SUCCESS", True), ("SUCCESS", False), ("SUCCESS", True)])
+        done(store.close())
+
+    def test_who_comes_to_a_store_that_is_not_reached_is_told_so_in_time(self) -> None:
+        """When the attempt has failed, when it takes too long, and when we end meanwhile; from then on at once."""
+        ends: list[Any] = [lambda attempt, _: attempt.callback(None), lambda *_: self.clock.advance(OPEN_S),
+                           lambda _, store: done(store.close())]
+        for work in ends:
+            store, attempt, found = self.opening(reached=False)
+            work(attempt, store)
+            self.assertEqual([one.type for one in found], [StoreAway] * 3)
+            for _ in range(MAX_WAITING + 1):
+                self.assertRaises(StoreUnavailable, done, store.update("r", lambda one, _: Outcome(one, None)))
+            done(store.close())
+            if not attempt.called:
+                attempt.callback(None)
+        for loop in (*self.store._upkeep._loops, self.backend._beating):
+            loop.stop()  # type: ignore[union-attr] # it has begun
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_a_missing_package_is_one_line(self) -> None:
         """It says what to install."""
         for name in ("rtcd.cluster.service", "rtcd.cluster.redis", "rtcd.cluster.wire", "txredisapi"):
@@ -494,6 +598,19 @@ class DeadNodeTests(TestCase):
         await other._connect()
         self.assertEqual((states, await other.load("r"), (await other.totals())[:4]), ([State.BACK], None, (0, 0, 0, 0)))
         await other.close()
+
+    async def test_no_key_is_there_for_ever(self) -> None:
+        """From its first moment on: whoever made it may not live until the next beat."""
+        one = {"x": 1}
+        await self.commit("s", 0, deadline=1.0, seats=one, queued=one, holding={"n": 1}, inbox={"n": b"x"}, news=b"x")
+        script = """
+        local found = {}
+        for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
+          if redis.call('TTL', key) < 0 then found[#found + 1] = key end
+        end
+        return table.concat(found, ' ')
+        """
+        self.assertEqual(ask(self.path, "EVAL", script, "0", f"{self.prefix}*"), b"$0\r\n\r\n")
 
     async def test_an_inbox_keeps_nothing_that_was_read(self) -> None:
         """A beat says how far its node is."""

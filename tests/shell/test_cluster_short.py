@@ -10,8 +10,11 @@ from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint
 from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
+from rtcd.cluster import serving
+from rtcd.cluster.backend import Commit
 from rtcd.cluster.floors import FLOOR_S
 from rtcd.cluster.hub import Hub
+from rtcd.cluster.line import Line
 from rtcd.cluster.local import SocketBackend
 from rtcd.cluster.serving import HubServer
 from rtcd.cluster.shared import SharedRooms
@@ -51,6 +54,19 @@ class ShortTests(TestCase):
             await store.update("r", lambda one, now, who=client: switchboard.register(one, now, LIMITS, who), socket)
         await self.send(0, "a", "first")
         await self.until(lambda: all("r" in store.backend.speaker.floors for store in self.stores))
+
+    async def test_many_large_rooms_are_listed_in_several_frames(self) -> None:
+        """One that is too long would end the connection, each time that somebody wants to see the rooms."""
+        self.patch(serving, "PAGE_BYTES", 150000)
+        self.patch(Line, "MAX_LENGTH", 400000)
+        bounds = self.stores[0].bounds
+        for number in range(9):
+            self.server.hub.commit(Commit(f"s{number}", 0, b"x" * 100000, bounds))
+        backend = self.stores[0].backend
+        names = ["r", *(f"s{number}" for number in range(9))]
+        for after, limit, wanted in (("", 100, names), ("", 7, names[:7]), ("s3", 100, names[5:]), ("z", 100, [])):
+            self.assertEqual([name for name, _ in await backend.page(after, limit)], wanted)
+        self.assertTrue(self.stores[0].reachable)
 
     def close(self, store: SharedRooms) -> Deferred[None]:
         """End a process."""

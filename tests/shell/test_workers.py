@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 from rtcd.admin.settings import Settings as AdminSettings
 from rtcd.allocations.account import Account
 from rtcd.allocations.allocation import Traffic
+from rtcd.cluster.backend import Totals
 from rtcd.config import ConfigError
 from rtcd.context import Context
 from rtcd.daemon import DaemonSettings, Reloads
@@ -31,6 +32,7 @@ from rtcd.fault import AlreadySaid
 from rtcd.log import LogSettings
 from rtcd.metrics import Metrics, Sample
 from rtcd.privileges import Owner
+from rtcd.rooms.settings import RoomsSettings
 from rtcd.site.http import DoorSite
 from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
@@ -44,7 +46,7 @@ from rtcd.workers import supervisor as supervisor_module
 from rtcd.workers.channel import Channel
 from rtcd.workers.command import Commands
 from rtcd.workers.configuration import packed, unpacked
-from rtcd.workers.division import nonce_key, share_work
+from rtcd.workers.division import nonce_key, share_work, shared_rooms
 from rtcd.workers.forward import ARRIVED, MAX_REQUESTS, First, Forward, arrived, inner
 from rtcd.workers.frames import EVERYBODY, PARENT, Answer, Answers, Ask, Do, Open, Opened, Say, decode, encode, pack
 from rtcd.workers.groups import MAX_GROUPS, Groups
@@ -133,12 +135,13 @@ class GroupsTests(SynchronousTestCase):
         self.assertEqual(len({sock.getsockname()[:2] for sock in six}), 1)
 
     def test_one_that_is_away_for_longer_gets_no_connections(self) -> None:
-        """They go to the others, and to it again when it takes its sockets."""
+        """They go to the others, and to it again when it takes its sockets; whichever it is, at the same port."""
         workers = self.opened("tcp")
+        here = workers[0].getsockname()
 
         def connected() -> list[int]:
             """How many of 40 each has got."""
-            clients = [socket.create_connection(workers[0].getsockname()[:2], 5) for _ in range(40)]
+            clients = [socket.create_connection(here, 5) for _ in range(40)]
             found = []
             for one in workers:
                 found.append(0)
@@ -152,15 +155,16 @@ class GroupsTests(SynchronousTestCase):
                 client.close()
             return found
 
-        self.groups.rest(2)
-        self.groups.rest(2)
-        resting = connected()
-        self.assertEqual((sum(resting), resting[1]), (40, 0))
-        self.assertEqual(len({one.getsockname() for one in workers}), 1)
-        self.groups.take(Open("tcp", LOOPBACK, 0, 0), 2)
-        again = connected()
-        self.assertEqual(sum(again), 40)
-        self.assertTrue(all(again))
+        for number in (2, 1):
+            self.groups.rest(number)
+            self.groups.rest(number)
+            resting = connected()
+            self.assertEqual((sum(resting), resting[number - 1]), (40, 0))
+            self.groups.take(Open("tcp", LOOPBACK, 0, 0), number)
+            self.assertEqual({one.getsockname() for one in workers}, {here})
+            again = connected()
+            self.assertEqual(sum(again), 40)
+            self.assertTrue(all(again))
 
     def test_an_address_that_the_others_do_not_have_is_refused_later(self) -> None:
         """Half of its clients would wait for a worker that does not listen there."""
@@ -453,6 +457,22 @@ class SupervisorTests(SupervisorTestCase):
         schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
         self.assertEqual(unpacked(decode(asked.payload, bytes), schemas)["log"].level, "debug")
 
+    def test_a_reload_before_a_worker_is_ready_is_not_missed(self) -> None:
+        """It cannot be asked yet, and hears of it then; what it has heard it does not hear twice."""
+        _, second = self.start()
+        second.end(-9)
+        self.clock.advance(0.0)
+        third = self.made[-1]
+        third.say("started")
+        for level in ("debug", "warn"):
+            self.found = {**self.settings, "log": LogSettings(level=level)}
+            self.successResultOf(Deferred.fromCoroutine(self.parent.reload()))
+        self.assertEqual(third.told, [])
+        third.say("ready")
+        told: Any = third.told
+        self.assertEqual([(one.number, one.topic, decode(one.payload, bytes)) for one in told],
+                         [(0, "daemon.reload", self.parent._reloaded)])
+
     def test_questions_go_to_the_parent_to_one_and_to_all(self) -> None:
         """Each is answered, if only by nothing; what is told needs no answer, and everybody else hears it."""
         first, second = self.start()
@@ -665,6 +685,14 @@ class ProcessTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertEqual(self.child.signals, [signal.SIGKILL])
 
+    def test_one_that_had_drained_before_it_was_ready_has_drained(self) -> None:
+        """It says so once: who took it for one that goes on would wait for ever. So with one that ends."""
+        self.begin()
+        for what in ("drained", "shut"):
+            self.say(Say(what), Say("ready"))
+            self.assertEqual((self.process.state, self.heard), (what, [what, "ready"]))
+            self.heard.clear()
+
     def test_what_is_no_frame_ends_the_channel(self) -> None:
         """And so the worker."""
         self.begin()
@@ -724,6 +752,7 @@ class WorkerTests(SynchronousTestCase):
     def test_it_answers_asks_and_obeys(self) -> None:
         """What nobody offers is answered by nothing, and so is what fails."""
         done: list[str] = []
+        self.worker.ending = lambda: done.append("ending")
         self.worker.orders["drain"] = lambda: done.append("drain")
         self.worker.offer("double", int, lambda number: 2 * number)
         self.worker.offer("fail", int, lambda number: 1 // number)
@@ -731,7 +760,7 @@ class WorkerTests(SynchronousTestCase):
         self.tell(Do("drain"), Do("dance"), Ask(1, 1, "double", encode(4)), Ask(2, 1, "none", b""))
         self.tell(Ask(3, 1, "fail", encode(0)))
         self.pump()
-        self.assertEqual(done, ["drain"])
+        self.assertEqual(done, ["ending", "drain", "ending"])
         self.assertEqual(self.parent.recv(1000), b"".join(map(pack, (
             Answer(1, encode(8)), Answer(2, None), Answer(3, None)))))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -1025,6 +1054,16 @@ class DivisionTests(SynchronousTestCase):
             self.assertFalse(answer.finished, path)
         self.assertEqual({one[0] for one in self.clock.unixClients}, {str(self.state.path("workers") / "first")})
         self.assertEqual([one.renewal.leads for one in self.doorways], [True, False])
+
+    def test_rooms_end_with_the_daemon_when_the_parent_says_that_it_ends(self) -> None:
+        """The hub says so too, by another connection, which may be later: a worker that drains would not wait for its calls,
+        and one that stops would keep seats that there is nobody to keep."""
+        worker: Any = self.family.workers[0]
+        rooms = shared_rooms(self.clock, RoomsSettings(), Metrics(), self.state, worker)
+        rooms.learn_totals(Totals(calls=1))
+        self.assertTrue(rooms.backend.outlives)
+        worker.ending()
+        self.assertNoResult(rooms.drain())
 
     def test_every_worker_shows_what_an_authority_wants_to_see(self) -> None:
         """Whichever it comes to; one that starts later too."""
