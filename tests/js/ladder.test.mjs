@@ -30,7 +30,7 @@ function connected(how) {
   return ladder;
 }
 
-test("disconnected for two seconds another path is looked for, after eight by relays, after twenty all anew, then every fifteen", () => {
+test("disconnected for two seconds another path is looked for, after eight by relays, after twenty all anew, and again after fifteen", () => {
   const ladder = connected();
   ladder.state("disconnected", 10_000);
   assert.equal(ladder.trouble, "interrupted");

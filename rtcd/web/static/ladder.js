@@ -4,8 +4,8 @@
  * says what to do; its owner keeps the timer.
  *
  * Rungs, counted from when the trouble began: another path by ICE restart (disconnected for 2 s, or at once when it failed,
- * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again after 15, 30,
- * 45 s, then every minute. These pauses grow, and begin anew when the other side begins anew or it has been agreed upon, since
+ * fell silent, or the network changed), after 8 s by relays only, after 20 s a connection all anew, and so again after 15 s,
+ * after 30, then every 45. These pauses grow, and begin anew when the other side begins anew or it has been agreed upon, since
  * two machines that are slow would else undo forever what each other has begun.
  * Of two pages the later one in the room climbs a little behind, so that mostly one alone acts. While nobody would hear us
  * the ladder waits, save for its first rung: those words are the first to be said once we are heard again.
