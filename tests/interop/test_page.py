@@ -93,11 +93,14 @@ class PageTestCase(DaemonTestCase):
     environment: dict[str, str | float | bool] | None = None
     """Of the browser, if not ours."""
 
+    def __init__(self, methodName: str = "runTest") -> None:
+        super().__init__(methodName)
+        self._said: dict[Page, deque[str]] = {}
+
     def setUp(self) -> None:
         self._chromium = require_program(self.program)
         self.launch()
         self.complaints: list[str] = []
-        self._said: dict[Page, deque[str]] = {}
 
     def launch(self, **options: Any) -> None:
         """Start a daemon."""
