@@ -100,7 +100,10 @@ class Upkeep:
             rooms.inbox.drop(name, client).close()
 
     def mend(self, state: State) -> None:
-        """The store is back. One mending goes on at a time; what it cannot do is left to the next one."""
+        """The store is back. One mending goes on at a time; what it cannot do is left to the next one, and when we end to
+        others."""
+        if self._rooms.closed:
+            return
         self._worst = max(self._worst, state, key=_worse)
         self.owes = self.owes or state is State.RESET
         self._drop_retry()
@@ -141,9 +144,11 @@ class Upkeep:
         await self._each(list(self._left), self._mend_room)
 
     async def _give_back(self) -> bool:
-        """Give the store what we know, and leave the others time to do so. False if it is away again."""
+        """Give the store what we know, and leave the others time to do so. False if it is away again, or we end."""
         until = self._clock.seconds() + SETTLE_S
         await self._each([name for name, state in self._left.items() if state is State.RESET], self._give_room)
+        if self._rooms.closed:
+            return False
         self._settling = deferLater(self._clock, max(0.0, until - self._clock.seconds()))
         await self._settling
         self._settling = None

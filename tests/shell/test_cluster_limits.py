@@ -299,6 +299,21 @@ class LimitTests(SynchronousTestCase):
         done(self.store.close())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_a_store_that_has_ended_gives_nothing_back_any_more(self) -> None:
+        """Be it that a room was being given back, or that it is told only now what was lost."""
+        limits = self.store.limits
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        self.lose_all()
+        loading: Deferred[Any] = Deferred()
+        self.patch(self.backend, "load", lambda _: loading)
+        self.store._stands(State.RESET)
+        closing = Deferred.fromCoroutine(self.store.close())
+        loading.callback(None)
+        self.store._stands(State.RESET)
+        self.clock.advance(upkeep.CLOSE_S)
+        self.successResultOf(closing)
+        self.assertEqual((self.clock.getDelayedCalls(), self.store.reachable), ([], False))
+
     def test_what_was_not_mended_is_mended_when_the_store_is_back_once_more(self) -> None:
         """Be it that rooms could not be listed, or one of them not be given back."""
         limits, socket = self.store.limits, FakeSocket()
