@@ -94,6 +94,8 @@ class RedisBackend:
         """So much was read of the inbox that Redis has not been told of."""
         self._number: int | None = 0
         """Of the last entry; None: whatever comes is the next one."""
+        self._missed = False
+        """Whether entries are missing, which is told when we are connected."""
         self._ahead_s = 0.0
         """By how much the clock of Redis is ahead of ours."""
         self._closed = False
@@ -236,7 +238,8 @@ class RedisBackend:
             self._number = None
         for one in made:
             one.lost.addCallback(lambda _: self._lost(link, made))
-        self._state(State.BACK if not before or (known and run == before) else
+        missed, self._missed = self._missed or not known, False
+        self._state(State.BACK if not before or (run == before and not missed) else
                     State.RESET if run != before else State.MISSED)
         Deferred.fromCoroutine(self._read(link, reader)).addErrback(self._broken, made)
 
@@ -276,7 +279,7 @@ class RedisBackend:
         self._position, self._number = position, number
         self._read_bytes += len(payload)
         if missed:
-            self._state(State.MISSED)
+            self._miss()
         try:
             name, serial, author, effects, news = _payload(payload)
         except msgspec.MsgspecError as error:
@@ -294,6 +297,13 @@ class RedisBackend:
             return
         if not known:
             self._position, self._number = b"0-0", 0
+            self._miss()
+
+    def _miss(self) -> None:
+        """Entries are missing. What Redis has said before is read on while we are away, see `_lost`."""
+        if self._link is None:
+            self._missed = True
+        else:
             self._state(State.MISSED)
 
     async def _say_alive_to(self, link: Connection) -> bool:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 from unittest import skipUnless
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
@@ -593,6 +594,23 @@ class DeadNodeTests(TestCase):
         self.assertEqual((self.states["m"], await other.held()), ([State.BACK, State.MISSED], ["r"]))
         await other._say_alive()
         self.assertEqual(self.states["m"], [State.BACK, State.MISSED])
+
+    async def test_what_is_missing_while_redis_is_away_is_told_when_it_is_back(self) -> None:
+        """What it had said before is read on; that something of it is missing does not mean that we are connected."""
+        one, states, told = self.backends["n"], self.states["n"], (Deferred[None](), Deferred[None]())
+        waiting = iter(told)
+
+        def state(found: State) -> None:
+            states.append(found)
+            next(waiting).callback(None)
+
+        one.follow(lambda entry: None, state)
+        one._link.cut()  # type: ignore[union-attr] # it is connected
+        await told[0]
+        one._take(b"9-0", b"9:1", msgspec.msgpack.encode(("r", 0, "m", b"", b"")))
+        self.assertEqual(states, [State.BACK, State.AWAY])
+        await told[1]
+        self.assertEqual(states, [State.BACK, State.AWAY, State.MISSED])
 
     async def test_another_release_s_nodes_are_left_alone(self) -> None:
         """One warning, and no part in anything; what they have left is taken away when they are gone."""
