@@ -145,8 +145,8 @@ def makeService(options: Options) -> IService:
 
 
 def settle() -> None:
-    """What is there when everything has begun stays to the end. So it is not looked through again for what nobody needs, which
-    takes tens of milliseconds each time, while messages wait."""
+    """What is there when everything has begun stays to the end. So it is not looked through again for what nobody needs,
+    which takes tens of milliseconds each time, while messages wait."""
     gc.collect()
     gc.freeze()
 
