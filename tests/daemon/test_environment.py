@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,21 @@ class OptionTests(SynchronousTestCase):
         self.assertEqual([one for one in lines if "everybody" in one], [
             f"RTCD_CREDENTIALS_SECRET_FILE: [credentials] secret-file: {folder}/turn can be read by everybody on this "
             "machine; leave it to the daemon's user alone, with mode 600"])
+
+    def test_what_is_there_from_the_start_is_not_looked_through_again(self) -> None:
+        """But what nobody needs any more is let go of before, and afterwards."""
+        class Circle:
+            def __init__(self) -> None:
+                self.own = self
+
+        self.addCleanup(gc.unfreeze)
+        early = weakref.ref(Circle())
+        tap.settle()
+        self.assertIsNone(early())
+        self.assertGreater(gc.get_freeze_count(), 10_000)
+        late = weakref.ref(Circle())
+        gc.collect()
+        self.assertIsNone(late())
 
     def test_what_is_found_later_is_said_of_the_environment(self) -> None:
         options = self.options(RTCD_WEB="yes", RTCD_SIGNALING="yes", RTCD_SIGNALING_PATH="/join")
