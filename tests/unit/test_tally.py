@@ -43,6 +43,13 @@ class TallyTests(SynchronousTestCase):
         for again in ("FAILED (errors=1)\n", "PASSED (skips=1)\n", ""):
             self.assertEqual(self.tally.main(0, 1, GOOD * 5 + FLAKY + NODE, again)[1], 1)
 
+    def test_what_was_skipped_has_not_failed(self) -> None:
+        """Trial names it too."""
+        line = "=" * 79
+        text = (f"{line}\n[SKIPPED]\nno root\n\ntests.a.ATests.test_a\ntests.a.ATests.test_b\n{line}\n[ERROR]\nTraceback\n\n"
+                f"tests.b.BTests.test_c\n{'-' * 79}\nRan 3 tests in 1.0s\n\nFAILED (skips=2, errors=1)\n")
+        self.assertEqual(self.tally.failed(text), ["tests.b.BTests.test_c"])
+
     def test_a_test_that_passes_alone_does_not_hide_what_else_failed(self) -> None:
         """Node that is not there or has crashed, a part of trial that has, a module that cannot be imported, and style."""
         for words in (GOOD * 5 + FLAKY, GOOD * 4 + FLAKY + NODE, GOOD * 4 + FLAKY + "FAILED (errors=1)\n" + NODE,
