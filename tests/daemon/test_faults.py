@@ -118,7 +118,10 @@ class FaultTests(DaemonTestCase):
         daemon = self.run_daemon(f"{WEB}[ice]\n", command=(*TWISTD, "--pidfile=pid"))
         self.assertEqual(daemon.wait(), 1)
         self.assertIn("[ice] servers: ", daemon.errors())
-        self.assertIn("rtcd.ini: [ice] servers: no TURN server runs here", (daemon.folder / "twistd.log").read_text())
+        until = time.monotonic() + DEADLINE_S  # who started it is told before the rest is written
+        while "rtcd.ini: [ice] servers: no TURN server runs here" not in (log := (daemon.folder / "twistd.log").read_text()):
+            self.assertLess(time.monotonic(), until, log)
+            time.sleep(0.02)
         self.assertFalse((daemon.folder / "pid").exists())
 
     def test_a_fault_of_ours_keeps_its_traceback(self) -> None:
