@@ -164,9 +164,10 @@ class Upkeep:
             self._left[name] = State.MISSED
 
     async def _mend_room(self, name: str) -> None:
-        rooms, state = self._rooms, self._left.get(name, State.BACK)
-        if state is State.RESET:
-            await rooms.turns.take(name, lambda: self.put_back(name))
+        rooms = self._rooms
+        if self.has_lost(name):
+            await self._give_room(name)
+        state = self._left.get(name, State.BACK)
         if state is not State.BACK:
             known = rooms.known.get(name, NO_ROOM)
             for one in known.room.clients:

@@ -437,6 +437,24 @@ class SlowStoreTests(Case):
             self.assertEqual(
                 [frame["error"] for frame in one.ws.received()], ["the rooms cannot be reached; try again later"])
 
+    def test_what_waits_is_not_passed_on_when_its_socket_was_closed(self) -> None:
+        """The store closes sockets when it is back, and their clients may have said more by others by then."""
+        update, away = self.server.rooms.update, [True]
+
+        async def perhaps(*arguments: Any) -> Any:
+            if away[0]:
+                raise StoreAway("the rooms cannot be reached; try again later")
+            return await update(*arguments)
+
+        self.patch(self.server.rooms, "update", perhaps)
+        self.patch(self.server.signaling.factory, "relay", None)
+        self.first.send({"type": "candidate", "n": 0})
+        (near,) = (one for one in self.server.signaling.factory.sockets if one.client == self.first.id)
+        near.close()
+        away[0] = False
+        self.server.wait(1)
+        self.assertEqual(self.second.ws.messages(), [])
+
     def test_who_is_not_read_need_not_answer_pings(self) -> None:
         """Its answer may be behind what waits; it is expected again from when it is read."""
         self.start(Settings())
