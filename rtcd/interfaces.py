@@ -55,7 +55,8 @@ class IRoomStore(Interface):
         """
 
     def watch(watcher):  # type: ignore[no-untyped-def] # zope interfaces take no self
-        """From now on tell ``watcher``, an rtcd.rooms.outcome.Watcher, what happens in every room, until the process ends.
+        """From now on tell ``watcher``, an rtcd.rooms.outcome.Watcher, what happens in every room, until the process ends;
+        and what is said, if it is a Listener.
 
         The news of an update are ``rtcd.rooms.outcome.news(before, outcome)`` of the outcome that was kept, be it a
         caller's update, an expiry or the end of a room. Every watcher of every process that shares the rooms is told

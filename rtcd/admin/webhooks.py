@@ -23,7 +23,7 @@ from rtcd.alarm import Alarm
 from rtcd.bucket import Buckets
 from rtcd.context import Context
 from rtcd.ice.credentials import PROBE_USER
-from rtcd.rooms.outcome import Came, Gone, News
+from rtcd.rooms.outcome import Came, Gone, TurnedAway
 from rtcd.rooms.records import Client
 from rtcd.turn.news import Ended, TurnNews
 
@@ -66,7 +66,7 @@ class Webhooks:
         if self._url is None:
             self._counted["dropped"].value += self._outbox.clear(but=0 if self._sending is None else 1)
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """What is new in a room (`rtcd.rooms.outcome.Watcher`). Who is where is noted without a URL too: there may be one by
         the time that they leave. What another daemon did is told by that one."""
         if isinstance(news, Came):

@@ -27,7 +27,7 @@ from rtcd.calls.report import Report, taken
 from rtcd.context import Context
 from rtcd.log import debugging
 from rtcd.peers.candidates import described
-from rtcd.rooms.outcome import Came, Gone, News, Said, TurnedAway
+from rtcd.rooms.outcome import Came, Gone, TurnedAway
 from rtcd.rooms.records import LOOPBACK_CLIENTS
 from rtcd.state import StateDirectory
 from rtcd.turn.news import Began, Challenged, Denied, Ended, Failed, TurnNews
@@ -176,16 +176,24 @@ class CallKeeper(Service):
 
     # What the rooms tell.
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """A client gave a text for others (`rtcd.rooms.outcome.Listener`)."""
+        live = self._open.get(room)
+        one = None if live is None else live.clients.get(client)
+        if live is None or one is None or one.texts >= MAX_TEXTS:
+            return
+        one.texts += 1
+        found = described(text)
+        if found.message:
+            self._file.stale = True
+            if not live.repeats(one.letter, found):
+                self._set(live, changes.said(live.call, self._now(), one.letter, found.message, found.candidates))
+
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         if not self._hours or not self.running:
             return
-        live = self._open.get(room)
-        if isinstance(news, Said):  # what comes most
-            if live is not None:
-                self._said(live, news)
-            return
-        now = self._now()
+        live, now = self._open.get(room), self._now()
         if isinstance(news, Came):
             live = live or self._begin(room, now)
             if live is not None:
@@ -220,17 +228,6 @@ class CallKeeper(Service):
         live.pages[news.page or "app"] = client.letter
         kind = "loopback" if name in LOOPBACK_CLIENTS else "page" if news.page else "app"
         self._set(live, changes.came(live.call, now, client.letter, kind, news.address, registered=news.registered))
-
-    def _said(self, live: Live, news: Said) -> None:
-        client = live.clients.get(news.client)
-        if client is None or client.texts >= MAX_TEXTS:
-            return
-        client.texts += 1
-        message, candidates = described(news.text)
-        if message:
-            self._file.stale = True
-            if not live.repeats(client.letter, message, candidates):
-                self._set(live, changes.said(live.call, self._now(), client.letter, message, candidates))
 
     def _end(self, live: Live, why: str) -> None:
         """Nobody is in it any more, or it is over for us."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 from rtcd.calls.changes import MAX_PEOPLE, counted, repeats
 from rtcd.calls.record import Call, letter_of
+from rtcd.peers.candidates import Described
 
 MAX_CLIENTS = 2 * MAX_PEOPLE
 """Of one call whose names, users and addresses are known; those who went first are forgotten."""
@@ -72,22 +73,22 @@ class Live:
     def call(self, call: Call) -> None:
         self._call = call
 
-    def repeats(self, letter: str, message: str, candidates: Sequence[tuple[str, str, str]]) -> bool:
+    def repeats(self, letter: str, said: Described) -> bool:
         """Whether what somebody said is like something that was there before. Then it waits here to be counted; any other is
         `rtcd.calls.changes.said`'s."""
-        if letter in self._more:  # what comes most
-            more = self._more[letter]
-            keys = [f"{kind} {transport}" for kind, transport, _ in candidates]
-            if message != "candidate":
-                keys.append(message)
-            if all(key in more and not key.startswith("srflx ") for key in keys):
-                for key in keys:
+        more = self._more.get(letter)
+        if more is not None and said.settled:  # what comes most
+            for key in said.counted:
+                if key not in more:
+                    break
+            else:
+                for key in said.counted:
                     more[key] += 1
                 return True
-        if not repeats(self._call, letter, message, candidates):
+        if not repeats(self._call, letter, said.message, said.candidates):
             return False
         more = self._more.setdefault(letter, {})
-        for key in (message, *[f"{kind} {transport}" for kind, transport, _ in candidates]):
+        for key in said.counted:
             more[key] = more.get(key, 0) + 1
         return True
 

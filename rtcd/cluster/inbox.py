@@ -8,7 +8,8 @@ from twisted.logger import Logger
 
 from rtcd.cluster.backend import Entry
 from rtcd.cluster.codec import decode_effects, decode_news
-from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, News, Socket, StoreUnavailable, Watcher
+from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Socket, StoreUnavailable
+from rtcd.rooms.watchers import Watchers
 
 
 class Inbox:
@@ -18,7 +19,7 @@ class Inbox:
     _log = Logger()
 
     def __init__(self, orphaned: Callable[[str], object]) -> None:
-        self.watchers: list[Watcher] = []
+        self.watchers = Watchers()
         self.sockets: dict[tuple[str, str], Socket] = {}
         """By room and client."""
         self.held: dict[str, set[str]] = {}
@@ -32,7 +33,7 @@ class Inbox:
         ``here``: this daemon has committed."""
         try:
             if entry.news and self.watchers:
-                self.tell(entry.name, decode_news(entry.news), here=here)
+                self.watchers.tell(entry.name, decode_news(entry.news), here=here)
             if entry.effects:
                 self._carry_out(entry.name, decode_effects(entry.effects), attached)
         except StoreUnavailable as fault:
@@ -58,15 +59,6 @@ class Inbox:
             clients.discard(client)
             if not clients:
                 del self.owed[name]
-
-    def tell(self, name: str, news: Iterable[News], *, here: bool) -> None:
-        """Tell watchers what is new in a room."""
-        for one in news:
-            for watcher in self.watchers:
-                try:
-                    watcher.happened(name, one, here=here)
-                except Exception:
-                    self._log.failure("a watcher did not take {news}", news=type(one).__name__)
 
     def deliver(self, name: str, client: str, text: str) -> None:
         """Hand a text to a client's socket, if it is here."""

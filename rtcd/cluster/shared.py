@@ -157,8 +157,8 @@ class SharedRooms:
 
     def watch(self, watcher: Watcher) -> None:
         """See `IRoomStore.watch`."""
-        self.inbox.watchers.append(watcher)
-        if self.backend.speaker is not None and not self.backend.speaker.hears:
+        self.inbox.watchers.add(watcher)
+        if self.inbox.watchers.listen and self.backend.speaker is not None and not self.backend.speaker.hears:
             self.backend.speaker.hears = True
             self.backend.speaker.say("hear")
 

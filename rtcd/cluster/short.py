@@ -43,8 +43,7 @@ class ShortWay:
         for one in here:
             if one not in sockets:  # it is about to be told lost
                 return False
-        if self._inbox.watchers:
-            self._inbox.tell(room, (Said(client, text),), here=True)
+        self._inbox.watchers.said(room, client, text)
         for _, one_client in here:
             self._inbox.deliver(room, one_client, text)
         for node, clients in others:
@@ -67,8 +66,7 @@ class ShortWay:
     def take(self, entry: Entry, *, here: bool) -> None:
         """Texts that another process has passed on."""
         for room, client, to, text in rows_of(entry.data):
-            if self._inbox.watchers:
-                self._inbox.tell(room, (Said(client, text),), here=here)
+            self._inbox.watchers.said(room, client, text, here=here)
             for one in to:
                 self._inbox.deliver(room, one, text)
 

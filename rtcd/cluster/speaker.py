@@ -56,7 +56,7 @@ class Speaker:
         """When we may speak no more, unless the hub hears of us again."""
         self.floors: dict[str, Floor] = {}
         self.hears = False
-        """Whether we have watchers, who are told of texts."""
+        """Whether we have watchers who are told of texts."""
         self.seen = 0
         """The number of the last grant that has come."""
         self._hearing: tuple[str, ...] = ()

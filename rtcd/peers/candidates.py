@@ -58,11 +58,21 @@ class Candidate(NamedTuple):
     """Canonical; empty for a name."""
 
 
-class Described(NamedTuple):
-    """What kind of message a text is, one of `MESSAGES` or empty, and the candidates in it."""
+class Described(msgspec.Struct):
+    """What kind of message a text is, one of `MESSAGES` or empty, and the candidates in it. It is not changed."""
 
     message: str = ""
     candidates: tuple[Candidate, ...] = ()
+    counted: tuple[str, ...] = ()
+    """What there is one more of: type and transport of each candidate, and the message if it is more than a candidate."""
+    settled: bool = True
+    """None of its candidates tells what network its sender is seen in."""
+
+    def __post_init__(self) -> None:
+        """The last two follow from the others."""
+        kinds = tuple([f"{one.type} {one.transport}" for one in self.candidates])
+        self.counted = kinds if self.message == "candidate" else (*kinds, self.message)
+        self.settled = not any(one.type == "srflx" for one in self.candidates)
 
 
 def described(text: str) -> Described:
@@ -74,9 +84,9 @@ def described(text: str) -> Described:
     message = _message(text)
     if message is None:
         return _UNKNOWN
-    kind = message.type
-    if kind == "candidate" and message.sdp is None and isinstance(message.candidate, str):  # what comes most
-        words = _words(message.candidate.removeprefix("a="), 8)
+    kind, candidate = message.type, message.candidate
+    if kind == "candidate" and message.sdp is None and isinstance(candidate, str):  # what comes most
+        words = _words(candidate.removeprefix("a="), 8)
         return _lone(words) if words else Described(kind)
     found: list[Candidate] = []
     for candidate in itertools.islice(_candidates(message), MAX_CANDIDATES):
@@ -133,16 +143,22 @@ _decode = msgspec.json.Decoder(_Message).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
 
-@functools.lru_cache(1)
-def _message(text: str) -> _Message | None:
-    """What is in a text; None if it is no JSON object. The last one is remembered, since several read it in turn.
+_last: tuple[str, _Message | None] = "", None
 
-    The standard library is asked what the quick reader does not take: it takes more, such as NaN.
-    """
-    try:
-        return _decode(text)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        pass
+
+def _message(text: str) -> _Message | None:
+    """What is in a text; None if it is no JSON object. The last one is remembered, since several read it in turn."""
+    global _last
+    if text is not _last[0]:
+        try:
+            _last = text, _decode(text)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            _last = text, _read_slowly(text)
+    return _last[1]
+
+
+def _read_slowly(text: str) -> _Message | None:
+    """The standard library is asked what the quick reader does not take: it takes more, such as NaN."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

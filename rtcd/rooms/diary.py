@@ -11,12 +11,12 @@ from twisted.logger import Logger
 
 from rtcd.log import debugging
 from rtcd.metrics import Metrics
-from rtcd.rooms.outcome import Came, Gone, News, Said
+from rtcd.rooms.outcome import Came, Gone, TurnedAway
 from rtcd.words import word
 
 
 class Diary:
-    """A `rtcd.rooms.outcome.Watcher`. ``tag(room, client)`` tells what a client is called."""
+    """A `rtcd.rooms.outcome.Listener`. ``tag(room, client)`` tells what a client is called."""
 
     _log = Logger()
 
@@ -27,13 +27,16 @@ class Diary:
         self._gone = metrics.counter("rooms", "gone", "Clients that have lost their seat, for whatever reason.")
         self._said = metrics.counter("rooms", "messages", "Messages that clients have given for others in their room.")
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """See `rtcd.rooms.outcome.Listener`. What another daemon was told is counted there."""
+        if here:
+            self._said.value += 1
+
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """See `rtcd.rooms.outcome.Watcher`. What another daemon did is counted there."""
         if not here:
             return
-        if isinstance(news, Said):
-            self._said.value += 1
-        elif isinstance(news, Came):
+        if isinstance(news, Came):
             self._came.value += not news.seated
             if debugging():
                 self._debug("client_came tag={tag} room={room}", tag=self._tag(room, news.client), room=word(room))

@@ -30,9 +30,7 @@ from rtcd.rooms.outcome import (
     Close,
     Deliver,
     Inform,
-    News,
     Outcome,
-    Said,
     Socket,
     StoreFull,
     StoreUnavailable,
@@ -43,6 +41,7 @@ from rtcd.rooms.records import Limits, Room
 from rtcd.rooms.room import close, expire, may_be_bye, next_deadline, straight
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.rooms.snapshot import announcement, notices
+from rtcd.rooms.watchers import Watchers
 
 T = TypeVar("T")
 
@@ -66,8 +65,9 @@ class MemoryRooms:
         self._seats: Counter[str] = Counter()
         self._heap: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
-        self._straight: dict[str, tuple[Room, dict[str, tuple[str, ...] | None]]] = {}
-        """Of rooms as they are now: whom the texts of each client are given at once, see `rtcd.rooms.room.straight`."""
+        self._straight: dict[str, dict[str, tuple[tuple[str, str], ...] | None]] = {}
+        """Of rooms as they are now: to whose sockets the texts of each client are handed at once, as far as that was found
+        out, see `rtcd.rooms.room.straight`."""
         self._alarm = Alarm(clock, self._deadline, self._ring)
         self._queued: Counter[str] = Counter()
         self._queued_total = 0
@@ -75,7 +75,7 @@ class MemoryRooms:
         self._calls = 0
         self._draining = False
         self._idle: list[Deferred[None]] = []
-        self._watchers: list[Watcher] = []
+        self._watchers = Watchers()
         self.limits: Limits = settings.limits
         self.use(settings)
         metrics.gauge("rooms", "rooms", "Rooms that there are.", lambda: len(self._rooms))
@@ -108,20 +108,15 @@ class MemoryRooms:
     def relay(self, room: str, client: str, text: str) -> bool:
         """Do what `update` with ``rtcd.signaling.switchboard.send`` would, if that is to hand a text to others and no more:
         the room stays as it is. False if nothing was done, since there is more to it."""
-        before = self._rooms.get(room)
-        if before is None or self._closed or may_be_bye(text):
+        try:
+            others = self._straight[room][client]
+        except KeyError:
+            others = self._others(room, client)
+        if others is None or self._closed or may_be_bye(text):
             return False
-        known = self._straight.get(room)
-        if known is None or known[0] is not before:
-            known = self._straight[room] = before, {}
-        if client not in known[1]:
-            known[1][client] = straight(before, client)
-        others = known[1][client]
-        if others is None:
-            return False
-        self._announce(room, Said(client, text))
+        self._watchers.said(room, client, text)
         for one in others:
-            socket = self._sockets.get((room, one))
+            socket = self._sockets.get(one)
             if socket is not None:
                 self._hand(socket, text)
         return True
@@ -137,7 +132,7 @@ class MemoryRooms:
 
     def watch(self, watcher: Watcher) -> None:
         """See `IRoomStore.watch`."""
-        self._watchers.append(watcher)
+        self._watchers.add(watcher)
 
     def detach(self, room: str, client: str, socket: Socket) -> bool:
         """See `IRoomStore.detach`."""
@@ -170,7 +165,7 @@ class MemoryRooms:
         if after is not before and not (before is None and after.empty):
             self._keep(name, before, after)
         if self._watchers:
-            self._tell(name, before or NOBODY, outcome)
+            self._watchers.tell(name, news(before or NOBODY, outcome))
         for effect in outcome.effects:
             if isinstance(effect, Attach):
                 if socket is not None:
@@ -203,9 +198,9 @@ class MemoryRooms:
         self._queued_total += sum(queued.values())
         if before is None:
             self._opened.value += 1
+        self._straight.pop(name, None)
         if after.empty:
             del self._rooms[name]
-            self._straight.pop(name, None)
         else:
             self._rooms[name] = after
             self._wake(name, next_deadline(after, self.limits))
@@ -229,16 +224,15 @@ class MemoryRooms:
                 raise StoreFull(FULL_QUEUES)
         return more
 
-    def _tell(self, name: str, before: Room, outcome: Outcome[T]) -> None:
-        for one in news(before, outcome):
-            self._announce(name, one)
-
-    def _announce(self, name: str, one: News) -> None:
-        for watcher in self._watchers:
-            try:
-                watcher.happened(name, one)
-            except Exception:
-                self._log.failure("a watcher did not take {news}", news=type(one).__name__)
+    def _others(self, name: str, client: str) -> tuple[tuple[str, str], ...] | None:
+        """Whom the texts of a client are handed to at once."""
+        room = self._rooms.get(name)
+        if room is None:
+            return None
+        others = straight(room, client)
+        found = None if others is None else tuple((name, one) for one in others)
+        self._straight.setdefault(name, {})[client] = found
+        return found
 
     def _hand(self, socket: Socket, text: str) -> None:
         try:

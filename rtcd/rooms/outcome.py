@@ -119,9 +119,16 @@ def news(before: Room, outcome: Outcome[T]) -> tuple[News, ...]:
 class Watcher(Protocol):
     """Is told by a store what happens in every room."""
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """Something happened; see `rtcd.interfaces.IRoomStore.watch`. ``here``: by this daemon, not another one that shares
         the rooms."""
+
+
+class Listener(Watcher, Protocol):
+    """A watcher that is told what is said as well."""
+
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """The news `Said`, in its place among the others."""
 
 
 class Socket(Protocol):

@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from rtcd.rooms.outcome import Gone, News, StoreUnavailable
+from rtcd.rooms.outcome import Came, Gone, StoreUnavailable, TurnedAway
 from rtcd.rooms.records import Client
 
 PAGE = 100
@@ -54,7 +54,7 @@ class Present:
         if asking is not None:
             asking.cancel()
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         if self._gone is not None and isinstance(news, Gone) and len(self._gone) <= MAX_GONE:
             self._gone.add((room, news.client))

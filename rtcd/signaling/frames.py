@@ -12,6 +12,7 @@ TEXT = 0x81
 _MASKED = 0x80
 _SHORT, _MEDIUM = 126, 127
 """Lengths that say that two, or eight, bytes of length follow."""
+_MEDIUM_TEXT = bytes((TEXT, _SHORT))
 _MIN_BYTES = 7
 """Of a masked frame with one byte in it."""
 
@@ -57,7 +58,7 @@ def text_frame(payload: bytes) -> bytes:
     if size < _SHORT:
         return bytes((TEXT, size)) + payload
     if size < 65536:
-        return bytes((TEXT, _SHORT, size >> 8, size & 255)) + payload
+        return _MEDIUM_TEXT + size.to_bytes(2, "big") + payload
     return bytes((TEXT, _MEDIUM)) + size.to_bytes(8, "big") + payload
 
 

@@ -22,7 +22,7 @@ def native(library: Any, ffi: Any) -> frames.Unmask:
     """By the functions of ``_nvx_xormasker``. Raises whatever they do if they are others by now."""
     buffer = ffi.new("uint8_t[]", _BUFFER_BYTES)
     view = ffi.buffer(buffer)
-    new, process, free, move = library.nvx_xormask_new, library.nvx_xormask_process, library.nvx_xormask_free, ffi.memmove
+    new, process, free = library.nvx_xormask_new, library.nvx_xormask_process, library.nvx_xormask_free
 
     def unmask(data: bytes, key: bytes) -> bytes:
         size = len(data)
@@ -31,10 +31,11 @@ def native(library: Any, ffi: Any) -> frames.Unmask:
         masker = new(key)
         if not masker:  # no memory for it
             return frames.unmask(data, key)
-        move(buffer, data, size)
+        view[:size] = data
         process(masker, buffer, size)
         free(masker)
-        return bytes(view[:size])
+        unmasked: bytes = view[:size]
+        return unmasked
 
     if any(unmask(_SAMPLE[:size], _KEY) != frames.unmask(_SAMPLE[:size], _KEY) for size in _SIZES):
         raise ValueError("it computes something else")

@@ -43,7 +43,7 @@ UNKNOWN = Unknown("Invalid message: unexpected 'cmd'")
 """Also the answer to the command of a page from one that is none."""
 
 
-class _Command(msgspec.Struct):
+class _Command(msgspec.Struct, gc=False):
     cmd: str = ""
     roomid: str = ""
     clientid: str = ""
@@ -111,7 +111,7 @@ def _page_command(name: str, data: bytes) -> mesh.Command:
 
 def message(text: str) -> bytes:
     """The frame that carries a peer's message."""
-    return b'{"msg":' + _encode(text) + b',"error":""}'
+    return b'{"msg":%b,"error":""}' % _encode(text)
 
 
 def error(text: str) -> bytes:

@@ -46,7 +46,7 @@ from rtcd.peers.policy import PeerPolicy
 from rtcd.plane.poller import Poller
 from rtcd.plane.relay import PythonRelayPlane
 from rtcd.ranges import parse_ranges
-from rtcd.rooms.outcome import Came, Gone, News, Said
+from rtcd.rooms.outcome import Came, Gone, TurnedAway
 from rtcd.rooms.present import Present
 from rtcd.rooms.records import Client
 from rtcd.stun.attributes import Address, Family, family_of
@@ -247,13 +247,15 @@ class TurnService(Service):
         else:
             self._events.dropped("transport off")
 
-    def happened(self, room: str, news: News, *, here: bool = True) -> None:
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """A client gave a text for others (`rtcd.rooms.outcome.Listener`)."""
+        self._bound.said(room, client, text, self._reactor.seconds())
+
+    def happened(self, room: str, news: Came | Gone | TurnedAway, *, here: bool = True) -> None:
         """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         now, bound = self._reactor.seconds(), self._bound
         if isinstance(news, Came):
             bound.came(room, news.client, news.address, now)
-        elif isinstance(news, Said):
-            bound.said(room, news.client, news.text, now)
         elif isinstance(news, Gone) and self._server is not None:
             client_gone(self._server, bound, room, news.client, now)
 

@@ -55,6 +55,10 @@ class FakeWatcher:
         """Write it down."""
         self.told.append((room, news))
 
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """Write it down like the rest."""
+        self.happened(room, Said(client, text), here=here)
+
 
 class StoreTests:
     """What an `IRoomStore` does; a subclass makes one in ``setUp`` as ``store``, its time in ``clock``."""

@@ -15,7 +15,7 @@ from rtcd.ice.settings import Settings as IceSettings
 from rtcd.ice.tags import Tag
 from rtcd.metrics import Metrics
 from rtcd.rooms.diary import Diary
-from rtcd.rooms.outcome import Came, Gone, Said
+from rtcd.rooms.outcome import Came, Gone
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling.settings import Settings as SignalingSettings
 from rtcd.turn.events import Events
@@ -173,9 +173,11 @@ class TagTests(SynchronousTestCase):
         metrics = Metrics()
         diary = Diary(metrics, lambda room, client: f"tag-of-{room[:3]}-{client}")
         with capturedLogs() as events:
-            for news in (Came("c", "192.0.2.7"), Came("c", "192.0.2.7", registered=True, seated=True),
-                         Said("c", "v=0 secret"), Said("c", "more"), Gone("c")):
+            for news in (Came("c", "192.0.2.7"), Came("c", "192.0.2.7", registered=True, seated=True), Gone("c")):
                 diary.happened('a "room\n', news)
+            for text in ("v=0 secret", "more"):
+                diary.said('a "room\n', "c", text)
+            diary.said("another daemon's", "c", "text", False)
         self.assertEqual([formatEvent(one) for one in events], [
             *["client_came tag=tag-of-a \"-c room=a??room?"] * 2, "client_gone tag=tag-of-a \"-c room=a??room?"])
         self.assertEqual({one["log_level"] for one in events}, {LogLevel.debug})

@@ -447,10 +447,13 @@ class Written:
         self.news.append(news)
         if isinstance(news, Came):
             self.bound.came(room, news.client, news.address, 0)
-        elif isinstance(news, Said):
-            self.bound.said(room, news.client, news.text, 0)
         elif isinstance(news, Gone):
             self.bound.gone(room, news.client, 0)
+
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """Write it down as well."""
+        self.news.append(Said(client, text))
+        self.bound.said(room, client, text, 0)
 
 
 class NewsTests(PagesCase):

@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.rooms.outcome import Said
 from rtcd.signaling import frames, masking
 from rtcd.signaling.settings import Settings
 from rtcd.signaling.websocket import SignalingProtocol
@@ -89,7 +88,8 @@ class BothWaysTests(SynchronousTestCase):
             server.signaling.factory.relay = None
         told: list[Any] = []
         server.rooms.watch(mock.Mock(
-            happened=lambda room, news: told.append(news if isinstance(news, Said) else type(news))))
+            happened=lambda room, news, here: told.append(type(news)),
+            said=lambda room, client, text, here: told.append((client, text))))
         with mock.patch("rtcd.web.resources.secrets.token_hex", side_effect=map(str, itertools.count())):
             first, second = (app(server, "room1") for app in apps)
             first.start()
@@ -173,7 +173,7 @@ class BothWaysTests(SynchronousTestCase):
         first, second = Android(server, "room1"), Android(server, "room1")
         first.start()
         second.start()
-        server.rooms.watch(mock.Mock(happened=mock.Mock(side_effect=ValueError("watcher"))))
+        server.rooms.watch(mock.Mock(said=mock.Mock(side_effect=ValueError("watcher"))))
         first.ws.send_frame(0x81, b'{"cmd":"send","msg":"one"}')
         self.assertEqual(second.ws.messages(), ["one"])
         far = next(one for one in server.signaling.factory.sockets if one.client == second.id)

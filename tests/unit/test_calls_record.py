@@ -13,6 +13,7 @@ from rtcd.bucket import masked
 from rtcd.calls import changes, record
 from rtcd.calls.live import Live
 from rtcd.calls.record import Call, Event, Pair, letter_of, shown_name
+from rtcd.peers.candidates import Candidate, Described
 
 HOSTILE = "x" * 5000
 
@@ -200,7 +201,7 @@ class CountingTests(SynchronousTestCase):
                 live.call = changes.came(live.call, 1002.0, letter, "app", "192.0.2.9", registered=True)
                 call = changes.came(call, 1002.0, letter, "app", "192.0.2.9", registered=True)
             else:
-                if not live.repeats(letter, message, candidates):
+                if not live.repeats(letter, Described(message, tuple(Candidate(*one) for one in candidates))):
                     live.call = changes.said(live.call, 1002.0, letter, message, candidates)
                 call = changes.said(call, 1002.0, letter, message, candidates)
         self.assertEqual(live.call, call)
@@ -210,6 +211,7 @@ class CountingTests(SynchronousTestCase):
         live = Live("room", two())
         live.call = changes.said(live.call, 1002.0, "A", "candidate", [("host", "udp", "")])
         for number in range(999):
-            self.assertTrue(live.repeats("A", "candidate", [("host", "udp", f"192.0.2.{number % 256}")]))
+            one = Candidate("host", "udp", f"192.0.2.{number % 256}")
+            self.assertTrue(live.repeats("A", Described("candidate", (one,))))
         self.assertLessEqual(sum(map(len, live._more.values())), 2)
         self.assertEqual(live.call.people[0].candidates, {"host udp": 1000})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.metrics import Metrics
 from rtcd.rooms import room as rooms
 from rtcd.rooms.memory import MAX_STALE_DEADLINES, MemoryRooms
-from rtcd.rooms.outcome import Deliver, Outcome, StoreUnavailable
+from rtcd.rooms.outcome import Deliver, Outcome, Said, StoreUnavailable
 from rtcd.rooms.records import Room
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -43,6 +44,10 @@ class FakeWatcher:
     def happened(self, room: str, news: Any, *, here: bool = True) -> None:
         """Write it down."""
         self.told.append((room, news))
+
+    def said(self, room: str, client: str, text: str, here: bool = True) -> None:
+        """Write it down like the rest."""
+        self.happened(room, Said(client, text), here=here)
 
 
 class MemoryTests(SynchronousTestCase):
@@ -86,6 +91,20 @@ class MemoryTests(SynchronousTestCase):
         self.joined("r", "a")
         self.assertEqual([type(news).__name__ for _, news in told], ["Came", "Came"])
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 2)
+
+    def test_texts_are_for_those_who_listen(self) -> None:
+        """A watcher without ``said`` is told the rest."""
+        told: list[Any] = []
+        heard: list[Any] = []
+        deaf: Any = SimpleNamespace(happened=lambda room, news, *, here: told.append(type(news).__name__))
+        self.store.watch(deaf)
+        self.store.watch(FakeWatcher(heard))
+        self.joined("r", "a")
+        self.joined("r", "b")
+        self.update("r", lambda one, now: switchboard.send(one, now, self.store.limits, "a", "one"))
+        self.assertTrue(self.store.relay("r", "a", "two"))
+        self.assertEqual(told, ["Came"] * 4)
+        self.assertEqual([news.text for _, news in heard if isinstance(news, Said)], ["one", "two"])
 
     def test_deadlines_of_rooms_that_ended_early_do_not_pile_up(self) -> None:
         """Beyond a limit they are swept out."""

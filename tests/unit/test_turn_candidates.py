@@ -15,6 +15,7 @@ from rtcd.peers.candidates import (
     MAX_CANDIDATES,
     MAX_TEXT_CHARS,
     NOTHING,
+    Candidate,
     Described,
     described,
     signalled,
@@ -104,8 +105,11 @@ class Records(SynchronousTestCase):
         self.assertEqual((found.message, [one[:2] for one in found.candidates]),
                          ("offer", [("host", "udp"), ("host", "tcp"), ("srflx", "udp"), ("relay", "udp")]))
         self.assertEqual([one.host for one in found.candidates], ["", "", "203.0.113.40", "198.51.100.3"])
+        self.assertEqual((found.counted, found.settled),
+                         (("host udp", "host tcp", "srflx udp", "relay udp", "offer"), False))
         found = described(json.dumps({"type": "candidate", "candidate": CHROME[3]}))
-        self.assertEqual(found, Described("candidate", (("host", "tcp", "2001:db8:7::5"),)))  # type: ignore[arg-type] # equal
+        self.assertEqual(found, Described("candidate", (Candidate("host", "tcp", "2001:db8:7::5"),)))
+        self.assertEqual((found.counted, found.settled), (("host tcp",), True))
         self.assertEqual(described('{"type":"bye"}'), Described("bye"))
         self.assertEqual(described('{"type":"remove-candidates"}'), Described(""))
 
