@@ -1,4 +1,5 @@
-"""`without_prefixes`: the reactor hands an event of a socket straight to who waits for it.
+"""Turns of the reactor: an event of a socket goes straight to who waits for it, and something can be done when all events of
+a turn have been.
 
 For each event Twisted makes a context that holds the prefix of lines logged in the old way meanwhile: a sixth of what a
 short message costs. Nothing here logs that way, and what Twisted itself says of a fault gets the prefix when it is said.
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import posixbase
+from twisted.internet.base import ReactorBase
 from twisted.internet.tcp import Port
+from twisted.logger import Logger
 from twisted.python import log
 
 
@@ -23,15 +26,11 @@ class _Straight:
     _of: Any = None
     """Whose event it is."""
 
-    event = 0
-    """Another number at each event of a socket; 0 for ever if the reactor does not come here."""
-
     def __getattr__(self, name: str) -> Any:
         return getattr(log, name)
 
     def callWithLogger(self, logger: Any, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do the work; what it raises is logged, and ends nothing."""
-        self.event += 1
         if isinstance(logger, Port):
             return log.callWithLogger(logger, work, *arguments)
         self._of = logger
@@ -82,3 +81,46 @@ def _asks(module: Any, function: str, name: str, reactor: Any = None) -> bool:
 
 
 STRAIGHT = _Straight()
+
+
+class End:
+    """What is to be done at the end of the turn, before the reactor waits for what happens next."""
+
+    _log = Logger()
+    comes = False
+    """Whether the reactor tells of it; else nobody does what is put off till then."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], object]] = []
+
+    def call(self, work: Callable[[], object]) -> None:
+        """Do this then; what it raises is logged."""
+        self._calls.append(work)
+
+    def come(self) -> None:
+        """Do all of it, and what is put off meanwhile."""
+        while self._calls:
+            calls, self._calls = self._calls, []
+            for work in calls:
+                try:
+                    work()
+                except Exception:
+                    self._log.failure("the end of a turn failed")
+
+    def of(self, reactor: Any) -> bool:
+        """Come with each turn of this reactor from now on; False if it is none whose turns are told from outside."""
+        if any(getattr(type(reactor), one, None) is not vars(ReactorBase)[one] for one in ("run", "mainLoop")):
+            return False
+        iterate, come = reactor.doIteration, self.come
+
+        def turn(delay: float | None) -> None:
+            come()  # what timers and threads have asked for
+            iterate(delay)
+            come()
+
+        reactor.doIteration = turn
+        self.comes = True
+        return True
+
+
+END = End()

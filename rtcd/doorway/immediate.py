@@ -1,9 +1,9 @@
-"""`at_once`: stream listeners whose connections write to the socket at once, and not when the reactor comes round.
+"""`at_once`: stream listeners whose connections write to the socket in the same turn, and not when the reactor comes round.
 
 Twisted keeps what is written until the system says that the socket takes it: two system calls and a turn of the reactor
-for each message, though a socket that is not full takes it anyway. Here it is offered first, unless many are written at one
-event: one system call for all of them is cheaper then, so they go Twisted's way. What the system does not take,
-and everything where Twisted's order of things matters (a queue, a close, a paused producer), goes Twisted's way, so
+for each message, though a socket that is not full takes it anyway. Here it is offered at the end of the turn, all that was
+written in it as one; or at once, where the reactor does not tell when that is (``rtcd.turns``). What the system does not
+take, and everything where Twisted's order of things matters (a queue, a close, a paused producer), goes Twisted's way, so
 back-pressure and ends of connections are as they were. This leans on attributes that Twisted does not promise: it is
 the one place that does, and where they are missing the listener stays as it is.
 """
@@ -18,34 +18,52 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Port, Server
 
-from rtcd.turns import STRAIGHT
+from rtcd.turns import END
 
 _LEANS_ON = ("_tempDataBuffer", "dataBuffer", "connected", "disconnecting", "_writeDisconnecting", "producer",
              "producerPaused", "streamingProducer", "TLS", "_aborting", "bufferSize")
-FEW = 3
-"""So many writes at one event are cheaper one by one than together."""
+
+MAX_TOGETHER_BYTES = 65536
+"""What is written in one turn is offered before its end when it has become so much: else who produces it would not be told
+that the socket is full."""
 
 
 class ImmediateServer(Server):
     """A TCP connection that came in."""
 
     _faulty = False
-    _event = _writes = 0
-    _many = False
-    """Whether the last event at which something was written was one of many writes: the next one is likely to be as well."""
+    _together: list[bytes] | None = None
+    """What was written in this turn, if something was that has not been offered yet."""
+    _size = 0
 
     def write(self, data: bytes) -> None:
-        """Send, as far as the system takes it now; the rest waits, as always. A fault of the socket is told by the
+        """Send, as far as the system takes it in this turn; the rest waits, as always. A fault of the socket is told by the
         reactor, when it tries to write that rest or finds that nothing comes any more."""
-        if self._event != STRAIGHT.event:
-            self._event, self._many, self._writes = STRAIGHT.event, self._writes > FEW, 0
-        if self._event:
-            self._writes += 1
-        if (self._many or self._writes > FEW or self._tempDataBuffer or self.dataBuffer or not self.connected
+        together = self._together
+        if isinstance(data, str):
+            raise TypeError("bytes are written, not text")
+        if together is not None:
+            together.append(data)
+            self._size += len(data)
+            if self._size > MAX_TOGETHER_BYTES:
+                self._offer()
+        elif (self._tempDataBuffer or self.dataBuffer or not self.connected
                 or self.disconnecting or self._writeDisconnecting or self._aborting or self.TLS
                 or (self.producer is not None and (self.producerPaused or not self.streamingProducer))):
             super().write(data)
-            return
+        elif END.comes and len(data) <= MAX_TOGETHER_BYTES:
+            self._together, self._size = [data], len(data)
+            END.call(self._offer)
+        else:
+            self._send(data)
+
+    def _offer(self) -> None:
+        """Offer what was written in this turn; harmless when nothing was."""
+        together, self._together = self._together, None
+        if together:
+            self._send(together[0] if len(together) == 1 else b"".join(together))
+
+    def _send(self, data: bytes) -> None:
         try:
             sent = self.socket.send(data)
         except OSError as fault:
@@ -69,6 +87,38 @@ class ImmediateServer(Server):
     def writeSequence(self, iovec: Any) -> None:
         """The same for several pieces, as one."""
         self.write(b"".join(iovec))
+
+    # What asks how far the writing has got finds it where Twisted keeps it.
+
+    def loseConnection(self, *arguments: Any, **keys: Any) -> None:
+        """Close, behind what was written."""
+        self._offer()
+        super().loseConnection(*arguments, **keys)
+
+    def loseWriteConnection(self) -> None:
+        """Close one half, behind what was written."""
+        self._offer()
+        super().loseWriteConnection()
+
+    def abortConnection(self) -> None:
+        """Cut; what was written before has been offered."""
+        self._offer()
+        super().abortConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """It produces from now on."""
+        self._offer()
+        super().registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """It has produced all."""
+        self._offer()
+        super().unregisterProducer()
+
+    def connectionLost(self, reason: Any) -> None:
+        """The connection is gone, and nobody reads what was written."""
+        self._together = None
+        super().connectionLost(reason)
 
 
 def known(connection: type = ImmediateServer) -> bool:

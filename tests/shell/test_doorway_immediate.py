@@ -21,9 +21,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from rtcd.doorway import immediate
-from rtcd.doorway.immediate import FEW, ImmediateServer, at_once
+from rtcd.doorway.immediate import MAX_TOGETHER_BYTES, ImmediateServer, at_once
 from rtcd.doorway.listeners import open_listeners
-from rtcd.turns import STRAIGHT
+from rtcd.turns import End
 
 BIG = 3_000_000
 """More than a socket takes."""
@@ -50,10 +50,13 @@ class Producer:
 
 
 class Link:
-    """A connection of one kind, on a reactor that only does what the test says."""
+    """A connection of one kind, on a reactor that only does what the test says; ``turns``: and tells when its turns end."""
 
-    def __init__(self, kind: type[Server] = ImmediateServer) -> None:
+    def __init__(self, case: SynchronousTestCase, kind: type[Server] = ImmediateServer, *, turns: bool = False) -> None:
         self.reactor: Any = MemoryReactorClock()
+        self.end = End()
+        self.end.comes = turns
+        case.patch(immediate, "END", self.end)
         ours, self.far = socket.socketpair()
         self.far.setblocking(False)
         self.near: Any = kind(ours, Protocol(), ("192.0.2.7", 4711), None, 0, self.reactor)  # type: ignore[arg-type]
@@ -66,6 +69,7 @@ class Link:
 
     def turn(self) -> None:
         """The reactor comes round."""
+        self.end.come()
         if self.waits and self.near.connected:
             why = self.near.doWrite()
             if why is not None:
@@ -86,6 +90,7 @@ class Link:
 
     def drain(self) -> bytes:
         """All of it."""
+        self.end.come()
         found = self.read()
         for _ in range(100):
             if not self.waits:
@@ -104,9 +109,9 @@ class Link:
 class ImmediateTests(SynchronousTestCase):
     """One connection."""
 
-    def link(self, kind: type[Server] = ImmediateServer) -> Link:
+    def link(self, kind: type[Server] = ImmediateServer, *, turns: bool = False) -> Link:
         """Closed at the end."""
-        found = Link(kind)
+        found = Link(self, kind, turns=turns)
         self.addCleanup(found.close)
         return found
 
@@ -119,26 +124,56 @@ class ImmediateTests(SynchronousTestCase):
         self.assertEqual((link.read(), link.waits), (b"onetwothree", False))
         self.assertEqual((old.read(), old.waits), (b"", True))
 
-    def test_many_writes_at_one_event_go_out_together(self) -> None:
-        """Those beyond a few, and at the next event, which is likely to be alike, all of them; till it is not."""
-        link = self.link()
-        self.patch(STRAIGHT, "event", 1)
-        for event, count, early in ((1, FEW + 5, FEW), (2, FEW + 1, 0), (3, 1, 0), (4, FEW, FEW), (5, 1, 1), (6, 2, 2)):
-            STRAIGHT.event = event
-            for _ in range(count):
+    def test_what_is_written_in_one_turn_goes_out_as_one(self) -> None:
+        """At its end, and not at the next one again."""
+        link = self.link(turns=True)
+        with mock.patch.object(link.near, "socket", wraps=link.near.socket) as counted:
+            for _ in range(3):
                 link.near.write(b"a")
-            self.assertEqual((len(link.read()), link.waits), (early, count > early), event)
-            with mock.patch.object(link.near, "socket", wraps=link.near.socket) as counted:
-                rest = link.drain()
-            self.assertEqual((len(rest), counted.send.call_count), (count - early, int(count > early)), event)
+            link.near.writeSequence([b"b", b"c"])
+            self.assertEqual((link.read(), counted.send.call_count), (b"", 0))
+            link.end.come()
+            self.assertEqual((link.read(), counted.send.call_count, link.waits), (b"aaabc", 1, False))
+            link.end.come()
+            self.assertEqual(counted.send.call_count, 1)
+            link.near.write(b"d")
+            link.end.come()
+            self.assertEqual((link.read(), counted.send.call_count), (b"d", 2))
 
-    def test_where_events_cannot_be_told_apart_all_are_offered(self) -> None:
-        """A reactor of another kind."""
-        link = self.link()
-        self.patch(STRAIGHT, "event", 0)
-        for _ in range(FEW + 5):
-            link.near.write(b"a")
-        self.assertEqual((len(link.read()), link.waits), (FEW + 5, False))
+    def test_so_much_does_not_wait_for_the_end_of_the_turn(self) -> None:
+        """Who produces it is told that the socket is full while it still produces."""
+        link, producer = self.link(turns=True), Producer()
+        link.near.registerProducer(producer, True)
+        link.near.write(b"a" * MAX_TOGETHER_BYTES)
+        self.assertEqual(link.read(), b"")
+        link.near.write(b"b")
+        self.assertEqual(len(link.read()), MAX_TOGETHER_BYTES + 1)
+        link.near.write(b"c" * (MAX_TOGETHER_BYTES + 1))
+        self.assertEqual(len(link.read()), MAX_TOGETHER_BYTES + 1)
+        for _ in range(BIG // 1000):
+            link.near.write(b"d" * 1000)
+            if producer.told:
+                break
+        self.assertEqual(producer.told, ["pause"])
+
+    def test_what_was_written_goes_out_before_a_close_or_an_abort(self) -> None:
+        """In the same turn."""
+        for how in ("loseConnection", "loseWriteConnection", "abortConnection"):
+            link = self.link(turns=True)
+            link.near.write(b"goodbye")
+            getattr(link.near, how)()
+            self.assertEqual(link.read(7), b"goodbye", how)
+            link.end.come()
+            self.assertEqual(link.read(), b"", how)
+
+    def test_a_connection_that_is_lost_in_the_turn_is_left_alone_at_its_end(self) -> None:
+        """Nobody would read it."""
+        link = self.link(turns=True)
+        link.near.write(b"a")
+        link.near.connectionLost(mock.Mock(value=ConnectionDone(), check=lambda *_: False))
+        link.end.come()
+        self.assertEqual(link.read(), b"")
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_full_socket_goes_the_old_way(self) -> None:
         """In order, and with the back-pressure that there always was."""
@@ -220,13 +255,14 @@ class ImmediateTests(SynchronousTestCase):
 
     def test_text_is_refused(self) -> None:
         """It is bytes that connections carry."""
-        self.assertRaises(TypeError, self.link().near.write, "text")
+        for turns in (False, True):
+            self.assertRaises(TypeError, self.link(turns=turns).near.write, "text")
 
     @settings(max_examples=100, deadline=None)
     @given(st.lists(st.one_of(
         st.tuples(st.just("write"), st.sampled_from([0, 1, 300, 70_000, 400_000])),
         st.tuples(st.just("pieces"), st.sampled_from([0, 1, 300, 70_000])),
-        st.tuples(st.sampled_from(["turn", "event"]), st.just(0)),
+        st.tuples(st.just("turn"), st.just(0)),
         st.tuples(st.just("read"), st.sampled_from([1, 1000, 500_000])),
         st.tuples(st.sampled_from(["lose", "half", "abort", "gone", "push", "pull", "no producer"]), st.just(0)),
     ), max_size=20))
@@ -236,16 +272,18 @@ class ImmediateTests(SynchronousTestCase):
     @example([("push", 0), ("write", 400_000), ("read", 500_000), ("turn", 0), ("write", 300), ("gone", 0)])
     def test_both_ways_say_the_same(self, steps: list[tuple[str, int]]) -> None:
         """Whatever is written, read, produced, closed and cut in whatever order."""
-        self.assertEqual(*(self.done(kind, steps) for kind in (Server, ImmediateServer)))
+        as_ever = self.done(Server, steps)
+        self.assertEqual(self.done(ImmediateServer, steps), as_ever)
+        self.assertEqual(self.done(ImmediateServer, steps, turns=True), as_ever)
 
-    def done(self, kind: type[Server], steps: list[tuple[str, int]]) -> tuple[Any, ...]:
+    def done(self, kind: type[Server], steps: list[tuple[str, int]], *, turns: bool = False) -> tuple[Any, ...]:
         """What arrives, whether the connection is open meanwhile and at last, and what its producers are told."""
-        link, found, closing, producers = Link(kind), b"", False, [Producer()]
+        link, found, closing, producers = Link(self, kind, turns=turns), b"", False, [Producer()]
         states: list[bool] = []
         try:
             for number, (what, size) in enumerate(steps):
                 data = bytes([number]) * size
-                if closing and what not in ("turn", "read", "event"):
+                if closing and what not in ("turn", "read"):
                     continue  # whether it still goes out depends on how far the close has got
                 if what in ("half", "abort", "gone", "push", "pull", "no producer") or (
                         what == "lose" and link.near.producer is not None):
@@ -259,8 +297,6 @@ class ImmediateTests(SynchronousTestCase):
                     link.near.writeSequence([data, data])
                 elif what == "turn":
                     link.turn()
-                elif what == "event":
-                    STRAIGHT.event += 1
                 elif what == "read":
                     found += link.read(size)
                 elif what in ("push", "pull"):
@@ -280,7 +316,6 @@ class ImmediateTests(SynchronousTestCase):
             return found, states, bool(link.near.connected), [self.told(one) for one in producers]
         finally:
             link.close()
-            STRAIGHT.event = 0
 
     def end(self, link: Link, how: str) -> None:
         """The connection, by one end or the other."""

@@ -7,12 +7,15 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet import epollreactor, posixbase
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python import log
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.turns import STRAIGHT, without_prefixes
+from rtcd.turns import STRAIGHT, End, without_prefixes
 
 
 class TurnTests(SynchronousTestCase):
@@ -79,16 +82,6 @@ class TurnTests(SynchronousTestCase):
         self.assertEqual(as_ever, [port.logPrefix()])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
-    def test_events_can_be_told_apart(self) -> None:
-        """Each one has a number."""
-        self.assertTrue(without_prefixes())
-        self.patch(STRAIGHT, "event", 0)
-        seen: list[int] = []
-        selectable = SimpleNamespace(fileno=lambda: 7, doRead=lambda: seen.append(STRAIGHT.event), logPrefix=lambda: "-")
-        for _ in range(2):
-            self.told(selectable)
-        self.assertEqual(seen, [1, 2])
-
     def test_all_else_is_the_log_s(self) -> None:
         """Whoever uses the name for something else finds it."""
         self.assertIs(STRAIGHT.msg, log.msg)
@@ -106,3 +99,35 @@ class TurnTests(SynchronousTestCase):
         self.assertIs(vars(epollreactor)["log"], log)
         with mock.patch.dict("sys.modules", {"twisted.internet.epollreactor": None}):
             self.assertFalse(without_prefixes())
+
+
+class EndTests(SynchronousTestCase):
+    """`End`."""
+
+    def test_it_comes_with_each_turn(self) -> None:
+        """Behind the events, and before them, for what timers have asked for; what fails then keeps nothing else from being
+        done."""
+        reactor, end, done = EPollReactor(), End(), list[str]()
+        self.addCleanup(reactor._poller.close)
+        self.patch(reactor, "doIteration", lambda delay: end.call(lambda: done.append(f"events {delay}")))
+        self.assertEqual((end.comes, end.of(reactor), end.comes), (False, True, True))
+        end.call(mock.Mock(side_effect=ValueError))
+
+
+        def timer() -> None:
+            done.append("timer")
+            end.call(lambda: done.append("more"))
+
+        end.call(timer)
+        reactor.doIteration(0.5)
+        self.assertEqual(done, ["timer", "more", "events 0.5"])
+        reactor.doIteration(None)
+        self.assertEqual(done[3:], ["events None"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_a_reactor_that_runs_in_another_way_tells_nothing(self) -> None:
+        """Such as asyncio's, and the tests'."""
+        end = End()
+        for other in (AsyncioSelectorReactor.__new__(AsyncioSelectorReactor), MemoryReactorClock(), object()):
+            self.assertFalse(end.of(other))
+        self.assertFalse(end.comes)
