@@ -27,6 +27,9 @@ from rtcd.tls.proof import prove
 
 RECORD_BYTES = 16384
 """What one record of TLS carries at most (RFC 8446 §5.1)."""
+HEADER_BYTES = 5
+APPLICATION_DATA = 23
+"""Type of a record."""
 BUFFER_BYTES = 32768
 _FUNCTIONS = ("SSL_read", "SSL_write", "BIO_read", "BIO_write", "SSL_get_error", "SSL_ERROR_WANT_READ")
 _OF_CONNECTIONS = ("_ssl", "_into_ssl", "_from_ssl", "_raise_ssl_error")
@@ -40,19 +43,36 @@ class QuickTls(BufferingTLSTransport):
     """A connection inside TLS."""
 
     short = False
+    _header = b""
+    """Of the last record, as long as it has not come whole."""
+    _missing = 0
+    """Bytes of the last record that have not come yet."""
     _aggregator: Any
     transport: Any
     wrappedProtocol: Any
 
     def dataReceived(self, bytes: bytes) -> None:
         """Records came; what is in them goes to the protocol."""
+        size = len(bytes)
+        alone = (size > HEADER_BYTES and bytes[0] == APPLICATION_DATA and size == HEADER_BYTES + (bytes[3] << 8 | bytes[4])
+                 and not self._missing and not self._header)
+        if not alone:
+            self._track(bytes)
         if not self.short or not self._handshakeDone or self._appSendBuffer or self._lostTLSConnection:
             super().dataReceived(bytes)
             return
         connection: Any = self._tlsConnection
         ssl = connection._ssl
-        if _bio_write(connection._into_ssl, bytes, len(bytes)) != len(bytes):
+        if _bio_write(connection._into_ssl, bytes, size) != size:
             raise MemoryError("OpenSSL takes no more bytes")
+        if alone:
+            size = _ssl_read(ssl, _buffer, BUFFER_BYTES)
+            if size > 0:  # that was all of it, and nothing in it was for OpenSSL
+                if not self._aborted:
+                    self.wrappedProtocol.dataReceived(_view[:size])
+                return
+            if _ssl_get_error(ssl, size) != _WANT_READ:
+                self._ended(connection, ssl, size)
         while not self._lostTLSConnection:
             size = _ssl_read(ssl, _buffer, BUFFER_BYTES)
             if size > 0:
@@ -83,6 +103,13 @@ class QuickTls(BufferingTLSTransport):
             self._flush(connection)
         if sent < len(data):
             self._write(data[max(0, sent):])
+
+    def _track(self, data: bytes) -> None:
+        """Keep count of where records end (RFC 8446 §5.1)."""
+        place, data = self._missing, self._header + data
+        while place + HEADER_BYTES <= len(data):
+            place += HEADER_BYTES + (data[place + 3] << 8 | data[place + 4])
+        self._missing, self._header = max(0, place - len(data)), data[place:]
 
     def _flush(self, connection: Any) -> None:
         """What OpenSSL has for the other end."""

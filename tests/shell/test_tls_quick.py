@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import re
+import socket
+import subprocess
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -70,13 +77,16 @@ class QuickTests(SynchronousTestCase):
         self.door = make_doorway(self.clock, self.mktemp(), DoorwaySettings())
         self.door.certificates.load()
 
-    def link(self, layer: type[BufferingTLSTransport] = QuickTls) -> tuple[Dialled, Any]:
+    def link(
+        self, layer: type[BufferingTLSTransport] = QuickTls, method: int = SSL.TLS_CLIENT_METHOD
+    ) -> tuple[Dialled, Any]:
         """A connection and the layer at the server's end; the handshake is over."""
         near = Near()
         factory = TLSMemoryBIOFactory(self.door.certificates, False, Factory.forProtocol(lambda: near), self.clock)
         factory.protocol = layer
-        link = dial(self.clock, factory, tls=True)
-        link.settle()
+        with mock.patch.object(SSL, "TLS_CLIENT_METHOD", method):
+            link = dial(self.clock, factory, tls=True)
+            link.settle()
         return link, near.transport
 
     def test_data_come_through_in_both_directions(self) -> None:
@@ -106,6 +116,71 @@ class QuickTests(SynchronousTestCase):
             near.dataReceived(bytes((byte,)))
         self.assertEqual(near.wrappedProtocol.heard, [b"first", b"second"])
         self.assertFalse(near_transport.disconnecting)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.sampled_from([1, 5, 300, 3000, RECORD_BYTES]), min_size=1, max_size=6),
+           st.lists(st.integers(0, 40_000), max_size=8), st.sampled_from([SSL.TLSv1_2_METHOD, SSL.TLS_CLIENT_METHOD]))
+    def test_where_records_end_is_known_however_they_are_cut(
+        self, sizes: list[int], cuts: list[int], method: int
+    ) -> None:
+        """And a record that comes alone after that is read with one question."""
+        link, near = self.link(method=method)
+        sent: list[bytes] = []
+        link.client.transport.transport.write = sent.append
+        said = [os.urandom(size) for size in sizes]
+        for one in said:
+            link.client.transport._write(one)
+        stream = b"".join(sent)
+        edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+        for begin, end in itertools.pairwise(edges):
+            near.dataReceived(stream[begin:end])
+        self.assertEqual(b"".join(near.wrappedProtocol.heard), b"".join(said))
+        self.assertEqual((near._missing, near._header), (0, b""))
+        near.wrappedProtocol.heard.clear()
+        sent.clear()
+        link.client.transport._write(b"alone")
+        with mock.patch.object(quick, "_ssl_read", side_effect=quick._ssl_read) as read:
+            near.dataReceived(b"".join(sent))
+        self.assertEqual((near.wrappedProtocol.heard, read.call_count), ([b"alone"], 1))
+
+    def test_a_record_alone_that_is_for_openssl_is_answered(self) -> None:
+        """An update of keys that asks for one in return, which looks like data from outside (RFC 8446 §4.6.3)."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = subprocess.Popen(
+                ["openssl", "s_client", "-connect", f"127.0.0.1:{listening.getsockname()[1]}", "-tls1_3"],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            self.addCleanup(client.wait)
+            self.addCleanup(client.kill)
+            listening.settimeout(20)
+            far, _ = listening.accept()
+        self.addCleanup(far.close)
+        far.settimeout(20)
+        near = Near()
+        factory = TLSMemoryBIOFactory(self.door.certificates, False, Factory.forProtocol(lambda: near), self.clock)
+        factory.protocol = QuickTls
+        layer: Any = factory.buildProtocol(None)
+        out: list[bytes] = []
+        layer.makeConnection(SimpleNamespace(write=out.append, writeSequence=out.extend, loseConnection=lambda: None))
+
+        def until(met: Callable[[], object]) -> None:
+            while not met():
+                layer.dataReceived(far.recv(65536))
+                self.clock.advance(0)
+                far.sendall(b"".join(out))
+                out.clear()
+
+        assert client.stdin is not None
+        until(lambda: layer._handshakeDone)
+        client.stdin.write(b"one\n")
+        client.stdin.flush()
+        until(lambda: near.heard == [b"one\n"])
+        client.stdin.write(b"K\n")
+        client.stdin.flush()
+        with mock.patch.object(layer, "_flush", side_effect=layer._flush) as flushed:
+            until(lambda: flushed.call_count)
+        client.stdin.write(b"two\n")
+        client.stdin.flush()
+        until(lambda: near.heard == [b"one\n", b"two\n"])
 
     def test_nothing_overtakes_what_was_written_before(self) -> None:
         """What Twisted still holds back goes first."""
@@ -185,7 +260,7 @@ class QuickTests(SynchronousTestCase):
     def test_every_attribute_that_it_leans_on_is_looked_for(self) -> None:
         """Each one with an underscore that the class uses is in the list."""
         used = set(re.findall(r"\bself\.(_\w+)", inspect.getsource(QuickTls)))
-        own = {"_flush", "_ended"}
+        own = {"_flush", "_ended", "_track", "_header", "_missing"}
         self.assertEqual(used - own, {one for one in quick._OF_TWISTED if one.startswith("_")})
         used = set(re.findall(r"\bconnection\.(_\w+)", inspect.getsource(QuickTls)))
         self.assertEqual(used, set(quick._OF_CONNECTIONS))
