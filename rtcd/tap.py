@@ -44,7 +44,7 @@ from rtcd.state import StateDirectory
 from rtcd.systemd import Notifier, NotifyService
 from rtcd.tls.settings import TlsSettings
 from rtcd.together import no_package, no_service
-from rtcd.turns import END, without_prefixes
+from rtcd.turns import TURNS
 from rtcd.welcome import welcome
 from rtcd.workers.cores import number
 from rtcd.workers.shares import VARIABLE, share
@@ -114,8 +114,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     file = options.file or NO_INI
-    without_prefixes()
-    END.of(reactor)
+    TURNS.found(reactor)
     absolute = options.file and os.path.abspath(options.file)  # twistd --rundir goes elsewhere
     try:
         count = number(options.settings["daemon"].workers) if options.worker is None else 1

@@ -1,10 +1,11 @@
-"""Turns of the reactor: an event of a socket goes straight to who waits for it, and something can be done when all events of
-a turn have been.
+"""`Turns`: a reactor's turns, in which an event of a socket goes straight to who waits for it, and which end with what was
+put off till then.
 
-For each event Twisted makes a context that holds the prefix of lines logged in the old way meanwhile: a sixth of what a
-short message costs. Nothing here logs that way, and what Twisted itself says of a fault gets the prefix when it is said.
-Only a listener, which logs its own faults and seldom has an event, keeps the context. The epoll reactor finds the functions
-that do so by the name ``log`` in two modules, which is what is replaced; a reactor that is made otherwise stays as it is.
+For each event Twisted makes a context that holds the prefix of lines logged in the old way meanwhile, and looks twice
+whether the socket is still there: a sixth of what a short message costs. Nothing here logs that way, and what is said of a
+fault gets the prefix when it is said. All but plain reading is left to Twisted, and so are listeners, which log their own
+faults and seldom have an event. This leans on attributes of the epoll reactor that Twisted does not promise; another
+reactor, and one that is made otherwise, stays as it is.
 """
 
 from __future__ import annotations
@@ -13,92 +14,31 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import posixbase
 from twisted.internet.base import ReactorBase
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python import log
 
-
-class _Straight:
-    """``twisted.python.log`` as it is, but for two functions."""
-
-    _of: Any = None
-    """Whose event it is."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(log, name)
-
-    def callWithLogger(self, logger: Any, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Do the work; what it raises is logged, and ends nothing."""
-        if isinstance(logger, Port):
-            return log.callWithLogger(logger, work, *arguments)
-        self._of = logger
-        try:
-            return work(*arguments)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            self.err()
-        finally:
-            self._of = None
-
-    def err(self, *arguments: Any, **fields: Any) -> None:
-        """Log a fault, with the prefix of the one whose event it is."""
-        if self._of is not None:
-            fields = {"system": _prefix(self._of), **fields}
-        log.err(*arguments, **fields)
+_LEANS_ON = frozenset(("_poller", "poll", "_selectables", "callWithLogger", "_doReadOrWrite"))
+"""Names that the reactor's own turn is made of."""
 
 
-def _prefix(logger: Any) -> str:
-    try:
-        return str(logger.logPrefix())
-    except Exception:  # the fault that is told is another
-        return type(logger).__name__
-
-
-def without_prefixes() -> bool:
-    """Do so from now on; False if this Twisted has no such reactor."""
-    try:
-        epollreactor: Any = importlib.import_module("twisted.internet.epollreactor")
-    except ImportError:
-        return False
-    if not _asks(epollreactor, "doPoll", "callWithLogger"):
-        return False
-    vars(epollreactor)["log"] = STRAIGHT
-    if _asks(posixbase, "_doReadOrWrite", "err", epollreactor):
-        vars(posixbase)["log"] = STRAIGHT
-    return True
-
-
-def _asks(module: Any, function: str, name: str, reactor: Any = None) -> bool:
-    """Whether a function of the reactor finds this one of the log's under the name ``log`` in its module."""
-    try:
-        code = getattr((reactor or module).EPollReactor, function).__code__
-        return name in code.co_names and module.log in (log, STRAIGHT)
-    except AttributeError:
-        return False
-
-
-STRAIGHT = _Straight()
-
-
-class End:
-    """What is to be done at the end of the turn, before the reactor waits for what happens next."""
+class Turns:
+    """Of one reactor, when it has been `found`."""
 
     _log = Logger()
-    comes = False
-    """Whether the reactor tells of it; else nobody does what is put off till then."""
+    told = False
+    """Whether there is one; else nobody does what is put off."""
 
     def __init__(self) -> None:
         self._calls: list[Callable[[], object]] = []
 
-    def call(self, work: Callable[[], object]) -> None:
-        """Do this then; what it raises is logged."""
+    def at_end(self, work: Callable[[], object]) -> None:
+        """Do this at the end of the turn, before the reactor waits for what happens next. What it raises is logged."""
         self._calls.append(work)
 
-    def come(self) -> None:
-        """Do all of it, and what is put off meanwhile."""
+    def end(self) -> None:
+        """Do all that was put off, and what is put off meanwhile."""
         while self._calls:
             calls, self._calls = self._calls, []
             for work in calls:
@@ -107,20 +47,54 @@ class End:
                 except Exception:
                     self._log.failure("the end of a turn failed")
 
-    def of(self, reactor: Any) -> bool:
-        """Come with each turn of this reactor from now on; False if it is none whose turns are told from outside."""
-        if any(getattr(type(reactor), one, None) is not vars(ReactorBase)[one] for one in ("run", "mainLoop")):
+    def found(self, reactor: Any) -> bool:
+        """From now on make this reactor's turns; False if it is no reactor of the kind."""
+        if not _known(reactor):
             return False
-        iterate, come = reactor.doIteration, self.come
+        poll, selectables, by_twisted, disconnect = (
+            reactor._poller.poll, reactor._selectables, reactor._doReadOrWrite, reactor._disconnectSelectable)
+        readable, end = reactor._POLL_IN, self.end
 
         def turn(delay: float | None) -> None:
-            come()  # what timers and threads have asked for
-            iterate(delay)
-            come()
+            end()  # what timers and threads have put off
+            for fd, event in poll(-1 if delay is None else delay, len(selectables)):
+                selectable = selectables.get(fd)
+                if selectable is None:  # what came before has ended it
+                    continue
+                if event != readable or isinstance(selectable, Port):
+                    log.callWithLogger(selectable, by_twisted, selectable, fd, event)
+                    continue
+                try:
+                    why = selectable.doRead()
+                except BaseException as fault:  # as Twisted does
+                    why = fault
+                    log.err(system=_prefix(selectable))
+                if why:
+                    log.callWithLogger(selectable, disconnect, selectable, why, True)
+            end()
 
         reactor.doIteration = turn
-        self.comes = True
+        self.told = True
         return True
 
 
-END = End()
+def _prefix(selectable: Any) -> str:
+    try:
+        return str(selectable.logPrefix())
+    except Exception:  # the fault that is told is another
+        return type(selectable).__name__
+
+
+def _known(reactor: Any) -> bool:
+    """Whether it is the epoll reactor, and made as we expect."""
+    try:
+        kind: Any = importlib.import_module("twisted.internet.epollreactor").EPollReactor
+        return (type(reactor) is kind and kind.doIteration is kind.doPoll
+                and all(getattr(kind, one) is getattr(ReactorBase, one) for one in ("run", "mainLoop"))
+                and _LEANS_ON.issubset(kind.doPoll.__code__.co_names)
+                and all(hasattr(reactor, one) for one in ("_disconnectSelectable", "_POLL_IN")))
+    except (ImportError, AttributeError):
+        return False
+
+
+TURNS = Turns()

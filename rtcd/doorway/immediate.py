@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Port, Server
 
-from rtcd.turns import END
+from rtcd.turns import TURNS
 
 _LEANS_ON = ("_tempDataBuffer", "dataBuffer", "connected", "disconnecting", "_writeDisconnecting", "producer",
              "producerPaused", "streamingProducer", "TLS", "_aborting", "bufferSize")
@@ -51,9 +51,9 @@ class ImmediateServer(Server):
                 or self.disconnecting or self._writeDisconnecting or self._aborting or self.TLS
                 or (self.producer is not None and (self.producerPaused or not self.streamingProducer))):
             super().write(data)
-        elif END.comes and len(data) <= MAX_TOGETHER_BYTES:
+        elif TURNS.told and len(data) <= MAX_TOGETHER_BYTES:
             self._together, self._size = [data], len(data)
-            END.call(self._offer)
+            TURNS.at_end(self._offer)
         else:
             self._send(data)
 

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from rtcd.doorway import immediate
 from rtcd.doorway.immediate import MAX_TOGETHER_BYTES, ImmediateServer, at_once
 from rtcd.doorway.listeners import open_listeners
-from rtcd.turns import End
+from rtcd.turns import Turns
 
 BIG = 3_000_000
 """More than a socket takes."""
@@ -54,9 +54,9 @@ class Link:
 
     def __init__(self, case: SynchronousTestCase, kind: type[Server] = ImmediateServer, *, turns: bool = False) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.end = End()
-        self.end.comes = turns
-        case.patch(immediate, "END", self.end)
+        self.turns = Turns()
+        self.turns.told = turns
+        case.patch(immediate, "TURNS", self.turns)
         ours, self.far = socket.socketpair()
         self.far.setblocking(False)
         self.near: Any = kind(ours, Protocol(), ("192.0.2.7", 4711), None, 0, self.reactor)  # type: ignore[arg-type]
@@ -69,7 +69,7 @@ class Link:
 
     def turn(self) -> None:
         """The reactor comes round."""
-        self.end.come()
+        self.turns.end()
         if self.waits and self.near.connected:
             why = self.near.doWrite()
             if why is not None:
@@ -90,7 +90,7 @@ class Link:
 
     def drain(self) -> bytes:
         """All of it."""
-        self.end.come()
+        self.turns.end()
         found = self.read()
         for _ in range(100):
             if not self.waits:
@@ -132,12 +132,12 @@ class ImmediateTests(SynchronousTestCase):
                 link.near.write(b"a")
             link.near.writeSequence([b"b", b"c"])
             self.assertEqual((link.read(), counted.send.call_count), (b"", 0))
-            link.end.come()
+            link.turns.end()
             self.assertEqual((link.read(), counted.send.call_count, link.waits), (b"aaabc", 1, False))
-            link.end.come()
+            link.turns.end()
             self.assertEqual(counted.send.call_count, 1)
             link.near.write(b"d")
-            link.end.come()
+            link.turns.end()
             self.assertEqual((link.read(), counted.send.call_count), (b"d", 2))
 
     def test_so_much_does_not_wait_for_the_end_of_the_turn(self) -> None:
@@ -163,7 +163,7 @@ class ImmediateTests(SynchronousTestCase):
             link.near.write(b"goodbye")
             getattr(link.near, how)()
             self.assertEqual(link.read(7), b"goodbye", how)
-            link.end.come()
+            link.turns.end()
             self.assertEqual(link.read(), b"", how)
 
     def test_a_connection_that_is_lost_in_the_turn_is_left_alone_at_its_end(self) -> None:
@@ -171,7 +171,7 @@ class ImmediateTests(SynchronousTestCase):
         link = self.link(turns=True)
         link.near.write(b"a")
         link.near.connectionLost(mock.Mock(value=ConnectionDone(), check=lambda *_: False))
-        link.end.come()
+        link.turns.end()
         self.assertEqual(link.read(), b"")
         self.assertEqual(self.flushLoggedErrors(), [])
 

@@ -1,133 +1,195 @@
-"""Events of sockets without the prefix of Twisted's old log."""
+"""Turns of the reactor: the same as Twisted's own, in fewer steps."""
 
 from __future__ import annotations
 
+import os
+import socket
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from twisted.internet import epollreactor, posixbase
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IHalfCloseableDescriptor
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Port
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python import log
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 
-from rtcd.turns import STRAIGHT, End, without_prefixes
+from rtcd import turns
+from rtcd.turns import Turns
+
+
+class Reader:
+    """One end of a pair of sockets, which does as told when it can be read."""
+
+    def __init__(self, case: SynchronousTestCase, read: Any) -> None:
+        self.near, self.far = socket.socketpair()
+        case.addCleanup(self.near.close)
+        case.addCleanup(self.far.close)
+        self.doRead = read
+        self.doWrite = mock.Mock(return_value=None)
+        self.fileno = self.near.fileno
+        self.lost: list[str] = []
+
+    def logPrefix(self) -> str:
+        """As of a connection."""
+        return "Room,7,192.0.2.1"
+
+    def connectionLost(self, reason: Any) -> None:
+        """It has ended."""
+        self.lost.append(reason.type.__name__)
+
+    def readConnectionLost(self, reason: Any) -> None:
+        """One half of it has."""
+        self.lost.append(f"half {reason.type.__name__}")
 
 
 class TurnTests(SynchronousTestCase):
-    """The one name that is replaced."""
+    """Each on a reactor of its own, that Twisted turns and that we turn."""
 
-    def setUp(self) -> None:
-        for module in (epollreactor, posixbase):
-            self.patch(module, "log", log)  # whatever was there before is there again behind the test
+    def reactor(self, *, ours: bool) -> Any:
+        """A new one."""
+        made = EPollReactor()
+        self.addCleanup(made._poller.close)
+        for one in (made.waker.i, made.waker.o):
+            self.addCleanup(os.close, one) if isinstance(one, int) else self.addCleanup(one.close)
+        if ours:
+            self.assertTrue(Turns().found(made))
+        return made
 
-    def test_the_reactor_hands_events_straight_over(self) -> None:
-        """Its own loop does; asked again, nothing changes."""
-        self.assertTrue(without_prefixes() and without_prefixes())
-        called: list[Any] = []
-        reactor = SimpleNamespace(
-            _poller=mock.Mock(poll=lambda *_: [(7, 1), (8, 1)]), _selectables={7: object()},
-            _doReadOrWrite=lambda *arguments: called.append(arguments))
-        epollreactor.EPollReactor.doPoll(reactor, 0)  # type: ignore[arg-type]  # as much of a reactor as it needs
-        self.assertEqual([arguments[1:] for arguments in called], [(7, 1)])
+    def both(self, read: Any, *, half: bool = False, write: bool = False) -> list[tuple[Any, ...]]:
+        """What becomes of an event, by Twisted and by us: how the socket ended, and what was logged."""
+        found = []
+        for ours in (False, True):
+            reactor, events = self.reactor(ours=ours), list[Any]()
+            reader: Any = Reader(self, read)
+            if half:
+                directlyProvides(reader, IHalfCloseableDescriptor)
+            reactor.addReader(reader)
+            if write:
+                reactor.addWriter(reader)
+            reader.far.send(b"x")
+            log.addObserver(events.append)
+            try:
+                reactor.doIteration(0)
+            finally:
+                log.removeObserver(events.append)
+            logged = [(one["system"], one["isError"]) for one in events]
+            found.append((reader.lost, logged, reader in reactor.getReaders(), reader.doWrite.call_count))
+        return found
 
-    def test_what_is_raised_is_logged_and_ends_nothing(self) -> None:
-        """Save for the one who wants to end the daemon."""
-        self.assertEqual(STRAIGHT.callWithLogger(None, lambda *found: found, 1, 2), (1, 2))
-        STRAIGHT.callWithLogger(None, mock.Mock(side_effect=ValueError("fault")))
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-        self.assertRaises(KeyboardInterrupt, STRAIGHT.callWithLogger, None, mock.Mock(side_effect=KeyboardInterrupt))
+    def test_what_is_read_goes_on(self) -> None:
+        """Nothing is logged, and the socket is read again."""
+        as_ever, ours = self.both(lambda: None)
+        self.assertEqual((as_ever, ours), (([], [], True, 0),) * 2)
 
-    def told(self, selectable: Any) -> tuple[Any, list[Any]]:
-        """What the reactor makes of one event of it: what is logged, and what it disconnects."""
-        gone: list[Any] = []
-        reactor = SimpleNamespace(
-            _poller=mock.Mock(poll=lambda *_: [(7, 1)]), _selectables={7: selectable}, _reads=[7], _POLL_IN=1, _POLL_OUT=4,
-            _POLL_DISCONNECTED=24, _disconnectSelectable=lambda *found: gone.append(found))
-        reactor._doReadOrWrite = lambda *found: epollreactor.EPollReactor._doReadOrWrite(reactor, *found)  # type: ignore[arg-type]
-        events: list[Any] = []
-        log.addObserver(events.append)
-        try:
-            epollreactor.EPollReactor.doPoll(reactor, 0)  # type: ignore[arg-type]  # as much of a reactor as it needs
-        finally:
-            log.removeObserver(events.append)
-        return events, gone
+    def test_an_end_is_told(self) -> None:
+        """A clean one, a loss, and that of one half."""
+        for why, half, lost in ((CONNECTION_DONE, False, ["ConnectionDone"]), (CONNECTION_LOST, False, ["ConnectionLost"]),
+                                (CONNECTION_DONE, True, ["half ConnectionDone"])):
+            as_ever, ours = self.both(lambda why=why: why, half=half)
+            self.assertEqual((as_ever, ours), ((lost, [], False, 0),) * 2)
 
     def test_a_fault_is_told_with_the_prefix_of_whose_it_is(self) -> None:
-        """As by Twisted itself; also where there is none to be had."""
-        faulty = SimpleNamespace(
-            fileno=lambda: 7, doRead=mock.Mock(side_effect=ValueError), logPrefix=lambda: "Room,7,192.0.2.1")
-        as_ever = [one["system"] for one in self.told(faulty)[0]]
-        self.assertTrue(without_prefixes())
-        events, gone = self.told(faulty)
-        self.assertEqual(([one["system"] for one in events], len(gone)), (as_ever, 1))
-        self.assertEqual(as_ever, ["Room,7,192.0.2.1"])
-        faulty.logPrefix = mock.Mock(side_effect=ValueError)
-        self.assertEqual([one["system"] for one in self.told(faulty)[0]], ["SimpleNamespace"])
-        STRAIGHT.err(ValueError("of nobody"))
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 4)
+        """As by Twisted itself, and ends the socket."""
+        for fault in (ValueError("fault"), SystemExit()):
+            as_ever, ours = self.both(mock.Mock(side_effect=fault))
+            self.assertEqual(ours, as_ever)
+            self.assertEqual(ours, ([type(fault).__name__], [("Room,7,192.0.2.1", 1)], False, 0))
+            self.flushLoggedErrors(type(fault))
+        with mock.patch.object(Reader, "logPrefix", side_effect=ValueError):
+            reactor = self.reactor(ours=True)
+            reader = Reader(self, mock.Mock(side_effect=KeyError))
+            reactor.addReader(reader)
+            reader.far.send(b"x")
+            reactor.doIteration(0)
+        self.assertEqual(reader.lost, ["KeyError"])
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.flushLoggedErrors(ValueError)
 
-    def test_the_line_of_a_listener_that_fails_says_which_it_is(self) -> None:
-        """It logs the fault itself."""
-        port: Any = Port(0, Factory.forProtocol(Protocol), reactor=mock.Mock())
-        port.fileno, port.numberAccepts, port._realPortNumber = lambda: 7, 1, 443
-        port.socket = mock.Mock(accept=mock.Mock(side_effect=ValueError))
-        as_ever = [one["system"] for one in self.told(port)[0]]
-        self.assertTrue(without_prefixes())
-        self.assertEqual([one["system"] for one in self.told(port)[0]], as_ever)
-        self.assertEqual(as_ever, [port.logPrefix()])
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+    def test_a_fault_in_the_end_of_a_socket_ends_nothing_else(self) -> None:
+        """It is logged."""
+        with mock.patch.object(Reader, "connectionLost", side_effect=KeyError):
+            as_ever, ours = self.both(lambda: CONNECTION_LOST)
+        self.assertEqual(ours, as_ever)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
 
-    def test_all_else_is_the_log_s(self) -> None:
-        """Whoever uses the name for something else finds it."""
-        self.assertIs(STRAIGHT.msg, log.msg)
+    def test_all_but_reading_is_twisteds(self) -> None:
+        """Such as an event for both, and that of a listener, which logs faults itself and needs its prefix."""
+        as_ever, ours = self.both(lambda: None, write=True)
+        self.assertEqual((as_ever, ours), (([], [], True, 1),) * 2)
+        for mine in (False, True):
+            reactor = self.reactor(ours=mine)
+            port: Any = Port(0, Factory.forProtocol(Protocol), interface="127.0.0.1", reactor=reactor)
+            port.startListening()
+            self.addCleanup(port.socket.close)
+            self.addCleanup(socket.create_connection(port.socket.getsockname()).close)
+            events: list[Any] = []
+            log.addObserver(events.append)
+            try:
+                with mock.patch.object(port, "socket", mock.Mock(accept=mock.Mock(side_effect=ValueError))):
+                    reactor.doIteration(1)
+            finally:
+                log.removeObserver(events.append)
+            self.assertEqual([one["system"] for one in events], [port.logPrefix()])
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
-    def test_another_reactor_stays_as_it_is(self) -> None:
-        """One that does not look there, and a system without epoll."""
-        self.patch(epollreactor, "log", object())
-        self.assertFalse(without_prefixes())
-        self.patch(epollreactor, "log", log)
-        self.patch(epollreactor, "EPollReactor", SimpleNamespace(doPoll=lambda: None))
-        self.assertFalse(without_prefixes())
-        for other in (SimpleNamespace(), SimpleNamespace(doPoll=mock.NonCallableMock(spec=[])), None):
-            self.patch(epollreactor, "EPollReactor", other)
-            self.assertFalse(without_prefixes())
-        self.assertIs(vars(epollreactor)["log"], log)
-        with mock.patch.dict("sys.modules", {"twisted.internet.epollreactor": None}):
-            self.assertFalse(without_prefixes())
+    def test_an_event_of_one_that_has_ended_in_the_same_turn_is_nobodys(self) -> None:
+        """Whoever comes first ends the other."""
+        reactor = self.reactor(ours=True)
+        readers: list[Reader] = []
 
+        def read() -> None:
+            for one in readers:
+                reactor.removeReader(one)
 
-class EndTests(SynchronousTestCase):
-    """`End`."""
+        readers += (Reader(self, mock.Mock(side_effect=read)) for _ in range(2))
+        for one in readers:
+            reactor.addReader(one)
+            one.far.send(b"x")
+        reactor.doIteration(0)
+        self.assertEqual(sum(one.doRead.call_count for one in readers), 1)
 
-    def test_it_comes_with_each_turn(self) -> None:
-        """Behind the events, and before them, for what timers have asked for; what fails then keeps nothing else from being
-        done."""
-        reactor, end, done = EPollReactor(), End(), list[str]()
-        self.addCleanup(reactor._poller.close)
-        self.patch(reactor, "doIteration", lambda delay: end.call(lambda: done.append(f"events {delay}")))
-        self.assertEqual((end.comes, end.of(reactor), end.comes), (False, True, True))
-        end.call(mock.Mock(side_effect=ValueError))
-
+    def test_what_was_put_off_is_done_at_the_end(self) -> None:
+        """Behind the events, and before the next ones, for what timers have put off; what fails then keeps nothing else from
+        being done."""
+        reactor, ends, done = self.reactor(ours=False), Turns(), list[str]()
+        self.assertEqual((ends.told, ends.found(reactor), ends.told), (False, True, True))
+        reader = Reader(self, lambda: ends.at_end(lambda: done.append("event")))
+        reactor.addReader(reader)
+        reader.far.send(b"x")
 
         def timer() -> None:
             done.append("timer")
-            end.call(lambda: done.append("more"))
+            ends.at_end(lambda: done.append("more"))
 
-        end.call(timer)
-        reactor.doIteration(0.5)
-        self.assertEqual(done, ["timer", "more", "events 0.5"])
+        ends.at_end(mock.Mock(side_effect=ValueError))
+        ends.at_end(timer)
         reactor.doIteration(None)
-        self.assertEqual(done[3:], ["events None"])
+        self.assertEqual(done, ["timer", "more", "event"])
+        reactor.removeReader(reader)
+        reactor.doIteration(0)
+        self.assertEqual(len(done), 3)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
-    def test_a_reactor_that_runs_in_another_way_tells_nothing(self) -> None:
-        """Such as asyncio's, and the tests'."""
-        end = End()
+    def test_another_reactor_stays_as_it_is(self) -> None:
+        """One of another kind, one that is made otherwise, and a system without epoll."""
+        ends, here = Turns(), self.reactor(ours=False)
         for other in (AsyncioSelectorReactor.__new__(AsyncioSelectorReactor), MemoryReactorClock(), object()):
-            self.assertFalse(end.of(other))
-        self.assertFalse(end.comes)
+            self.assertFalse(ends.found(other))
+        self.assertTrue(turns._known(here))
+        for name, value in (("doPoll", lambda: None), ("mainLoop", None), ("run", None), ("doIteration", None)):
+            with mock.patch.object(EPollReactor, name, value):
+                self.assertFalse(ends.found(here), name)
+        for missing in turns._LEANS_ON:
+            names = tuple(turns._LEANS_ON - {missing})
+            poll = SimpleNamespace(__code__=SimpleNamespace(co_names=names))
+            with mock.patch.multiple(EPollReactor, doPoll=poll, doIteration=poll):
+                self.assertFalse(ends.found(here), missing)
+        with mock.patch.dict("sys.modules", {"twisted.internet.epollreactor": None}):
+            self.assertFalse(ends.found(here))
+        self.assertFalse(ends.told)
