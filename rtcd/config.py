@@ -231,7 +231,7 @@ def _file_text(section: str, key: str, path: Path) -> str:
     try:
         if path.is_fifo():  # opening it would wait for its writer
             raise ConfigError(section, key, f"{path} is no plain file; name one")
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             text = file.read(MAX_SECRET_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         raise ConfigError(section, key, f"{path} cannot be read ({_reason(error)}); check the path and its rights") from None

@@ -86,7 +86,7 @@ class Settings:
                 data = file.read(MAX_FILE_BYTES + 1)
             if len(data) > MAX_FILE_BYTES:
                 raise ValueError(f"is longer than {MAX_FILE_BYTES} bytes")
-            return parse(data.decode())
+            return parse(data.decode("utf-8-sig"))
         except OSError as error:
             raise ConfigError("admin", "keys-file", f"{self.keys_file} cannot be read ({error.strerror}); check the path "
                               "and its rights, or make it with: rtcd admin-key NAME --scopes read") from None

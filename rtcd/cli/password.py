@@ -7,6 +7,7 @@ import getpass
 import sys
 import unicodedata
 import warnings
+from codecs import BOM_UTF8
 from typing import BinaryIO
 
 from rtcd.config import ConfigError
@@ -61,10 +62,10 @@ def _typed(again: bool) -> str:
 
 
 def _line(file: BinaryIO, name: str) -> str:
-    data = file.read(MAX_PASSWORD_BYTES + 3).removesuffix(b"\n").removesuffix(b"\r")
+    data = file.read(len(BOM_UTF8) + MAX_PASSWORD_BYTES + 3).removesuffix(b"\n").removesuffix(b"\r")
     if b"\n" in data:
         raise ConfigError("", "", f"{name}: holds more than one line; write the password alone")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigError("", "", f"{name}: is not UTF-8") from None

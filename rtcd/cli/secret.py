@@ -54,7 +54,7 @@ def _key(arguments: argparse.Namespace) -> int:
         return 0
     with Edited(os.path.abspath(arguments.file), MAX_FILE_BYTES) as file:
         try:
-            before = file.data.decode()
+            before = file.data.decode("utf-8-sig")
             after = f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{line}\n"
             parse(after)
         except ValueError as error:

@@ -45,6 +45,9 @@ that knows most of a room is perhaps not the first. Nodes try to connect every s
 MAX_TRIES = 10
 """So often a room is given back; each time another node was quicker."""
 
+GIVE_BACK_S = 4.0
+"""How long the end may wait until the store has been given back what it has lost: that takes `SETTLE_S` if all is well."""
+
 CLOSE_S = 3.0
 """How long the end may take to tell the store whose sockets are gone."""
 
@@ -65,6 +68,9 @@ class Upkeep:
         """Whether the store has lost commits, and was not given back yet what we know."""
         self._settling: Deferred[None] | None = None
         self._retry: IDelayedCall | None = None
+        self._ending: Deferred[None] | None = None
+        """Waits for the store to be given back what it has lost."""
+        self._over = False
 
     def start(self) -> None:
         """Begin; nothing is done while the store is away."""
@@ -76,9 +82,13 @@ class Upkeep:
 
     async def stop(self) -> None:
         """End the timers and give up the sockets that are ours: rooms that end with us are closed, in the others our clients
-        have lost their sockets. What takes too long is left to those who find us dead."""
+        have lost their sockets, of which nothing can be told before the store has been given back what it has lost. What
+        takes too long is left to those who find us dead."""
         for loop in self._loops:
             loop.stop()
+        if self._rooms.backend.outlives:
+            await self._until_given_back()
+        self._over = True
         self.owes = False
         self._drop_retry()
         if self._settling is not None:
@@ -102,7 +112,7 @@ class Upkeep:
     def mend(self, state: State) -> None:
         """The store is back. One mending goes on at a time; what it cannot do is left to the next one, and when we end to
         others."""
-        if self._rooms.closed:
+        if self._over:
             return
         self._worst = max(self._worst, state, key=_worse)
         self.owes = self.owes or state is State.RESET
@@ -119,12 +129,28 @@ class Upkeep:
 
     def _mended(self) -> None:
         again, self._mending, self._again = self._again, False, False
+        ending = self._ending
+        if ending is not None and not ending.called and (not self.owes or self._rooms.stands is State.AWAY):
+            ending.callback(None)
         if self._rooms.stands is State.AWAY:
             return
         if again:
             self.mend(State.BACK)
         elif self.owes:  # something failed; nobody can join as long as this is so
             self._retry = self._clock.callLater(SETTLE_S, self.mend, State.BACK)
+
+    async def _until_given_back(self) -> None:
+        """For a while, if we owe something and somebody would miss what we know, or our parting."""
+        needed = self._rooms.inbox.sockets or State.RESET in (self._worst, *self._left.values())
+        if not self.owes or not needed or self._rooms.stands is State.AWAY:
+            return
+        self._ending = ending = Deferred[None]()
+        timer = self._clock.callLater(GIVE_BACK_S, ending.callback, None)
+        if not self._mending:
+            self.mend(State.BACK)
+        await ending
+        if timer.active():
+            timer.cancel()
 
     def _drop_retry(self) -> None:
         if self._retry is not None and self._retry.active():
@@ -147,7 +173,7 @@ class Upkeep:
         """Give the store what we know, and leave the others time to do so. False if it is away again, or we end."""
         until = self._clock.seconds() + SETTLE_S
         await self._each([name for name, state in self._left.items() if state is State.RESET], self._give_room)
-        if self._rooms.closed:
+        if self._over:
             return False
         self._settling = deferLater(self._clock, max(0.0, until - self._clock.seconds()))
         await self._settling

@@ -47,9 +47,6 @@ TEXTS = {
         "以 root 身份运行 doctor 即可尝试。"),
     "state.good": Words("状态目录 {path} 可写，剩余 {free}"),
 
-    "store.package": Words(
-        "房间要放在 Redis 上，但缺少所需的 Python 包。", "没有安装 {package}。", "守护进程无法启动。",
-        "在安装 rtcd 的地方安装它："),
     "store.not-asked": Words(
         "没有询问房间的存储。", "{where}：{reason}", "一切正常的话没有影响。",
         "请看关于配置的说明；如果该文件属于 root，请以 root 身份运行 doctor。"),

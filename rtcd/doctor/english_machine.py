@@ -56,9 +56,6 @@ TEXTS = {
         "Nothing, if all is well.", "Run the doctor as root to have it tried."),
     "state.good": Words("the state directory {path} can be written, {free} are free"),
 
-    "store.package": Words(
-        "Rooms are to be on Redis, and a Python package for that is missing.", "{package} is not installed.",
-        "The daemon does not start.", "Install it where rtcd is installed:"),
     "store.not-asked": Words(
         "The store of rooms was not asked.", "{where}: {reason}", "Nothing, if all is well.",
         "See what is said of the configuration; run the doctor as root if the file is root's."),

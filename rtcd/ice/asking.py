@@ -168,7 +168,8 @@ class _Datagrams(DatagramProtocol):
         self._timer = self._reactor.callLater(AGAIN_S, self._again)
 
     def end(self) -> None:
-        """Say no more."""
+        """Say no more, but for what gives back what may be allocated."""
+        self._write(self._exchange.parting(self._reactor.seconds()))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -189,9 +190,13 @@ class _Datagrams(DatagramProtocol):
         self._send(self._exchange.unanswered())
 
     def _send(self, messages: list[bytes]) -> None:
+        if not self.done.called:
+            self._write(messages)
+
+    def _write(self, messages: list[bytes]) -> None:
         transport: Any = self.transport
         for one in messages:
-            if transport is not None and not self.done.called:
+            if transport is not None:
                 with contextlib.suppress(OSError):  # as good as lost
                     transport.write(one)
 

@@ -54,6 +54,8 @@ class Exchange:
         self._challenges = 0
         self._pending: dict[bytes, tuple[Method, bytes, float]] = {}
         self._verdict: Probe | None = None
+        self._owed = False
+        """Whether the node may hold an allocation of ours, or will when it comes to our Allocate."""
         self._binding = False
         self._rtt_s: float | None = None
 
@@ -69,6 +71,11 @@ class Exchange:
     def unanswered(self) -> list[bytes]:
         """To be sent again over what may lose them."""
         return [data for _, data, _ in self._pending.values()]
+
+    def parting(self, now: float) -> list[bytes]:
+        """To be sent once when nobody waits any more: what may have been allocated is given back, unheard. A node deals with
+        it after the Allocate that it has not answered yet. Over streams the end of the connection says as much."""
+        return [self._refresh(now)] if self._owed else []
 
     def receive(self, data: bytes, now: float) -> list[bytes]:
         """Take what came; what to send upon it. What is no answer of the node to us is as if it had not come."""
@@ -90,6 +97,7 @@ class Exchange:
 
     def _answered(self, message: Message, sent_at: float, now: float) -> list[bytes]:
         if message.class_ is Class.SUCCESS and message.method is not Method.BINDING and not self._signed(message):
+            self._owed = self._owed or message.method is Method.ALLOCATE  # it may be one that asks for no credential
             return []  # whoever answers so does not have the secret
         told = message.get(ERROR_CODE) if message.class_ is Class.ERROR else None
         del self._pending[message.transaction_id]
@@ -97,34 +105,48 @@ class Exchange:
         self._rtt_s = rtt_s if self._rtt_s is None else min(self._rtt_s, rtt_s)
         if message.method is Method.BINDING:
             self._binding = message.class_ is Class.SUCCESS
-        elif message.method is Method.ALLOCATE:
-            return self._allocated(message, now) if message.class_ is Class.SUCCESS else self._refused(
-                message, told[0] if told is not None else 0, now)
-        return []
+            return []
+        code = told[0] if told is not None else 0
+        if message.method is Method.REFRESH:
+            self._owed = False
+            return [self._refresh(now)] if code == STALE and self._challenged(message, code) else []
+        return self._allocated(message, now) if message.class_ is Class.SUCCESS else self._refused(message, code, now)
 
     def _allocated(self, message: Message, now: float) -> list[bytes]:
         if message.get(XOR_RELAYED_ADDRESS) is None:
             self._verdict = Probe(DEAD, "answers Allocate without a relay")
             return []
         self._verdict = Probe(ALIVE)
-        return [self._request(Method.REFRESH, [LIFETIME.encode(0)], now)]
+        return [self._refresh(now)]
 
     def _refused(self, message: Message, code: int, now: float) -> list[bytes]:
-        realm, nonce, used = message.get(REALM), message.get(NONCE), self._challenge
-        if code in (UNAUTHORIZED, STALE) and realm is not None and nonce is not None:
-            fresh = used is None or code == STALE or used.realm != realm
-            if fresh and self._challenges < MAX_CHALLENGES:
-                self._challenges += 1
-                self._challenge = Challenge(realm, nonce)
-                return [self._allocate(now)]
+        self._owed = False
+        if self._challenged(message, code):
+            return [self._allocate(now)]
         if code == UNAUTHORIZED:
             self._verdict = Probe(DEAD, REFUSED, refused=True)
         else:
             self._verdict = Probe(*VERDICTS.get(code, (DEAD, f"refuses an Allocate ({code})")))
         return []
 
+    def _challenged(self, message: Message, code: int) -> bool:
+        """Whether it is to be asked again, with what it wants to be told."""
+        realm, nonce, used = message.get(REALM), message.get(NONCE), self._challenge
+        if code not in (UNAUTHORIZED, STALE) or realm is None or nonce is None or self._challenges >= MAX_CHALLENGES:
+            return False
+        if used is not None and code != STALE and used.realm == realm:
+            return False
+        self._challenges += 1
+        self._challenge = Challenge(realm, nonce)
+        return True
+
     def _allocate(self, now: float) -> bytes:
+        self._owed = self._challenge is not None
         return self._request(Method.ALLOCATE, [REQUESTED_TRANSPORT.encode(UDP)], now)
+
+    def _refresh(self, now: float) -> bytes:
+        self._owed = True
+        return self._request(Method.REFRESH, [LIFETIME.encode(0)], now)
 
     def _request(self, method: Method, attributes: list[bytes], now: float) -> bytes:
         transaction = self._token(TRANSACTION_BYTES)

@@ -76,7 +76,7 @@ def read_places(settings: Settings) -> Places:
 def _text(path: str) -> str:
     if not Path(path).is_file():  # a pipe would be waited for
         raise FileNotFoundError(2, "no such file")
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         text = file.read(MAX_FILE_BYTES + 1)
     if len(text) > MAX_FILE_BYTES:
         raise ValueError(f"is longer than {MAX_FILE_BYTES} characters; join some of the networks, or use geoip")

@@ -23,10 +23,10 @@ def samples(started_at: float, proc: Path = PROC) -> Iterator[Sample]:
                  "Processor time of the process, in user and system mode, in seconds.")
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield _gauge("process_max_fds", limit if limit != resource.RLIM_INFINITY else float("inf"),
-                 "Descriptors that the process may have open.")
+                 "Descriptors that a process may have open.")
     yield _gauge("process_start_time_seconds", started_at, "When the process began, in Unix time.")
     try:
-        yield _gauge("process_open_fds", len(os.listdir(proc / "fd")), "Descriptors that are open.")
+        yield _gauge("process_open_fds", len(os.listdir(proc / "fd")), "Descriptors that are open, where most are.")
         pages = int((proc / "statm").read_bytes().split()[1])
     except (OSError, ValueError, IndexError):  # no Linux, or a /proc that does not show it
         return

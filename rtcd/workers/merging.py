@@ -12,12 +12,14 @@ Key = tuple[str, Labels]
 SAME = frozenset((
     "rtcd_acme_renewal_days_left", "rtcd_ice_node_draining", "rtcd_ice_node_rtt_seconds",
     "rtcd_calls_kept", "rtcd_daemon_build_info", "rtcd_daemon_draining",
-    "rtcd_rooms_rooms", "rtcd_rooms_seats", "rtcd_rooms_calls", "rtcd_store_nodes"))
-"""Gauges that are the same everywhere, or are one worker's only: the greatest is shown."""
+    "rtcd_rooms_rooms", "rtcd_rooms_seats", "rtcd_rooms_calls", "rtcd_store_nodes", "process_open_fds"))
+"""Gauges that are the same everywhere, are one worker's only, or have a limit that each process has for itself: the greatest
+is shown."""
 LEAST = frozenset((
     "rtcd_daemon_ready", "rtcd_ice_node_known", "rtcd_ice_node_usable",
     "rtcd_doorway_certificate_days_left", "rtcd_doorway_certificate_expiry_timestamp_seconds",
-    "rtcd_store_reachable", "rtcd_doorway_certificate_start_timestamp_seconds", "process_start_time_seconds"))
+    "rtcd_store_reachable", "rtcd_doorway_certificate_start_timestamp_seconds", "process_start_time_seconds",
+    "process_max_fds"))
 """Gauges of which the worst, or the earliest, is shown. All others are summed."""
 
 

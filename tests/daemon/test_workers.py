@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import time
 import urllib.request
@@ -65,6 +66,7 @@ class WorkersTests(DaemonTestCase):
         kept = sum(number % 2 == 0 for number in numbers)
         figures = self.figures()
         self.assertEqual({name: figures.get(name) for name in FIGURES}, FIGURES)
+        self.assertEqual(figures["process_max_fds"], resource.prlimit(second, resource.RLIMIT_NOFILE)[0])
         self.assertEqual(self.api("/status")["counts"], {"rooms": 1, "seats": 2, "allocations": 12})
         self.assertTrue(json.loads(self.get(f"{self.url}/readyz")[1])["ready"])
         self.a_check_is_kept_whichever_worker_is_asked()

@@ -268,3 +268,48 @@ test("a socket that does not open is given up and another one tried", async () =
   assert.deepEqual(FakeSocket.all[1].sent, []);
   assert.equal(newest().sent[0].cmd, "register");
 });
+
+/** Nothing opens: after each pause the newest socket is given up when so much has passed, and not before. */
+function givesUp(/** @type {[number, number][]} */ ...rounds) {
+  for (const [pause, waited] of rounds) {
+    mock.timers.tick(pause);
+    const opening = newest();
+    mock.timers.tick(waited - 1);
+    assert.equal(opening.readyState, 0, `given up before ${waited}`);
+    mock.timers.tick(1);
+    assert.equal(opening.readyState, 3, `not given up after ${waited}`);
+  }
+}
+
+test("one that does not open in time is waited for longer the next time, and anew when one has opened", async (context) => {
+  context.mock.method(Math, "random", () => 0.5);
+  newest().breaks();
+  givesUp([300, 6_000], [1_000, 12_000], [2_000, 24_000], [4_000, 24_000]);
+  mock.timers.tick(8_000);
+  newest().opens();
+  await settle();
+  mock.timers.tick(1_000);
+  newest().breaks();
+  givesUp([300, 6_000], [1_000, 12_000]);
+});
+
+test("one that is dropped before it opens, or breaks, was not late", (context) => {
+  context.mock.method(Math, "random", () => 0.5);
+  newest().breaks();
+  mock.timers.tick(300);
+  signaling.reconnect();
+  newest().breaks();
+  givesUp([300, 6_000], [1_000, 12_000]);
+});
+
+test("the first socket is waited for longer each time, too", async () => {
+  const fresh = new Signaling("wss://h/ws", /** @type {any} */ ({}));
+  const connected = assert.rejects(fresh.connect(), /timeout/);
+  for (const [pause, waited] of /** @type {[number, number][]} */ ([[0, 6_000], [1_000, 12_000], [2_000, 24_000]])) {
+    mock.timers.tick(pause);
+    await settle();
+    givesUp([0, waited]);
+    await settle();
+  }
+  await connected;
+});

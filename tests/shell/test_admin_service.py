@@ -20,6 +20,7 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import provider
 
+from rtcd.admin.keys import make
 from rtcd.admin.outbox import MAX_QUEUED, PAUSES_S
 from rtcd.admin.service import MAX_SOCKET_CONNECTIONS, AdminService, Settings, _make_way
 from rtcd.allocations.allocation import Traffic
@@ -193,6 +194,12 @@ class SettingsTests(SynchronousTestCase):
                 path.write_bytes(text)
             for act in (AdminServer(self, settings).start, lambda: AdminServer(self).reloads.apply("admin", None, settings)):
                 self.assertIn(said, str(self.assertRaises(ConfigError, act)))
+
+    def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_file_of_keys(self) -> None:
+        path = Path(self.mktemp())
+        path.write_text(f"\ufeff{make('a', 'read', lambda size: 'k' * size)[1]}\n", "utf-8")
+        found = Settings(token=TOKEN, keys_file=str(path)).keys()
+        self.assertEqual([key.name for key in found], ["a"])
 
     def test_a_reload_takes_over_all_but_the_socket(self) -> None:
         server = AdminServer(self).start()

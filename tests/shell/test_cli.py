@@ -9,6 +9,7 @@ import os
 import sys
 import types
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,13 +118,13 @@ class Adding(CommandTestCase):
         self.assertEqual(sorted(one.name for one in self.folder.iterdir()), ["rtcd.ini", "users"])
 
     def test_each_way_to_give_a_password_is_the_same(self) -> None:
-        """The end of the line is not part of it; blanks are."""
+        """The end of the line is not part of it, nor is an editor's byte order mark; blanks are."""
         (self.folder / "password").write_bytes(b" ses ame\r\n")
         self.typed(" ses ame", " ses ame")
         expected = keys_of_password("ann", REALM, " ses ame")
         for arguments, stdin in (
             (("-p", " ses ame"), b""), (("--stdin",), b" ses ame\n"), (("--stdin",), b" ses ame"), ((), b""),
-            (("--password-file", str(self.folder / "password")), b""),
+            (("--password-file", str(self.folder / "password")), b""), (("--stdin",), BOM_UTF8 + b" ses ame\r\n"),
         ):
             self.users.unlink(missing_ok=True)
             self.done("user", "add", "ann", *arguments, stdin=stdin)
@@ -131,13 +132,15 @@ class Adding(CommandTestCase):
 
     def test_a_password_that_is_none_is_refused(self) -> None:
         self.users.write_text("# nobody\n")
-        for stdin in (b"", b"\n", b"\xff\n", b"a\nb\n", b"a\0b", b"x" * (MAX_PASSWORD_BYTES + 1), b"x" * 10**6):
+        long = b"x" * (MAX_PASSWORD_BYTES + 1)
+        for stdin in (b"", b"\n", b"\xff\n", b"a\nb\n", b"a\0b", long, BOM_UTF8 + long, BOM_UTF8, b"x" * 10**6):
             self.refused("user", "add", "ann", "--stdin", stdin=stdin)
         self.refused("user", "add", "ann", "--password-file", str(self.folder))
         self.typed("sesame", "sesamo")
         self.assertIn("differ", self.refused("user", "add", "ann"))
         self.assertEqual(self.lines(), ["# nobody"])
-        self.done("user", "add", "ann", "--stdin", stdin=b"x" * MAX_PASSWORD_BYTES + b"\r\n")
+        for mark in (b"", BOM_UTF8):
+            self.done("user", "add", "ann", "--stdin", stdin=mark + b"x" * MAX_PASSWORD_BYTES + b"\r\n")
 
     def test_without_a_terminal_nothing_is_asked_for(self) -> None:
         """The password would be shown, or the command would hang."""

@@ -195,8 +195,9 @@ class SecretTests(CommandTestCase):
         self.assertIn("8 to 256 characters", self.refused("admin-password", "--stdin", stdin=b"short\n"))
 
     def test_a_key_is_printed_once_and_the_file_gets_its_hash(self) -> None:
+        """An editor's byte order mark in front of what was there keeps nobody out."""
         path = self.folder / "keys"
-        path.write_text("# ours")
+        path.write_text("\ufeff# ours", "utf-8")
         keys = [self.done("admin-key", name, "--scopes", "read,kick", "--file", str(path)).strip() for name in ("a", "b")]
         found = parse(path.read_text())
         self.assertEqual([find(found, key).name for key in keys], ["a", "b"])  # type: ignore[union-attr] # both are there

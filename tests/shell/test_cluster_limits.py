@@ -294,14 +294,41 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual((sockets[1].texts, sockets[0].closed, sockets[1].closed), (["after"], False, False))
 
     def test_a_store_that_ends_while_others_give_back_waits_for_nobody(self) -> None:
-        """The clock is left as it was."""
+        """It has nothing to give back, and no sockets. The clock is left as it was."""
         self.lose_all()
         self.store._stands(State.RESET)
         done(self.store.close())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_a_store_that_has_ended_gives_nothing_back_any_more(self) -> None:
-        """Be it that a room was being given back, or that it is told only now what was lost."""
+    def test_a_store_that_ends_gives_back_first_what_was_lost(self) -> None:
+        """Or nobody would know the room any more, and it could not say whose socket is gone; also where that begins only
+        now, since the last time failed."""
+        limits, socket = self.store.limits, FakeSocket()
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "a"), socket))
+
+        async def fails() -> Any:
+            raise StoreUnavailable("no")
+
+        self.lose_all()
+        broken = self.patch(self.backend, "held", fails)
+        self.store._stands(State.RESET)
+        broken.restore()
+        self.assertEqual(self.hub.totals().rooms, 0)
+        closing = Deferred.fromCoroutine(self.store.close())
+        self.assertEqual((self.hub.totals().rooms, socket.closed), (1, False))
+        self.assertNoResult(closing)
+        self.clock.advance(SETTLE_S)
+        self.successResultOf(closing)
+        self.assertTrue(socket.closed)
+        self.assertNotIn(self.backend.node, self.hub.nodes)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.store = self.another()
+        seats = done(self.store.update("r", lambda one, _: Outcome(one, [client.id for client in one.clients])))
+        self.assertEqual((seats, self.registered()), (["a"], []))
+
+    def test_a_store_that_ends_waits_only_so_long_for_what_was_lost(self) -> None:
+        """Then it gives nothing back any more, be it that a room is known only then, or that more is lost."""
         limits = self.store.limits
         done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
         self.lose_all()
@@ -309,11 +336,38 @@ class LimitTests(SynchronousTestCase):
         self.patch(self.backend, "load", lambda _: loading)
         self.store._stands(State.RESET)
         closing = Deferred.fromCoroutine(self.store.close())
+        self.clock.advance(upkeep.GIVE_BACK_S - 0.1)
+        self.assertNoResult(closing)
+        self.clock.advance(0.1)
+        self.successResultOf(closing)
         loading.callback(None)
         self.store._stands(State.RESET)
-        self.clock.advance(upkeep.CLOSE_S)
-        self.successResultOf(closing)
         self.assertEqual((self.clock.getDelayedCalls(), self.store.reachable), ([], False))
+
+    def test_a_store_that_ends_while_it_is_away_waits_for_nothing(self) -> None:
+        """It cannot give anything back, and others will find out."""
+        limits, socket = self.store.limits, FakeSocket()
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "a"), socket))
+        self.lose_all()
+        self.store._stands(State.RESET)
+        self.store._stands(State.AWAY)
+        done(self.store.close())
+        self.assertEqual((self.clock.getDelayedCalls(), socket.closed), ([], True))
+
+    def test_a_store_that_goes_away_while_it_ends_is_not_waited_for(self) -> None:
+        """As soon as that is known of what was asked."""
+        limits, socket = self.store.limits, FakeSocket()
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "a"), socket))
+        self.lose_all()
+        self.store._stands(State.RESET)
+        closing = Deferred.fromCoroutine(self.store.close())
+        self.assertNoResult(closing)
+        self.store._stands(State.AWAY)
+        self.clock.advance(SETTLE_S)
+        self.successResultOf(closing)
+        self.assertEqual((self.clock.getDelayedCalls(), socket.closed), ([], True))
 
     def test_what_was_not_mended_is_mended_when_the_store_is_back_once_more(self) -> None:
         """Be it that rooms could not be listed, or one of them not be given back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from unittest import SkipTest
 
 from rtcd.cli.main import main
+from rtcd.cluster.address import LIBRARY
 from rtcd.doctor.checks import certificate
 from rtcd.doctor.examination import examine
 from rtcd.doctor.facts import (
@@ -278,6 +280,15 @@ class Examination(DoctorTestCase):
         code, text = self.run_command("--json")
         self.assertEqual((code, [one["id"] for one in json.loads(text)["findings"]]), (
             2, ["configuration.fault", "plane.chosen"]))
+
+    def test_a_package_that_a_store_needs_and_nobody_has_installed_is_told_once(self) -> None:
+        """In the words of the start, with what installs it; whichever check is asked for."""
+        real = importlib.util.find_spec
+        self.patch(importlib.util, "find_spec", lambda name, *more: None if name == LIBRARY else real(name, *more))
+        self.ini.write_text(f"[turn]\nrelay-plane = python\n[rooms]\nstore = unix://{self.folder}/nowhere\n")
+        code, text = self.run_command("--only", "store")
+        self.assertEqual((code, text.count(LIBRARY), text.count("pip install")), (2, 1, 1), text)
+        self.assertIn("[store.unreachable]", text)
 
     def run_command(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output of the check of the relay plane."""

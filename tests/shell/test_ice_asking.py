@@ -13,6 +13,7 @@ from rtcd.ice.asking import AGAIN_S, RESOLVED_S, RETRIED_S, Asking
 from rtcd.ice.credentials import Credentials
 from rtcd.ice.health import ALIVE, DEAD, TIMEOUT_S, Probe
 from rtcd.ice.nodes import Node
+from rtcd.stun.attributes import LIFETIME
 from rtcd.stun.message import Method, decode
 from tests.fakes_turn import SECRET, World
 
@@ -44,7 +45,7 @@ class Port:
             client = self.network.servers[self.to[0]].client(port=id(self) % 60000)
             answer = client.raw(data)
             if answer is not None:
-                self.network.callLater(0.01, self.protocol.datagramReceived, answer, self.to)
+                self.network.callLater(self.network.delay_s, self.protocol.datagramReceived, answer, self.to)
 
     def stopListening(self) -> Deferred[None]:
         """As Twisted's."""
@@ -66,6 +67,8 @@ class Network(Clock):
         self.unreachable: set[str] = set()
         self.ports: list[Port] = []
         self.full = False
+        self.delay_s = 0.01
+        """Of an answer."""
 
     def resolveHostName(self, receiver: Any, name: str) -> None:
         """As Twisted's; late if `slow`."""
@@ -125,6 +128,17 @@ class AskingTests(SynchronousTestCase):
         sent = self.network.ports[0].sent
         self.assertEqual((len(sent), len(set(sent))), (2 * (1 + int(TIMEOUT_S / AGAIN_S)), 2))
 
+    def test_an_allocation_whose_answer_comes_too_late_is_given_back(self) -> None:
+        """Nobody would use it, and the node would hold it for minutes."""
+        world = self.network.servers["192.0.2.1"]
+        self.network.delay_s = TIMEOUT_S * 0.6
+        asked = self.asking(NODE)
+        self.network.pump([0.05] * int(TIMEOUT_S / 0.05 + 2))
+        self.assertEqual(self.successResultOf(asked).state, DEAD)
+        sent = [decode(one) for one in self.network.ports[0].sent]
+        self.assertEqual((sent[-1].method, sent[-1].get(LIFETIME), self.network.ports[0].open), (Method.REFRESH, 0, False))
+        self.assertEqual((world.observer.ended, len(world.server.allocations)), (["refreshed to 0"], 0))
+
     def test_after_a_failure_it_is_the_next_address_that_is_asked(self) -> None:
         """And one that answers goes on being asked."""
         self.network.servers = {"192.0.2.2": World()}
@@ -175,3 +189,13 @@ class AskingTests(SynchronousTestCase):
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
         self.assertEqual((self.network.ports[0].open, self.network.getDelayedCalls()), (False, []))
+
+    def test_giving_up_gives_back_what_may_be_allocated(self) -> None:
+        """The daemon ends, or the node is named no longer, before it has answered."""
+        world = self.network.servers["192.0.2.1"]
+        asked = self.asking(NODE)
+        self.network.advance(0.01)
+        self.assertEqual(len(world.server.allocations), 1)
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertEqual((world.observer.ended, len(world.server.allocations)), (["refreshed to 0"], 0))

@@ -270,6 +270,13 @@ class PoolTests(SynchronousTestCase):
         file.unlink()
         self.assertIn("cannot be read (no such file)", str(self.assertRaises(ConfigError, pool.use, settings)))
 
+    def test_the_byte_order_mark_of_an_editor_is_no_part_of_the_list(self) -> None:
+        """Its first network would be refused, and look right in the message."""
+        file = Path(self.mktemp())
+        file.write_text("\ufeff192.0.2.0/24 us\n", "utf-8")
+        pool = self.pool(regions=str(file))
+        self.assertEqual({pool.urls("192.0.2.1", room)[0][0] for room in "rstuv"}, {"turn:c"})
+
     def test_the_list_of_networks_is_bounded(self) -> None:
         """A reload reads it while nothing else goes on; one that is as long as may be is taken."""
         file = Path(self.mktemp())

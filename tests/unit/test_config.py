@@ -167,6 +167,12 @@ class SecretTests(SynchronousTestCase):
         self.assertEqual(self.read(b"sesame\n").secret, "sesame")
         self.assertEqual(self.read(b"new\nold\n", "secrets-file").secrets, ("new", "old"))
 
+    def test_the_byte_order_mark_of_an_editor_is_no_part_of_a_secret(self) -> None:
+        """Nobody sees it, and with it every credential would be wrong."""
+        self.assertEqual(self.read("\ufeffsesame\r\n".encode()).secret, "sesame")
+        self.assertEqual(self.read("\ufeffnew\nold\n".encode(), "secrets-file").secrets, ("new", "old"))
+        self.assertIn("is empty", str(self.assertRaises(ConfigError, self.read, "\ufeff\n".encode())))
+
     def test_a_file_that_cannot_be_used_is_the_operators_fault(self) -> None:
         """Too long, or no text. With nothing in it, it would silently be as if nobody had asked for a secret."""
         for content, said in ((b"", "is empty"), (b" \n", "is empty"), (b"\xff", "not UTF-8"),

@@ -132,7 +132,6 @@ def cases() -> Iterator[tuple[str, list[Finding]]]:
     for wanted, changed in changes.items():
         yield f"store.{wanted}", store.judge(store.Facts([replace(redis, **changed)]))
     yield "store.good ok", store.judge(store.Facts([replace(redis, limited=False, policy="allkeys-lru", kept=None)]))
-    yield "store.package broken", store.judge(store.Facts([], "txredisapi"))
 
     held = ports.Holder("udp", "192.0.2.1", 3478, 0, 7, "twistd")
     yield "ports.open ok", of_ports(UP, held)

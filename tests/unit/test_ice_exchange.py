@@ -9,11 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.ice.credentials import PROBE_USER
 from rtcd.ice.exchange import MAX_CHALLENGES, NO_ANSWER, STUN_ALONE, Exchange
 from rtcd.ice.health import ALIVE, DEAD, DRAINING, FULL
-from rtcd.stun.attributes import ERROR_CODE, NONCE, REALM, XOR_MAPPED_ADDRESS, XOR_RELAYED_ADDRESS, Address
+from rtcd.stun.attributes import ERROR_CODE, LIFETIME, NONCE, REALM, XOR_MAPPED_ADDRESS, XOR_RELAYED_ADDRESS, Address
+from rtcd.stun.integrity import long_term_key, sign
 from rtcd.stun.message import Class, Method, decode, encode
 from rtcd.turn.redirect import Alternates
 from rtcd.turn.request import Rules
-from tests.fakes_turn import World
+from tests.fakes_turn import REALM_NAME, World
 
 CLIENT: Address = ("192.0.2.7", 5000)
 
@@ -64,6 +65,58 @@ class Talks(SynchronousTestCase):
         for _ in range(3):
             waiting = exchange.receive(client.raw(waiting[0]) or b"", world.now) if waiting else []
         self.assertEqual((exchange.result().state, world.observer.ended), (ALIVE, ["refreshed to 0"]))
+
+    def test_a_nonce_that_has_ended_with_the_allocation_made_is_asked_for_again_too(self) -> None:
+        """Else the node would keep the allocation for its whole lifetime."""
+        world = World()
+        world.nonces.lifetime_s = 10
+        exchange = self.exchange(world)
+        client = world.client(next(self.ports))
+        waiting = exchange.begin(world.now)[1:]
+        for wait_s in (0, 11, 0, 0):
+            waiting = exchange.receive(client.raw(waiting[0]) or b"", world.now)
+            world.now += wait_s
+        self.assertEqual((waiting, world.observer.ended), ([], ["refreshed to 0"]))
+
+    def test_what_may_be_allocated_is_given_back_at_the_end(self) -> None:
+        """An Allocate that is not answered yet may have been carried out, or will be before this comes."""
+        world = World()
+        exchange = self.exchange(world)
+        client = world.client(next(self.ports))
+        binding, allocate = exchange.begin(world.now)
+        self.assertEqual(exchange.parting(world.now), [])
+        exchange.receive(client.raw(binding) or b"", world.now)
+        again, = exchange.receive(client.raw(allocate) or b"", world.now)
+        client.raw(again)
+        refresh, = exchange.parting(world.now)
+        self.assertEqual((exchange.result().state, len(world.server.allocations)), (DEAD, 1))
+        client.raw(refresh)
+        self.assertEqual((world.observer.ended, len(world.server.allocations)), (["refreshed to 0"], 0))
+
+    def test_what_is_not_allocated_is_not_given_back(self) -> None:
+        """It was refused, or has been given back."""
+        world, other = World(), World(secrets=("south",))
+        for one in (self.exchange(world), self.exchange(other)):
+            self.run_through(world, one)
+            self.assertEqual(one.parting(world.now), [])
+
+    def test_an_allocation_that_is_of_no_use_is_given_back_too(self) -> None:
+        """Of a node that tells no relay, and of one that asks for no credential."""
+        world = World()
+        exchange = self.exchange(world)
+        client = world.client(next(self.ports))
+        again, = exchange.receive(client.raw(exchange.begin(world.now)[1]) or b"", world.now)
+        made = world.credentials.issue(f"{PROBE_USER}1", world.now, 300)
+        bare = encode(Method.ALLOCATE, Class.SUCCESS, decode(again).transaction_id, [])
+        exchange.receive(sign(bare, long_term_key(made.username, REALM_NAME, made.password)), world.now)
+        self.assertEqual(exchange.result().reason, "answers Allocate without a relay")
+        self.assertEqual([decode(one).get(LIFETIME) for one in exchange.parting(world.now)], [0])
+        exchange = self.exchange(world)
+        first = decode(exchange.begin(world.now)[1])
+        exchange.receive(encode(Method.ALLOCATE, Class.SUCCESS, first.transaction_id, [
+            XOR_RELAYED_ADDRESS.encode(CLIENT, first.transaction_id)]), world.now)
+        self.assertEqual(exchange.result().state, DEAD)
+        self.assertEqual([decode(one).get(LIFETIME) for one in exchange.parting(world.now)], [0])
 
     def test_a_node_that_drains_says_so(self) -> None:
         """403, or 300 where it sends clients elsewhere; its Bindings go on."""
@@ -149,3 +202,13 @@ class Talks(SynchronousTestCase):
             self.assertEqual(bool(waiting), number < MAX_CHALLENGES)
             request = waiting[0] if waiting else b""
         self.assertEqual((exchange.result().state, exchange.result().reason), (DEAD, "refuses an Allocate (438)"))
+        exchange = self.exchange(world)
+        client = world.client(next(self.ports))
+        request = exchange.begin(world.now)[1]
+        for _ in range(2):
+            request, = exchange.receive(client.raw(request) or b"", world.now)
+        for number in range(1, MAX_CHALLENGES + 1):
+            waiting = exchange.receive(encode(Method.REFRESH, Class.ERROR, decode(request).transaction_id, [
+                ERROR_CODE.encode((438, "Stale Nonce")), REALM.encode("r"), NONCE.encode(f"n{number}")]), world.now)
+            self.assertEqual(bool(waiting), number < MAX_CHALLENGES)
+            request = waiting[0] if waiting else b""

@@ -157,10 +157,15 @@ class MergingTests(SynchronousTestCase):
             ("doorway_http_seconds_bucket", 1), ("doorway_http_seconds_bucket", 2), ("doorway_http_seconds_bucket", 2),
             ("doorway_http_seconds_count", 2), ("doorway_http_seconds_sum", 0.55)])
 
-    def test_descriptors_are_counted_against_what_all_may_have(self) -> None:
-        """Or many that are open in all would look like too many for one."""
-        page = [Sample("process_open_fds", (), 600.0, "gauge", ""), Sample("process_max_fds", (), 1024.0, "gauge", "")]
-        self.assertEqual(sorted(one.value for one in merged([page, page])), [1200.0, 2048.0])
+    def test_descriptors_are_those_of_the_process_that_is_nearest_to_its_limit(self) -> None:
+        """Each process has the limit for itself. In sums one that has no more would be made up for by the others, such as
+        the parent, which has few; and those of all are no figure to compare with the limit of one."""
+        pages = [[Sample("process_open_fds", (), opened, "gauge", ""), Sample("process_max_fds", (), 1024.0, "gauge", "")]
+                 for opened in (40.0, 1000.0, 200.0)]
+        self.assertEqual({one.name: one.value for one in merged(pages)}, {
+            "process_open_fds": 1000.0, "process_max_fds": 1024.0})
+        self.assertEqual({one.name: one.value for one in merged(pages[1:2])}, {
+            "process_open_fds": 1000.0, "process_max_fds": 1024.0})
 
     def test_who_does_not_know_a_figure_does_not_spoil_it(self) -> None:
         """NaN is for what nobody knows."""

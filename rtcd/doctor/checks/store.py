@@ -56,15 +56,11 @@ class Facts:
     """Every Redis of ``[rooms] store``."""
 
     asked: Sequence[Asked]
-    missing: str = ""
-    """The package that this Python lacks."""
 
 
 def judge(facts: Facts) -> list[Finding]:
     """One after the other."""
     found: list[Finding] = []
-    if facts.missing:
-        found.append(broken("store.package", command="pip install 'rtcd[cluster]'", package=facts.missing))
     for one in facts.asked:
         found += list(_judged(one)) or [
             ok("store.good", where=one.where, version=one.version, ms=f"{1000 * one.latency_s:.1f}")]

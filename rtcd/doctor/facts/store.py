@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
 import ssl
 from typing import Any, BinaryIO
 
-from rtcd.cluster.address import LIBRARY, Address, auth_fault
+from rtcd.cluster.address import Address, auth_fault
 from rtcd.cluster.trust import authority
 from rtcd.config import ConfigError
 from rtcd.doctor.checks.store import Asked, Facts
@@ -81,14 +80,13 @@ def gather(subject: Subject) -> Facts | None:
     settings = subject.section("rooms")
     if settings is None or not settings.redis:
         return None
-    missing = "" if importlib.util.find_spec(LIBRARY) else LIBRARY
     fault = ""
     try:
         authority(settings.store_ca)
     except ConfigError as error:
         fault = str(error)
     return Facts([Asked(one.shown, unasked=fault) if fault and one.tls else _asked(one, settings.store_ca, subject)
-                  for one in settings.redis], missing)
+                  for one in settings.redis])
 
 
 def _asked(address: Address, ca: str | None, subject: Subject) -> Asked:

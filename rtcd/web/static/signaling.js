@@ -9,7 +9,9 @@
  * what we meant to send meanwhile waits. Media does not depend on any of this.
  */
 
+/** How long a socket may take to open; twice as long after one that took longer, which is often the load of all who try. */
 const OPEN_TIMEOUT_MS = 6_000;
+const MAX_DOUBLINGS = 2;
 const FIRST_ATTEMPTS = 3;
 const PAUSES_MS = [300, 1_000, 2_000, 4_000, 8_000];
 /** How often "this client is connected already" is taken for our own dead socket before it is taken for a refusal. */
@@ -57,6 +59,8 @@ export class Signaling {
   #lost = false;
   #refusal = "";
   #attempts = 0;
+  /** How many sockets in a row did not open in time. */
+  #late = 0;
   #duplicates = 0;
   /** @type {object[]} */
   #waiting = [];
@@ -179,11 +183,13 @@ export class Signaling {
       this.#refusal = "";
       const timeout = setTimeout(() => {
         reject(new Error("timeout"));
+        this.#late += Number(socket === this.#socket);
         socket.onclose = null; // which may take its time
         socket.close();
         over();
-      }, OPEN_TIMEOUT_MS);
+      }, OPEN_TIMEOUT_MS << Math.min(this.#late, MAX_DOUBLINGS));
       socket.onopen = () => {
+        this.#late = 0;
         clearTimeout(timeout);
         resolve();
       };
