@@ -37,6 +37,13 @@ class Turns:
         """Do this at the end of the turn, before the reactor waits for what happens next. What it raises is logged."""
         self._calls.append(work)
 
+    def soon(self, clock: Any, work: Callable[[], object]) -> None:
+        """Do this at the end of the turn, or, if nobody tells when that is, in the next one."""
+        if self.told:
+            self.at_end(work)
+        else:
+            clock.callLater(0, work)
+
     def end(self) -> None:
         """Do all that was put off, and what is put off meanwhile."""
         while self._calls:

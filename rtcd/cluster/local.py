@@ -19,6 +19,7 @@ from rtcd.cluster.node import new_node
 from rtcd.cluster.serving import PUSHED
 from rtcd.cluster.speaker import Speaker
 from rtcd.rooms.outcome import StoreUnavailable
+from rtcd.turns import TURNS
 
 AGAIN_S = 0.2
 """How long until a lost connection is tried again."""
@@ -32,7 +33,7 @@ class SocketBackend:
     def __init__(self, clock: Any, endpoint: IStreamClientEndpoint, node: str = "") -> None:
         self.node = node or new_node()
         self.outlives = True
-        self.speaker = Speaker(self.node, self._say, lambda work: clock.callLater(0, work))
+        self.speaker = Speaker(self.node, self._say, lambda work: TURNS.soon(clock, work))
         self._clock = clock
         self._endpoint = endpoint
         self._line: Line | None = None

@@ -1,4 +1,5 @@
-"""`at_once`: stream listeners whose connections write to the socket in the same turn, and not when the reactor comes round.
+"""`at_once`: stream listeners whose connections write to the socket in the same turn, and not when the reactor comes round;
+`ConnectingAtOnce` makes such connections to unix sockets.
 
 Twisted keeps what is written until the system says that the socket takes it: two system calls and a turn of the reactor
 for each message, though a socket that is not full takes it anyway. Here it is offered at the end of the turn, all that was
@@ -17,6 +18,8 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.tcp import Port, Server
+from twisted.internet.unix import Client, Connector
+from twisted.internet.unix import Server as UnixServer
 
 from rtcd.turns import TURNS
 
@@ -28,9 +31,22 @@ MAX_TOGETHER_BYTES = 65536
 that the socket is full."""
 
 
-class ImmediateServer(Server):
-    """A TCP connection that came in."""
+class _Immediate:
+    """What differs from Twisted's own transport of a stream, which it is mixed into."""
 
+    bufferSize: int
+    connected: Any
+    dataBuffer: bytes
+    disconnecting: Any
+    producer: Any
+    producerPaused: bool
+    protocol: Any
+    socket: Any
+    streamingProducer: bool
+    TLS: bool
+    _aborting: bool
+    _tempDataBuffer: list[bytes]
+    _writeDisconnecting: bool
     _faulty = False
     _together: list[bytes] | None = None
     """What was written in this turn, if something was that has not been offered yet."""
@@ -50,7 +66,7 @@ class ImmediateServer(Server):
         elif (self._tempDataBuffer or self.dataBuffer or not self.connected
                 or self.disconnecting or self._writeDisconnecting or self._aborting or self.TLS
                 or (self.producer is not None and (self.producerPaused or not self.streamingProducer))):
-            super().write(data)
+            self._wait(data)
         elif TURNS.told and len(data) <= MAX_TOGETHER_BYTES:
             self._together, self._size = [data], len(data)
             TURNS.at_end(self._offer)
@@ -71,7 +87,11 @@ class ImmediateServer(Server):
             if fault.errno not in (EWOULDBLOCK, ENOBUFS, EPIPE):  # the last one tells of an end that can be read as well
                 self._faulty = True  # the system has told it and forgets it: from now on it reads as a clean end
         if sent < len(data):
-            super().write(data[sent:])
+            self._wait(data[sent:])
+
+    def _wait(self, data: bytes) -> None:
+        twisteds: Any = super()
+        twisteds.write(data)
 
     def doRead(self) -> Any:
         """Hand over what came, as Twisted does, in one step less."""
@@ -93,32 +113,72 @@ class ImmediateServer(Server):
     def loseConnection(self, *arguments: Any, **keys: Any) -> None:
         """Close, behind what was written."""
         self._offer()
-        super().loseConnection(*arguments, **keys)
+        twisteds: Any = super()
+        twisteds.loseConnection(*arguments, **keys)
 
     def loseWriteConnection(self) -> None:
         """Close one half, behind what was written."""
         self._offer()
-        super().loseWriteConnection()
+        twisteds: Any = super()
+        twisteds.loseWriteConnection()
 
     def abortConnection(self) -> None:
         """Cut; what was written before has been offered."""
         self._offer()
-        super().abortConnection()
+        twisteds: Any = super()
+        twisteds.abortConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """It produces from now on."""
         self._offer()
-        super().registerProducer(producer, streaming)
+        twisteds: Any = super()
+        twisteds.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """It has produced all."""
         self._offer()
-        super().unregisterProducer()
+        twisteds: Any = super()
+        twisteds.unregisterProducer()
 
     def connectionLost(self, reason: Any) -> None:
         """The connection is gone, and nobody reads what was written."""
         self._together = None
-        super().connectionLost(reason)
+        twisteds: Any = super()
+        twisteds.connectionLost(reason)
+
+
+class ImmediateServer(_Immediate, Server):
+    """A TCP connection that came in."""
+
+
+class ImmediateUnixServer(_Immediate, UnixServer):
+    """A connection to a unix socket that came in, which no descriptors are sent over."""
+
+
+class ImmediateUnixClient(_Immediate, Client):
+    """One that we have made."""
+
+
+class _Connector(Connector):
+    """Twisted's, whose connections are of that kind."""
+
+    def _makeTransport(self) -> Any:
+        return ImmediateUnixClient(self.address, self, self.reactor, checkPID=False)
+
+
+class ConnectingAtOnce:
+    """To `twisted.internet.endpoints.UNIXClientEndpoint` the reactor; its connections write at once."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def connectUNIX(self, address: str, factory: Any, timeout: float = 30, checkPID: int = 0) -> Any:
+        """As the reactor does."""
+        if not (known() and hasattr(Connector, "_makeTransport")):
+            return self._reactor.connectUNIX(address, factory, timeout, checkPID)
+        connector = _Connector(address, factory, timeout, self._reactor, checkPID)
+        connector.connect()
+        return connector
 
 
 def known(connection: type = ImmediateServer) -> bool:
@@ -131,7 +191,8 @@ def known(connection: type = ImmediateServer) -> bool:
 
 
 def at_once(port: IListeningPort) -> IListeningPort:
-    """The listener, whose connections from now on are of that kind if they are TCP's own."""
-    if isinstance(port, Port) and port.transport is Server and known():
-        port.transport = ImmediateServer
+    """The listener, whose connections from now on are of that kind if they are TCP's own, or those to a unix socket."""
+    quick = {Server: ImmediateServer, UnixServer: ImmediateUnixServer}
+    if isinstance(port, Port) and port.transport in quick and known():
+        port.transport = quick[port.transport]
     return port

@@ -20,6 +20,7 @@ from rtcd.cluster.local import SocketBackend
 from rtcd.cluster.shared import SharedRooms
 from rtcd.context import Context
 from rtcd.doorway.connections import Connections
+from rtcd.doorway.immediate import ConnectingAtOnce
 from rtcd.doorway.layers import PlainFactory
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
@@ -96,7 +97,7 @@ def shared_rooms(
 ) -> SharedRooms:
     """The rooms that the parent keeps."""
     path = SocketPath(str(StateDirectory(state.path(FOLDER)).path(ROOMS))).path
-    backend = SocketBackend(reactor, UNIXClientEndpoint(reactor, path, timeout=2))
+    backend = SocketBackend(reactor, UNIXClientEndpoint(ConnectingAtOnce(reactor), path, timeout=2))
     worker.ending = backend.end  # what the hub says may come later
     return SharedRooms(reactor, settings, metrics, backend, totals=False)  # the parent tells them
 

@@ -17,6 +17,7 @@ from rtcd.cluster.hub import Hub
 from rtcd.cluster.serving import HubServer
 from rtcd.config import ConfigError
 from rtcd.daemon import state_directory
+from rtcd.doorway.immediate import at_once
 from rtcd.metrics import Metrics, Sample
 from rtcd.privileges import Owner
 from rtcd.state import StateDirectory
@@ -54,7 +55,7 @@ class EmbeddedRooms(Rooms):
         path.unlink(missing_ok=True)
         self._place = SocketPath(str(path))
         try:
-            self._port = self._reactor.listenUNIX(self._place.path, self._server, mode=0o600)
+            self._port = at_once(self._reactor.listenUNIX(self._place.path, self._server, mode=0o600))
             folder.own(self._place.path)
         except CannotListenError as error:
             raise ConfigError("daemon", "state-directory", f"{path} cannot be opened ({error.socketError}); name another "

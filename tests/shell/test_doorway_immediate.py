@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -11,17 +13,29 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet import reactor
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.tcp import Server
 from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.unix import Client
+from twisted.internet.unix import Server as UnixServer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from rtcd.doorway import immediate
-from rtcd.doorway.immediate import MAX_TOGETHER_BYTES, ImmediateServer, at_once
+from rtcd.doorway.immediate import (
+    MAX_TOGETHER_BYTES,
+    ConnectingAtOnce,
+    ImmediateServer,
+    ImmediateUnixClient,
+    ImmediateUnixServer,
+    at_once,
+)
 from rtcd.doorway.listeners import open_listeners
 from rtcd.turns import Turns
 
@@ -272,9 +286,10 @@ class ImmediateTests(SynchronousTestCase):
     @example([("push", 0), ("write", 400_000), ("read", 500_000), ("turn", 0), ("write", 300), ("gone", 0)])
     def test_both_ways_say_the_same(self, steps: list[tuple[str, int]]) -> None:
         """Whatever is written, read, produced, closed and cut in whatever order."""
-        as_ever = self.done(Server, steps)
-        self.assertEqual(self.done(ImmediateServer, steps), as_ever)
-        self.assertEqual(self.done(ImmediateServer, steps, turns=True), as_ever)
+        for twisteds, ours in ((Server, ImmediateServer), (UnixServer, ImmediateUnixServer)):
+            as_ever = self.done(twisteds, steps)
+            self.assertEqual(self.done(ours, steps), as_ever)
+            self.assertEqual(self.done(ours, steps, turns=True), as_ever)
 
     def done(self, kind: type[Server], steps: list[tuple[str, int]], *, turns: bool = False) -> tuple[Any, ...]:
         """What arrives, whether the connection is open meanwhile and at last, and what its producers are told."""
@@ -335,6 +350,27 @@ class ImmediateTests(SynchronousTestCase):
         return kinds[-1:] != ["pause"], "stop" in producer.told
 
 
+class Hearing(Protocol):
+    """Keeps what it hears."""
+
+    last: Any = None
+    over = False
+
+    def connectionMade(self) -> None:
+        """Found by the test."""
+        self.heard = b""
+        if isinstance(self.transport, ImmediateUnixServer):
+            type(self).last = self
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep it."""
+        self.heard += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """It has ended."""
+        self.over = True
+
+
 class ListenerTests(SynchronousTestCase):
     """Which connections are of that kind."""
 
@@ -350,6 +386,50 @@ class ListenerTests(SynchronousTestCase):
         self.assertIs(self.opened().transport, ImmediateServer)
         other: Any = object()
         self.assertIs(at_once(other), other)
+
+    def test_both_ends_of_a_unix_socket_have_it(self) -> None:
+        """And say whose address it is, as ever."""
+        path = self.mktemp()
+        port: Any = at_once(reactor.listenUNIX(path, Factory.forProtocol(Hearing)))  # type: ignore[attr-defined]
+        self.addCleanup(lambda: port.connectionLost(ConnectionDone()))
+        self.addCleanup(port.stopReading)
+        for found, kind in ((True, ImmediateUnixClient), (False, Client)):
+            with mock.patch.object(immediate, "known", return_value=found):
+                endpoint = UNIXClientEndpoint(ConnectingAtOnce(reactor), path, timeout=5)
+                far: Any = self.connected(endpoint.connect(Factory.forProtocol(Hearing)))
+            self.assertIs(type(far.transport), kind)
+            ours: Any = Hearing.last
+            self.assertIs(type(ours.transport), ImmediateUnixServer)
+            self.assertIsInstance(ours.transport.getHost(), UNIXAddress)
+            for one, other_end in ((far, ours), (ours, far)):
+                one.transport.write(b"a" * 1000)
+                self.until(functools.partial(self.heard, other_end, b"a" * 1000))
+            far.transport.abortConnection()
+            ours.transport.abortConnection()
+            self.until(functools.partial(self.over, far, ours))
+
+    def heard(self, one: Hearing, data: bytes) -> bool:
+        """Whether it has heard this and no more."""
+        return one.heard == data
+
+    def over(self, *ends: Hearing) -> bool:
+        """Whether both have ended."""
+        return all(one.over for one in ends)
+
+    def connected(self, connecting: Deferred[Any]) -> Any:
+        """What it comes to, on the reactor."""
+        found: list[Any] = []
+        connecting.addBoth(found.append)
+        self.until(lambda: found)
+        return found[0]
+
+    def until(self, met: Callable[[], object]) -> None:
+        """Turn the reactor."""
+        for _ in range(1000):
+            if met():
+                return
+            reactor.iterate(0.01)
+        self.fail("nothing comes")
 
     def test_where_twisted_is_another_it_stays_as_it_is(self) -> None:
         """What we lean on is looked for, attribute by attribute."""
