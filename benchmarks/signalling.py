@@ -26,7 +26,7 @@ PEER, STUB = "Collider", "Go stub"
 PLAIN, TLS = 18081, 18444
 ROOMS = 50
 RATES = (2000, 8000)
-IDLE = 2000
+IDLE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
