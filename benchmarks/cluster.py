@@ -2,18 +2,19 @@
 Redis is gone for a while with all that it knew, or its master is and Sentinel makes a replica the next one.
 
     python benchmarks/cluster.py [--rooms 200] [--every 4] [--apps 4] [--vanishing 0.25] [--topology namespaces]
-                                 [--only kill,rolling,away,failover,cut]
+                                 [--only kill,rolling,away,failover,cut,silent]
 
 Everything is on loopback (127.0.0.11 to .13 and a unix socket) and ends by itself; or, as root, in network namespaces that
-are gone at the end, one for each program and one for the clients, where there is one case more, ``cut``: a machine vanishes
-from the network. Each room has two clients at different nodes, who say something about every ``--every`` seconds; every
-``--apps``th room is one of phone apps, the others are of pages. How they speak is in tests/interop/talkers.py, what of it
-may be lost in losses.py. A part ``--vanishing`` of those at a killed node does not come back. While Redis is away somebody
-tries to join new rooms, a few times a second. Exit 1 if a message was lost, doubled or out of order that no ending node had
-on its way, if somebody was told not once that the other is gone, if a seat was lost, if a join was answered otherwise than
-by 503 with Retry-After while Redis was away, or if anything is left in the store. A Redis that was away has perhaps lost
-something, so pages connect anew and say once more what was on its way. An app cannot find out that its node is not in the
-network any more, so in ``cut`` there are pages alone.
+are gone at the end, one for each program and one for the clients, where there are two cases more: ``cut``, in which a
+node's machine vanishes from the network, and ``silent``, in which that of Redis does. Each room has two clients at
+different nodes, who say something about every ``--every`` seconds; every ``--apps``th room is one of phone apps, the others
+are of pages. How they speak is in tests/interop/talkers.py, what of it may be lost in losses.py. A part ``--vanishing`` of
+those at a killed node does not come back. While Redis is away somebody tries to join new rooms, a few times a second. Exit
+1 if a message was lost, doubled or out of order that no ending node had on its way, if somebody was told not once that the
+other is gone, if a seat was lost, if a join was answered otherwise than by 503 with Retry-After while Redis was away, or if
+anything is left in the store. A Redis that was away has perhaps lost something, so pages connect anew and say once more
+what was on its way. An app cannot find out that its node is not in the network any more, and may miss what is said while
+Redis is silent and its socket breaks, so in these two there are pages alone.
 """
 
 from __future__ import annotations
@@ -143,6 +144,19 @@ async def away(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
     clock.say(await joiner.back(since))
 
 
+async def silent(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
+    """Redis is not in the network for a while, and has lost nothing; no connection to it is closed or refused."""
+    joiner = Joiner(cluster, crowd.figures.faults)
+    crowd.store_ends()
+    cluster.redis.machine.unplug()
+    clock.say("Redis is cut off")
+    await asyncio.sleep(AWAY_S)
+    since = time.monotonic()
+    cluster.redis.machine.plug()
+    clock.say("Redis is in the network again, as it was")
+    clock.say(await joiner.back(since))
+
+
 async def failover(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
     """The master ends; Sentinel has to find that out, and makes the replica the next one."""
     joiner = Joiner(cluster, crowd.figures.faults)
@@ -176,15 +190,15 @@ async def cut(cluster: Cluster, crowd: Crowd, vanishing: float, clock: Clock) ->
         await asyncio.sleep(QUIET_S)
 
 
-CASES = {"kill": kill, "rolling": rolling, "away": away, "failover": failover, "cut": cut}
-ALONE = {"cut"}
-"""Cases that want a machine for each node."""
+CASES = {"kill": kill, "rolling": rolling, "away": away, "failover": failover, "cut": cut, "silent": silent}
+ALONE = {"cut", "silent"}
+"""Cases that want machines which can vanish; their rooms are of pages alone."""
 
 
 async def measure(cluster: Cluster, name: str, options: argparse.Namespace) -> Figures:
     """One case, from the first join to the last leave."""
     clock = Clock()
-    crowd = Crowd(cluster, options.rooms, apps=0 if name == "cut" else options.apps, name=name)
+    crowd = Crowd(cluster, options.rooms, apps=0 if name in ALONE else options.apps, name=name)
     await crowd.begin(options.every)
     clock.say(f"{options.rooms} calls")
     await asyncio.sleep(QUIET_S)
