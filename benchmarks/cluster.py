@@ -13,8 +13,8 @@ those at a killed node does not come back. While Redis is away somebody tries to
 1 if a message was lost, doubled or out of order that no ending node had on its way, if somebody was told not once that the
 other is gone, if a seat was lost, if a join was answered otherwise than by 503 with Retry-After while Redis was away, or if
 anything is left in the store. A Redis that was away has perhaps lost something, so pages connect anew and say once more
-what was on its way. An app cannot find out that its node is not in the network any more, and may miss what is said while
-Redis is silent and its socket breaks, so in these two there are pages alone.
+what was on its way. An app cannot find out that its node is not in the network any more, so in ``cut`` there are pages
+alone.
 """
 
 from __future__ import annotations
@@ -192,13 +192,13 @@ async def cut(cluster: Cluster, crowd: Crowd, vanishing: float, clock: Clock) ->
 
 CASES = {"kill": kill, "rolling": rolling, "away": away, "failover": failover, "cut": cut, "silent": silent}
 ALONE = {"cut", "silent"}
-"""Cases that want machines which can vanish; their rooms are of pages alone."""
+"""Cases that want machines which can vanish."""
 
 
 async def measure(cluster: Cluster, name: str, options: argparse.Namespace) -> Figures:
     """One case, from the first join to the last leave."""
     clock = Clock()
-    crowd = Crowd(cluster, options.rooms, apps=0 if name in ALONE else options.apps, name=name)
+    crowd = Crowd(cluster, options.rooms, apps=0 if name == "cut" else options.apps, name=name)
     await crowd.begin(options.every)
     clock.say(f"{options.rooms} calls")
     await asyncio.sleep(QUIET_S)
