@@ -68,7 +68,7 @@ def switched(prefix: str, names: Sequence[str]) -> Iterator[dict[str, Machine]]:
             ip("-n", switch, "link", "set", _cable(one.host), "master", "br0", "up")
             ip("-n", there, "address", "add", f"{one.host}/24", "dev", "eth0")
             ip("-n", there, "link", "set", "eth0", "up")
-            ip("-n", there, "route", "add", "default", "dev", "eth0")  # what has none is not online to a browser
+            ip("-n", there, "route", "add", "default", "dev", "eth0")  # without one Chromium has no candidates
         yield machines
 
 
