@@ -1,38 +1,49 @@
 """Three daemons on one Redis under many scripted calls: nodes are killed one by one, or restarted one after the other; or
 Redis is gone for a while with all that it knew, or its master is and Sentinel makes a replica the next one.
 
-    python benchmarks/cluster.py [--rooms 200] [--every 4] [--apps 4] [--vanishing 0.25] [--only kill,rolling,away,failover]
+    python benchmarks/cluster.py [--rooms 200] [--every 4] [--apps 4] [--vanishing 0.25] [--topology namespaces]
+                                 [--only kill,rolling,away,failover,cut,silent]
 
-Everything is on loopback (127.0.0.11 to .13 and a unix socket) and ends by itself. Each room has two clients at different
-nodes, who say something about every ``--every`` seconds; every ``--apps``th room is one of phone apps, the others are of
-pages. How they speak is in tests/interop/talkers.py, what of it may be lost in losses.py. A part ``--vanishing`` of those at
-a killed node does not come back. While Redis is away somebody tries to join new rooms, a few times a second. Exit 1 if a
-message was lost, doubled or out of order that no ending node had on its way, if somebody was told not once that the other is
-gone, if a seat was lost, if a join was answered otherwise than by 503 with Retry-After while Redis was away, or if
-anything is left in the store. A Redis that was away has perhaps lost something, so pages connect anew and say once more what
-was on its way.
+Everything is on loopback (127.0.0.11 to .13 and a unix socket) and ends by itself; or, as root, in network namespaces that
+are gone at the end, one for each program and one for the clients, where there are two cases more: ``cut``, in which a
+node's machine vanishes from the network, and ``silent``, in which that of Redis does. Each room has two clients at
+different nodes, who say something about every ``--every`` seconds; every ``--apps``th room is one of phone apps, the others
+are of pages. How they speak is in tests/interop/talkers.py, what of it may be lost in losses.py. A part ``--vanishing`` of
+those at a killed node does not come back. While Redis is away somebody tries to join new rooms, a few times a second. Exit
+1 if a message was lost, doubled or out of order that no ending node had on its way, if somebody was told not once that the
+other is gone, if a seat was lost, if a join was answered otherwise than by 503 with Retry-After while Redis was away, or if
+anything is left in the store. A Redis that was away has perhaps lost something, so pages connect anew and say once more
+what was on its way. An app cannot find out that its node is not in the network any more, so in ``cut`` there are pages
+alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from servers import CHECKOUT
+from topology import machines
 
-sys.path.insert(0, str(CHECKOUT))
-
-from tests.interop.cluster import Cluster  # of the checkout
+from tests.interop.cluster import LOOPBACK, MACHINES, Cluster, Node  # of the checkout, see topology
 from tests.interop.crowd import Crowd, Figures
 from tests.interop.wire import Refused, request
+from tests.networks import Machine
 
-GRACES = "grace = 10\npage-grace = 15\nmax-rooms = 100000"
+CLIENTS = "clients"
+MANY = "max-rooms = 100000\n"
+GRACES = "grace = 10\npage-grace = 15"
+CUT_GRACES = ""
+"""As installed: a page that finds out by silence alone that its node is away takes longer than the others' graces."""
+CUT_S = (20.0, 50.0)
+"""How long cables are out: less than pages take to find out, and longer than seats last."""
 QUIET_S = 3.0
 """Between two steps."""
 AWAY_S = 20.0
@@ -133,6 +144,19 @@ async def away(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
     clock.say(await joiner.back(since))
 
 
+async def silent(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
+    """Redis is not in the network for a while, and has lost nothing; no connection to it is closed or refused."""
+    joiner = Joiner(cluster, crowd.figures.faults)
+    crowd.store_ends()
+    cluster.redis.machine.unplug()
+    clock.say("Redis is cut off")
+    await asyncio.sleep(AWAY_S)
+    since = time.monotonic()
+    cluster.redis.machine.plug()
+    clock.say("Redis is in the network again, as it was")
+    clock.say(await joiner.back(since))
+
+
 async def failover(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> None:
     """The master ends; Sentinel has to find that out, and makes the replica the next one."""
     joiner = Joiner(cluster, crowd.figures.faults)
@@ -143,13 +167,38 @@ async def failover(cluster: Cluster, crowd: Crowd, _: float, clock: Clock) -> No
     clock.say(await joiner.back(since))
 
 
-CASES = {"kill": kill, "rolling": rolling, "away": away, "failover": failover}
+async def cut(cluster: Cluster, crowd: Crowd, vanishing: float, clock: Clock) -> None:
+    """The cables of two nodes are out, one after the other: nothing is closed, and nobody refuses a connection."""
+    async def plug(node: Node, length_s: float) -> None:
+        await asyncio.sleep(length_s)
+        await asyncio.to_thread(node.machine.plug)
+        clock.say("it is in the network again")
+
+    async def back() -> None:
+        await crowd.everybody_is_back()
+        clock.say("all others are back")
+
+    async def told() -> None:
+        await crowd.everybody_is_told()
+        clock.say("their peers know")
+
+    for node, length_s in zip(cluster.nodes, CUT_S, strict=False):
+        before = len(crowd.gone)
+        await crowd.cut(node, vanishing)
+        clock.say(f"cut {node.host} off; {len(crowd.gone) - before} clients are gone with it")
+        await asyncio.gather(plug(node, length_s), back(), told())
+        await asyncio.sleep(QUIET_S)
+
+
+CASES = {"kill": kill, "rolling": rolling, "away": away, "failover": failover, "cut": cut, "silent": silent}
+ALONE = {"cut", "silent"}
+"""Cases that want machines which can vanish."""
 
 
 async def measure(cluster: Cluster, name: str, options: argparse.Namespace) -> Figures:
     """One case, from the first join to the last leave."""
     clock = Clock()
-    crowd = Crowd(cluster, options.rooms, apps=options.apps, name=name)
+    crowd = Crowd(cluster, options.rooms, apps=0 if name == "cut" else options.apps, name=name)
     await crowd.begin(options.every)
     clock.say(f"{options.rooms} calls")
     await asyncio.sleep(QUIET_S)
@@ -160,6 +209,16 @@ async def measure(cluster: Cluster, name: str, options: argparse.Namespace) -> F
     return figures
 
 
+@contextlib.contextmanager
+def placed(topology: str) -> Iterator[Sequence[Machine]]:
+    """The machines of the cluster; we are where clients are."""
+    if topology == "loopback":
+        yield LOOPBACK
+        return
+    with machines([CLIENTS, *MACHINES]) as made, made[CLIENTS].inside():
+        yield [made[one] for one in MACHINES]
+
+
 def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,19 +226,27 @@ def main() -> int:
     parser.add_argument("--every", type=float, default=4.0)
     parser.add_argument("--apps", type=int, default=4)
     parser.add_argument("--vanishing", type=float, default=0.25)
-    parser.add_argument("--only", default=",".join(CASES))
+    parser.add_argument("--only", help="cases, with commas; all that the topology has")
+    parser.add_argument(
+        "--topology", choices=("loopback", "namespaces"), default="loopback", help="namespaces: a machine for each; as root")
     options = parser.parse_args()
+    possible = [one for one in CASES if options.topology == "namespaces" or one not in ALONE]
+    names = options.only.split(",") if options.only else possible
+    if unknown := set(names) - set(possible):
+        parser.error(f"--topology {options.topology} has no case {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave nothing behind then either
     faults = 0
-    for name in options.only.split(","):
-        with tempfile.TemporaryDirectory() as folder:
-            cluster = Cluster(Path(folder), rooms=GRACES, replicated=name == "failover")
-            try:
-                figures = asyncio.run(measure(cluster, name, options))
-            finally:
-                cluster.end()
-        print(f"\n{name}: {figures}\n" + "\n".join(figures.faults[:FAULTS]))
-        faults += len(figures.faults)
+    with placed(options.topology) as there:
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                rooms = MANY + (CUT_GRACES if name == "cut" else GRACES)
+                cluster = Cluster(Path(folder), rooms=rooms, replicated=name == "failover", machines=there)
+                try:
+                    figures = asyncio.run(measure(cluster, name, options))
+                finally:
+                    cluster.end()
+            print(f"\n{name}: {figures}\n" + "\n".join(figures.faults[:FAULTS]), flush=True)
+            faults += len(figures.faults)
     return 1 if faults else 0
 
 

@@ -10,23 +10,30 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.networks import Machine
+
 START_S = 10.0
+HERE = Machine("127.0.0.1")
 
 
 class RedisServer:
-    """A redis-server on a unix socket, or on a port of loopback. Nothing is kept on disk unless it is asked for."""
+    """A redis-server on a unix socket, or on a port of loopback or of another machine. Nothing is kept on disk unless it is
+    asked for."""
 
     def __init__(
         self, folder: str, *options: str, port: int = 0, program: str = "redis-server", config: str = "",
+        machine: Machine = HERE,
     ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.path = str(self.folder / "redis.sock")
         self.port = port
         self.program = program
+        self.machine = machine
         self.options = (*([config] if config else []), *options)
         self.process: Any = None
         self.start()
@@ -36,8 +43,10 @@ class RedisServer:
         command = [self.program, *self.options, "--port", str(self.port), "--dir", str(self.folder), "--daemonize", "no"]
         if self.program == "redis-server":
             command += ["--save", "", *([] if self.port else ["--unixsocket", self.path])]
+        if self.machine.namespace:
+            command += ["--bind", self.machine.host, "--protected-mode", "no"]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.machine.command(*command), stdout=log, stderr=log)
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -50,12 +59,12 @@ class RedisServer:
     @property
     def address(self) -> Any:
         """Where it can be reached."""
-        return ("127.0.0.1", self.port) if self.port else self.path
+        return (self.machine.host, self.port) if self.port else self.path
 
     @property
     def url(self) -> str:
         """As ``[rooms] store`` names it."""
-        return f"redis://127.0.0.1:{self.port}" if self.port else f"unix://{self.path}"
+        return f"redis://{self.machine.host}:{self.port}" if self.port else f"unix://{self.path}"
 
     def stop(self) -> None:
         """End it."""
@@ -77,21 +86,24 @@ class RedisServer:
 class Replicated:
     """A master of the name ``rooms``, a replica, and a Sentinel that makes that the master when the other is gone."""
 
-    def __init__(self, folder: str, *, down_ms: int = 300) -> None:
-        """``down_ms``: how long the master may be silent."""
+    def __init__(self, folder: str, *, down_ms: int = 300, machines: Sequence[Machine] = (HERE, HERE, HERE)) -> None:
+        """``down_ms``: how long the master may be silent. ``machines``: of master, replica and Sentinel."""
+        of_master, of_replica, of_sentinel = machines
         self.sentinel_port = free_port()
         self._parts: list[RedisServer] = []
         try:
-            self.master = self._add(f"{folder}/master", port=free_port())
-            replica = ("--replicaof", "127.0.0.1", str(self.master.port), "--repl-diskless-sync-delay", "0")
-            self.replica = self._add(f"{folder}/replica", *replica, port=free_port())
+            self.master = self._add(f"{folder}/master", port=free_port(), machine=of_master)
+            replica = ("--replicaof", of_master.host, str(self.master.port), "--repl-diskless-sync-delay", "0")
+            self.replica = self._add(f"{folder}/replica", *replica, port=free_port(), machine=of_replica)
             wait_for(self.master.address, b"state=online", "INFO", "replication")
             config = Path(folder) / "sentinel.conf"
             config.write_text(
-                f"port {self.sentinel_port}\nsentinel monitor rooms 127.0.0.1 {self.master.port} 1\n"
+                f"port {self.sentinel_port}\nsentinel monitor rooms {of_master.host} {self.master.port} 1\n"
                 f"sentinel down-after-milliseconds rooms {down_ms}\nsentinel failover-timeout rooms 2000\n")
-            self._add(f"{folder}/sentinel", program="redis-sentinel", config=str(config), port=self.sentinel_port)
-            wait_for(("127.0.0.1", self.sentinel_port), b"slaves=1", "INFO", "sentinel")
+            self.sentinel = self._add(
+                f"{folder}/sentinel", program="redis-sentinel", config=str(config), port=self.sentinel_port,
+                machine=of_sentinel)
+            wait_for(self.sentinel.address, b"slaves=1", "INFO", "sentinel")
         except BaseException:
             self.stop()
             raise
@@ -99,7 +111,7 @@ class Replicated:
     @property
     def url(self) -> str:
         """As ``[rooms] store`` names it."""
-        return f"redis+sentinel://127.0.0.1:{self.sentinel_port}/rooms"
+        return f"redis+sentinel://{self.sentinel.machine.host}:{self.sentinel_port}/rooms"
 
     @property
     def address(self) -> Any:

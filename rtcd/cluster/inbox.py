@@ -11,6 +11,12 @@ from rtcd.cluster.codec import decode_effects, decode_news
 from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Socket, StoreUnavailable
 from rtcd.rooms.watchers import Watchers
 
+MAX_LATE = 256
+"""So many texts for a socket that is gone are kept until the store knows that it is; later ones are lost."""
+
+MAX_LATE_CHARACTERS = 262144
+"""So long they may be in sum."""
+
 
 class Inbox:
     """Sockets of clients, and watchers. ``orphaned`` is told a room in which the store now takes us for the holder of a
@@ -24,8 +30,8 @@ class Inbox:
         """By room and client."""
         self.held: dict[str, set[str]] = {}
         """By room: clients whose socket we hold."""
-        self.owed: dict[str, set[str]] = {}
-        """By room: clients whose socket is gone, which the store may not know yet."""
+        self.owed: dict[str, dict[str, list[str]]] = {}
+        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then."""
         self._orphaned = orphaned
 
     def take(self, entry: Entry, attached: Socket | None, *, here: bool) -> None:
@@ -50,24 +56,28 @@ class Inbox:
 
     def owe(self, name: str, client: str) -> None:
         """The store has to be told that a client's socket is not ours any more."""
-        self.owed.setdefault(name, set()).add(client)
+        self.owed.setdefault(name, {}).setdefault(client, [])
 
-    def quit(self, name: str, client: str) -> None:
-        """The store knows, or need not."""
-        clients = self.owed.get(name)
-        if clients is not None:
-            clients.discard(client)
-            if not clients:
-                del self.owed[name]
+    def quit(self, name: str, client: str) -> list[str]:
+        """The store knows, or need not. Returns what came for the socket when it was gone."""
+        clients = self.owed.get(name, {})
+        late = clients.pop(client, [])
+        if name in self.owed and not clients:
+            del self.owed[name]
+        return late
 
     def deliver(self, name: str, client: str, text: str) -> None:
-        """Hand a text to a client's socket, if it is here."""
+        """Hand a text to a client's socket, if it is here. If it is gone, and the store may not know yet, the text waits."""
         socket = self.sockets.get((name, client))
         if socket is not None:
             try:
                 socket.deliver(text)
             except Exception:
                 self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
+            return
+        late = self.owed.get(name, {}).get(client)
+        if late is not None and len(late) < MAX_LATE and sum(map(len, late)) + len(text) <= MAX_LATE_CHARACTERS:
+            late.append(text)
 
     def _carry_out(self, name: str, effects: Iterable[Effect], attached: Socket | None) -> None:
         for effect in effects:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, cast
 
+import msgspec
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -32,6 +33,7 @@ from rtcd.rooms.outcome import (
     ENDING,
     Census,
     Change,
+    Close,
     Outcome,
     Socket,
     StoreAway,
@@ -40,6 +42,7 @@ from rtcd.rooms.outcome import (
     Watcher,
 )
 from rtcd.rooms.records import Limits, Room
+from rtcd.rooms.room import wait_again
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.rooms.snapshot import announcement
 
@@ -276,6 +279,7 @@ class SharedRooms:
         for _ in range(MAX_TRIES):
             self._check_reachable()
             outcome = step(known, self.clock.seconds())
+            outcome = self._with_closes(name, known, outcome)
             self._serial += 1
             by = Author(self.backend.node, self.limits, self.bounds)
             commit, after = commit_of(
@@ -301,7 +305,8 @@ class SharedRooms:
                 known, fresh = await self._learned(name, known, conflict.stored), True
                 continue
             self._opened.value += opens
-            self._settled(name, self.remember(name, known))
+            for client, late in self._settled(name, self.remember(name, known)):
+                await self._keep(name, client, late)
             if short is not None and commit.text:
                 short.rests(name, known.version)
             return outcome.result
@@ -351,11 +356,24 @@ class SharedRooms:
             if not own.called:
                 own.callback(False)
 
-    def _settled(self, name: str, known: Known) -> None:
-        """The store knows of the room what we know: whom it does not hold us for any more, we owe nothing."""
-        for client in list(self.inbox.owed.get(name, ())):
-            if known.holders.get(client) != self.backend.node:
-                self.inbox.quit(name, client)
+    def _settled(self, name: str, known: Known) -> list[tuple[str, list[str]]]:
+        """The store knows of the room what we know: whom it does not hold us for any more, we owe nothing. Returns what came
+        for their sockets when these were gone."""
+        quits = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) != self.backend.node]
+        return [(one, late) for one in quits if (late := self.inbox.quit(name, one))]
+
+    def _with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
+        """Of sockets of ours that are gone, and are taken for lost from now on, something comes back to us: behind all that
+        came for them before."""
+        lost = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) == self.backend.node
+                and (client := outcome.room.client(one)) is not None and not client.registered]
+        return msgspec.structs.replace(outcome, effects=(*outcome.effects, *map(Close, lost))) if lost else outcome
+
+    async def _keep(self, name: str, client: str, late: list[str]) -> None:
+        """What came for a socket that was gone already waits for its client, before all that was said since."""
+        with contextlib.suppress(StoreUnavailable, StoreFull):
+            await self._apply(
+                name, lambda known, now: wait_again(known.room, now, self.limits, client, late), None, False, "")
 
     def _take(self, entry: Entry) -> None:
         here = entry.author.startswith(self._daemon)

@@ -1,4 +1,5 @@
-"""Three daemons that share their rooms on a real Redis, each at its own address; and a front before them for browsers.
+"""Three daemons that share their rooms on a real Redis, each at its own address or on its own machine; and a front before
+them for browsers.
 
 A front is what DNS with several addresses, or a load balancer, is in real life: it leads a connection to the first node of
 its order that takes it. It and scripted clients have a loop of their own, since a thread with Playwright in it can run none.
@@ -16,12 +17,20 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.daemon.process import Running
-from tests.redis import RedisServer, Replicated, ask
+from tests.daemon.process import TWISTD, Running
+from tests.networks import Machine
+from tests.redis import HERE, RedisServer, Replicated, ask, free_port
 
 T = TypeVar("T")
 
 NODES = 3
+STORES = 3
+"""Master or only one, replica, Sentinel."""
+
+MACHINES = ("node-1", "node-2", "node-3", "redis", "replica", "sentinel")
+"""Names for machines of a cluster, in the order in which it wants them; who speaks to it is on another one."""
+
+LOOPBACK = (*(Machine(f"127.0.0.{number}") for number in range(11, 11 + NODES)), *[HERE] * STORES)
 
 INI = """
 [daemon]
@@ -45,9 +54,10 @@ max-clients-per-address = 100000
 class Node:
     """One daemon of a cluster; it can be ended in either way and started again at the same port."""
 
-    def __init__(self, folder: Path, host: str, ini: Callable[..., str]) -> None:
+    def __init__(self, folder: Path, machine: Machine, ini: Callable[..., str]) -> None:
         folder.mkdir(parents=True)
-        self.host = host
+        self.machine = machine
+        self.host = machine.host
         self.port = 0
         self._folder = folder
         self._ini = ini
@@ -56,7 +66,8 @@ class Node:
 
     def _run(self) -> Running:
         self._starts += 1
-        return Running(self._folder / f"start-{self._starts}", self._ini(host=self.host, port=self.port))
+        return Running(self._folder / f"start-{self._starts}", self._ini(host=self.host, port=self.port),
+                       command=self.machine.command(*TWISTD, "-n", "--pidfile="))
 
     def started(self) -> Node:
         """Wait until it serves, and is at the Redis."""
@@ -87,18 +98,23 @@ class Node:
 
 
 class Cluster:
-    """A Redis and its nodes, without relays. ``rooms``: more lines of [rooms]; ``replicated``: with Sentinel."""
+    """A Redis and its nodes, without relays. ``rooms``: more lines of [rooms]; ``replicated``: with Sentinel; ``machines``:
+    those of the nodes, then of the stores."""
 
-    def __init__(self, folder: Path, *, rooms: str = "", replicated: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, rooms: str = "", replicated: bool = False, machines: Sequence[Machine] = LOOPBACK,
+    ) -> None:
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        self.redis: Any = (Replicated if replicated else RedisServer)(str(folder / "redis"))
+        stores = machines[NODES:]
+        self.redis: Any = Replicated(str(folder / "redis"), machines=stores) if replicated else RedisServer(
+            str(folder / "redis"), port=free_port() if stores[0].namespace else 0, machine=stores[0])
         self.nodes: list[Node] = []
         try:
             for number in range(NODES):
                 ini = functools.partial(
                     INI.format, folder=folder / f"state-{number}", store=self.redis.url, rooms=rooms)
-                self.nodes.append(Node(folder / f"node-{number}", f"127.0.0.{11 + number}", ini))
+                self.nodes.append(Node(folder / f"node-{number}", machines[number], ini))
             for node in self.nodes:
                 node.started()
         except BaseException:
@@ -161,17 +177,23 @@ class Loop:
 class Front:
     """Leads each connection to the first of its nodes that takes it, the one named last time before the others."""
 
-    def __init__(self, nodes: Sequence[Node], first: int) -> None:
+    def __init__(self, nodes: Sequence[Node], first: int, host: str) -> None:
         self._order = [*nodes[first:], *nodes[:first]]
-        self.port = 0
+        self._host = host
+        self._port = 0
         self.led: list[str] = []
         """The hosts to which connections were led."""
 
     async def open(self) -> Front:
         """Listen."""
-        server = await asyncio.start_server(self._take, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
+        server = await asyncio.start_server(self._take, self._host, 0)
+        self._port = server.sockets[0].getsockname()[1]
         return self
+
+    @property
+    def origin(self) -> str:
+        """What browsers come to."""
+        return f"https://{self._host}:{self._port}"
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for node in self._order:

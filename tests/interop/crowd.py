@@ -83,10 +83,17 @@ class Crowd:
 
     async def kill(self, node: Node, vanishing: float) -> None:
         """kill -9; of those whose sockets are there so large a part vanishes with it."""
+        await self._lose(node, node.kill, vanishing)
+
+    async def cut(self, node: Node, vanishing: float) -> None:
+        """Its machine is in no network any more, so nobody is told that connections are over; likewise."""
+        await self._lose(node, node.machine.unplug, vanishing)
+
+    async def _lose(self, node: Node, losing: Callable[[], None], vanishing: float) -> None:
         here = {one.room: one for one in self.clients if not one.gone and not one.other.gone and _at(one, node)}
         going = random.sample(list(here.values()), math.ceil(vanishing * len(here)))
         self.blows.append(Blow(node, time.monotonic(), True))
-        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(losing)
         for one in going:
             self.gone.append((one, time.monotonic()))
             await one.vanish()
@@ -105,9 +112,9 @@ class Crowd:
         await asyncio.to_thread(node.start)
 
     async def everybody_is_back(self) -> None:
-        """All who have not vanished have a socket."""
+        """All who have not vanished have a socket, and none from before its node was killed or cut off."""
         await self._until(lambda: [
-            f"{one.room} is not back" for one in self.clients if not one.gone and not one.back.is_set()])
+            f"{one.room} is not back" for one in self.clients if not one.gone and not self._is_back(one)])
 
     async def everybody_is_told(self) -> None:
         """Those whose other has vanished know it, each once."""
@@ -137,6 +144,11 @@ class Crowd:
         await self._some(self._leave(one) for one in self.rooms)
         await self._until(lambda: [one for one in self.cluster.left() if f":{self._name}-" in one])
         return self.figures
+
+    def _is_back(self, one: Client) -> bool:
+        last = one.story.sockets[-1]
+        return one.back.is_set() and not any(
+            blow.killed and blow.place is last.place and (last.since or 0) <= blow.at for blow in self.blows)
 
     def _judge(self) -> None:
         figures, losses = self.figures, Losses()

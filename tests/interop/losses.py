@@ -15,6 +15,7 @@ class Blow:
     place: Place
     at: float
     killed: bool
+    """Or cut off: it passed nothing on any more."""
 
 
 @dataclass

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from tests.daemon.process import TWISTD
 from tests.interop import nss, require_program
 from tests.interop.test_page import DEADLINE_S, PageTestCase
+from tests.networks import namespace, program, within
 
 SERVER = "10.83.0.1"
 """Private, and so denied as a peer: what calls go through is relays, or the bridge."""
@@ -81,25 +82,16 @@ class NetworkTestCase(PageTestCase):
 
     def namespace(self, name: str) -> str:
         """A network namespace of this process, with a loopback interface."""
-        full = f"rtcd-{os.getpid()}-{name}"
-        self.run_program(self.ip, "netns", "add", full)
-        self.addCleanup(self.run_program, self.ip, "netns", "delete", full)
-        # An address of IPv6 is tried for a second or two before it counts, and is then a change of network to a browser.
-        self.run_program(self.ip, "netns", "exec", full, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
-        self.run_program(self.ip, "-n", full, "link", "set", "lo", "up")
-        return full
+        return self.enterContext(namespace(f"rtcd-{os.getpid()}-{name}", ipv6=False))
 
     def wrapper(self, client: Client, chromium: str) -> str:
         """A program that is Chromium in the client's network."""
-        path = self.folder / client.namespace
-        path.write_text(f'#!/bin/sh\nexec {self.ip} netns exec {client.namespace} {chromium} "$@"\n')
-        path.chmod(0o700)
-        return str(path)
+        return program(self.folder / client.namespace, within(client.namespace, [chromium]))
 
     def start(self, turn: str) -> None:
         """Start the daemon with these lines in ``[turn]``; again, it has the state and the ports that it had."""
-        inside = (self.ip, "netns", "exec", self.server, *TWISTD, "-n", "--pidfile=")
-        self.daemon = self.run_daemon_in(self.folder / "daemon", INI.format(turn=turn), command=inside).started()
+        command = within(self.server, [*TWISTD, "-n", "--pidfile="])
+        self.daemon = self.run_daemon_in(self.folder / "daemon", INI.format(turn=turn), command=command).started()
 
     def serve(self, turn: str) -> None:
         """Start the daemon for the first time, and have its authority believed in the browsers' home."""

@@ -1,7 +1,8 @@
 """Scripted rooms of two that talk all the time, and know of each message whether it came: once, in order, or lost and why.
 
-A *page* speaks as our call page does and comes back as it does (``signaling.js``): a socket that broke is opened again at
-any node, after a pause that grows, with the same registration. Then it knows that the last things it said, and the last ones
+A *page* speaks as our call page does and comes back as it does (``signaling.js``): a socket that broke, or on which nothing
+comes for long and no probe is answered, is opened again at any node, after a pause that grows, with the same registration.
+Then it knows that the last things it said, and the last ones
 that it was told, may be lost, and sees to it: the page by another offer, these by telling each other what they have. An
 *app* speaks AppRTC's protocol, one side by POST and the other by its socket, and comes back in the same way.
 
@@ -22,7 +23,12 @@ from typing import Any, Protocol
 from tests.interop.wire import Refused, WebSocket, request
 
 PAUSES_S = (0.3, 1.0, 2.0, 4.0, 8.0)
-"""Those of ``signaling.js``."""
+SILENCE_S = 30.0
+"""So long nothing may come, until a page asks whether anybody is there."""
+PROBE_S = 2.5
+"""So long the answer to that may take. All three are those of ``signaling.js``."""
+UNKNOWN = "unexpected 'cmd'"
+"""In that answer."""
 
 TRIES_S = 25.0
 """How long a request is tried again, at one node after another."""
@@ -229,7 +235,9 @@ class Client:
             self._socket, self._refusal = socket, ""
             socket.send(cmd="register", roomid=self.room, clientid=self.id)
             settling = None if self.page else asyncio.create_task(self._settle(held))
-            while (frame := await socket.receive()) is not None:
+            while (frame := await self._next_frame(socket)) is not None:
+                if UNKNOWN in frame.get("error", ""):
+                    continue
                 if frame.get("error"):
                     self._refusal = frame["error"]
                     if "uplicate" in self._refusal:
@@ -248,6 +256,18 @@ class Client:
             if self._refusal and not any(one in self._refusal for one in PASSING):
                 self.story.faults.append(f"refused: {self._refusal}")
                 return
+
+    async def _next_frame(self, socket: WebSocket) -> Any:
+        """None if the connection is over, or is silent and, to a page, dead; an app does not ask."""
+        coming = asyncio.create_task(socket.receive())
+        try:
+            if self.page and not (await asyncio.wait({coming}, timeout=SILENCE_S))[0]:
+                socket.send(cmd="ping")
+                await asyncio.wait({coming}, timeout=PROBE_S)
+                return coming.result() if coming.done() else None
+            return await coming
+        finally:
+            coming.cancel()
 
     async def _settle(self, held: Held) -> None:
         """An app is not told that it has registered; it is refused at once, or is not."""

@@ -1,19 +1,27 @@
-"""The page in Chromium on a cluster: those who are in one call came by different nodes, and the nodes come and go."""
+"""The page in Chromium on a cluster: those who are in one call came by different nodes, and the nodes come and go. People,
+nodes, the Redis, and what leads people to nodes have a machine each, in network namespaces; so only root can run it.
+"""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
+from unittest import SkipTest
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.interop import missing
-from tests.interop.cluster import Cluster, Front, Loop
+from tests.interop.cluster import MACHINES, Cluster, Front, Loop
 from tests.interop.crowd import Crowd
 from tests.interop.test_page import DEADLINE_S, FAKE_PERMISSION, PageTestCase
+from tests.networks import program, switched
 from tests.redis import is_here
+
+FRONT = "front"
+PEOPLE = ("person-1", "person-2", "person-3")
 
 ROOMS = 8
 """Scripted ones, beside a call in Chromium."""
@@ -54,22 +62,33 @@ class ClusterTests(PageTestCase):
     """Three nodes; each person has a front of their own, whose first node is another one."""
 
     def launch(self, **options: Any) -> None:
-        """Start the cluster in the place of one daemon."""
+        """Start the cluster in the place of one daemon. The fronts are on a machine too, with scripted clients."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can make network namespaces")
         if not is_here():
             missing("redis-server")
         folder = tempfile.mkdtemp()
         self.addCleanup(rmtree, folder, ignore_errors=True)
-        self.cluster = Cluster(Path(folder), rooms=GRACES)
-        self.addCleanup(self.cluster.end)
-        self.loop = Loop()
-        self.addCleanup(self.loop.end)
-        self.fronts = [self.loop.run(Front(self.cluster.nodes, number).open(), START_S) for number in range(3)]
+        machines = self.enterContext(switched(f"rtcd-{os.getpid()}", [FRONT, *PEOPLE, *MACHINES]))
+        self.front = machines[FRONT]
+        with self.front.inside():
+            self.cluster = Cluster(Path(folder), rooms=GRACES, machines=[machines[one] for one in MACHINES])
+            self.addCleanup(self.cluster.end)
+            self.loop = Loop()
+            self.addCleanup(self.loop.end)
+        self.fronts = [self.loop.run(Front(self.cluster.nodes, number, self.front.host).open(), START_S)
+                       for number in range(len(PEOPLE))]
         self.daemon = self.cluster.nodes[0].running
+        chromium = self._chromium
+        self.browsers = []
+        for one in PEOPLE:
+            self._chromium = program(Path(folder) / one, machines[one].command(chromium))
+            self.browsers.append(self.browser(FAKE_PERMISSION))
 
-    def join_by(self, number: int, browser: Browser, path: str) -> Page:
-        """Go into a room by a node of one's own."""
-        self.origin = f"https://127.0.0.1:{self.fronts[number].port}"
-        return self.join(browser, path)
+    def join_by(self, number: int, path: str) -> Page:
+        """A person goes into a room by a node of their own."""
+        self.origin = self.fronts[number].origin
+        return self.join(self.browsers[number], path)
 
     def test_calls_over_three_nodes_that_come_and_go(self) -> None:
         """Three people see each other who came by three nodes, leave and come back. All nodes are restarted, one after the
@@ -78,31 +97,33 @@ class ClusterTests(PageTestCase):
         were told once, and nothing is lost that was not on its way through a node that ended, or to it."""
         crowd = Crowd(self.cluster, ROOMS)
         beginning = self.loop.begin(crowd.begin(EVERY_S))
-        browser = self.browser(FAKE_PERMISSION)
-        pages = self.three(browser)
+        pages = self.three()
         beginning.result(START_S)
         self.rolling(pages, crowd)
         self.loop.run(crowd.kill(self.cluster.nodes[0], VANISHING), START_S)
-        pages.append(self.join_by(1, browser, "/r/over-nodes"))
+        pages.append(self.join_by(2, "/r/over-nodes"))
         self.are_there(pages, 2)
         for page in pages:
             self.rising(page)
         for page in pages:
             page.click("#hangup-button")
             self.state(page, "left")
-        browser.close()
+        for browser in self.browsers:
+            browser.close()
         self.loop.run(crowd.everybody_is_told(), START_S)
         figures = self.loop.run(crowd.end(), START_S + DEADLINE_S)
         print(f"\ncluster: {figures}")  # noqa: T201 # figures for people
-        self.assertEqual(figures.faults + self.cluster.remains(), [])
+        with self.front.inside():
+            remains = self.cluster.remains()
+        self.assertEqual(figures.faults + remains, [])
         self.assertEqual([one for one in self.complaints if not any(known in one for known in UNDERSTOOD)], [])
         self.assertEqual(self.cluster.complaints(), [])
 
-    def three(self, browser: Browser) -> list[Page]:
+    def three(self) -> list[Page]:
         """Three in a room, of whom the third leaves, comes back and closes the tab; returns the others."""
         pages: list[Page] = []
         for number in range(3):
-            pages.append(self.join_by(number, browser, "/r/over-nodes"))
+            pages.append(self.join_by(number, "/r/over-nodes"))
             self.state(pages[-1], "connected" if number else "waiting")
         self.are_there(pages, 2)
         for page in pages:

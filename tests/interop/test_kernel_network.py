@@ -21,7 +21,8 @@ from rtcd.stun import channeldata
 from rtcd.stun.attributes import Address, family_of
 from tests.interop import require_program
 from tests.interop.world import World, kernel_plane
-from tests.three_networks import CLIENT, PEER, SERVER, ThreeNetworks, bare, inside
+from tests.networks import bare, inside
+from tests.three_networks import CLIENT, PEER, SERVER, ThreeNetworks
 
 
 class InNetworks(SynchronousTestCase):

@@ -13,8 +13,8 @@ from rtcd.kernel import records
 from tests.interop import require_program
 from tests.interop.namespaces import NetworkTestCase
 from tests.interop.test_page import DEADLINE_S, FAKE_PERMISSION
+from tests.networks import bare, inside
 from tests.shell.kernel import require_kernel
-from tests.three_networks import bare, inside
 
 MOST = 0.99
 PACKETS = 2000

@@ -13,6 +13,9 @@ from tests.daemon.process import trusting
 
 TLS = trusting()
 
+CONNECT_S = 2.0
+"""How long a machine may take to take a connection, which its kernel does alone, before it is given up."""
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -27,9 +30,15 @@ class Refused(Exception):
 
 
 async def _connect(address: tuple[str, int]) -> Streams:
-    reader, writer = await asyncio.open_connection(*address, ssl=TLS, server_hostname="localhost")
-    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return reader, writer
+    plain = socket.socket()
+    plain.setblocking(False)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        await asyncio.wait_for(asyncio.get_running_loop().sock_connect(plain, address), CONNECT_S)
+        return await asyncio.open_connection(sock=plain, ssl=TLS, server_hostname="localhost")
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _head(address: tuple[str, int], line: str, *more: str) -> bytes:

@@ -371,6 +371,44 @@ class InterleavingTests(SynchronousTestCase):
         self.assertEqual([one for one in results if one != [None]], [])
         self.assertEqual((sockets[1].texts, sockets[0].texts), ([*sent[0], BYE], sent[1]))
 
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(st.data())
+    def test_what_comes_for_a_socket_that_has_just_broken_waits(self, data: st.DataObject) -> None:
+        """An app's socket breaks while the other one speaks: what came for it since then it gets when it is back by either
+        process, before what was said later."""
+        cluster = Cluster(lambda count: data.draw(st.integers(0, count - 1)))
+        limits, sockets = RoomsSettings().limits, (FakeSocket(), FakeSocket(), FakeSocket())
+        sent: list[str] = []
+
+        def say() -> None:
+            sent.append(f"{len(sent)}")
+            cluster.update(0, lambda one, now, text=sent[-1]: switchboard.send(one, now, limits, "a", text))
+
+        for node, client in enumerate("ab"):
+            cluster.update(node, lambda one, now, who=client: rooms.join(one, now, limits, who))
+            cluster.settle()
+            cluster.update(node, lambda one, now, who=client: switchboard.register(one, now, limits, who), sockets[node])
+            cluster.settle()
+        broken = cluster.nodes[1]
+        for number in range(6):
+            if number == 2:
+                self.assertTrue(broken.detach(ROOM, "b", sockets[1]))
+            if number == 4:
+                Deferred.fromCoroutine(broken.update(
+                    ROOM, lambda one, now: switchboard.lost(one, now, limits, "b"), None, "b"))
+            say()
+            for _ in range(data.draw(st.integers(0, 4))):
+                if cluster.pending:
+                    cluster.step()
+        node = data.draw(st.integers(0, 1))
+        if node == 0:
+            cluster.settle()  # to the other process it is there twice as long as its socket is not known to be lost
+        cluster.update(node, lambda one, now: switchboard.register(one, now, limits, "b"), sockets[2])
+        cluster.settle()
+        say()
+        cluster.settle()
+        self.assertEqual(sockets[1].texts + sockets[2].texts, sent)
+
     def test_the_short_way_keeps_the_order(self) -> None:
         """A page is now at one process, now at the other; a phone app speaks all the time, by its socket and by HTTP at
         either process. What the page's sockets were given, one after another, is all of it, once and in order.

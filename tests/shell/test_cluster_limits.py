@@ -24,6 +24,7 @@ from rtcd.cluster.address import Address
 from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.commits import Known
 from rtcd.cluster.hub import Hub
+from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS
 from rtcd.cluster.inside import HubBackend
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
@@ -388,6 +389,18 @@ class LimitTests(SynchronousTestCase):
             self.store._stands(State.BACK)
             self.clock.pump([SETTLE_S] * 2)
             self.assertEqual((self.registered(), socket.closed, self.store._upkeep._left), (["a"], False, {}))
+
+    def test_what_comes_for_a_socket_that_is_gone_has_an_end(self) -> None:
+        """By number and by length, until the store knows that it is gone."""
+        inbox = self.store.inbox
+        inbox.deliver("r", "a", "for a stranger")
+        self.assertEqual(inbox.owed, {})
+        for client, text, most in (("a", "x", MAX_LATE), ("b", "x" * 4096, MAX_LATE_CHARACTERS // 4096)):
+            inbox.owe("r", client)
+            for _ in range(MAX_LATE + 50):
+                inbox.deliver("r", client, text)
+            self.assertEqual(inbox.quit("r", client), [text] * most)
+        self.assertEqual((inbox.owed, inbox.quit("r", "a")), ({}, []))
 
     def test_deadlines_that_do_not_hold_any_more_do_not_pile_up(self) -> None:
         """Beyond a limit they are swept out."""

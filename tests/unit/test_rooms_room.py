@@ -127,6 +127,30 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 26).result, "ERROR")
         self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 25).result, "SUCCESS")
 
+    def again(self, room: Room, *texts: str) -> Room:
+        """These came for the socket of b when it was gone."""
+        return rooms.wait_again(room, 7, LIMITS, "b", texts).room
+
+    def test_what_came_for_a_lost_socket_waits_before_what_was_said_since(self) -> None:
+        """As far as it fits, the last of it first."""
+        lost = switchboard.lost(room_of("a", "b"), 0, LIMITS, "b").room
+        room = registered(rooms.message(lost, 0, LIMITS, "a", "3").room, "a")
+        self.assertEqual(self.again(room, "1", "2").client("a"), Client("a", registered=True, queue=("1", "2", "3")))
+        self.assertEqual([one.queue for one in self.again(room, "0", "1", "2").clients], [("1", "2", "3"), ()])
+
+    def test_what_came_before_a_bye_is_not_the_next_ones(self) -> None:
+        """Who is lost is owed the bye, and hears of the next one alone."""
+        room = registered(switchboard.lost(room_of("a", "b"), 0, LIMITS, "b").room, "a")
+        left, after = self.again(room, "1", BYE, "2").clients
+        self.assertEqual((left.queue, after.owed_bye), (("2",), True))
+        alone = Room((after,))
+        self.assertEqual(self.again(alone, "3").clients, (after,))
+
+    def test_who_has_a_socket_again_or_no_seat_is_given_nothing_late(self) -> None:
+        """It would come behind what was said later."""
+        for room in (room_of("a", "b"), room_of("a")):
+            self.assertIs(self.again(room, "1"), room)
+
     def test_a_full_queue_is_an_error(self) -> None:
         """Overflow is never silent."""
         room = registered(rooms.join(room_of("a"), 0, LIMITS, "b").room, "a")
