@@ -30,6 +30,7 @@ from rtcd.rooms.snapshot import event
 from rtcd.signaling import messages, switchboard
 from rtcd.signaling.frames import text_frame, whole_text
 from rtcd.signaling.masking import unmask
+from rtcd.signaling.slim import Slim
 
 if TYPE_CHECKING:
     from rtcd.signaling.factory import SignalingFactory
@@ -63,7 +64,7 @@ autobahn_protocol.pformat = lambda *_: "(not listed)"
 
 
 @implementer(IPushProducer)
-class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autobahn is untyped
+class SignalingProtocol(Slim, WebSocketServerProtocol):  # type: ignore[misc] # Autobahn is untyped
     """One client's connection; to a room store it is a `rtcd.rooms.outcome.Socket`."""
 
     _log = Logger()
@@ -112,8 +113,7 @@ class SignalingProtocol(WebSocketServerProtocol):  # type: ignore[misc] # Autoba
         self.transport.unregisterProducer()  # the HTTP channel still is it
         self.transport.registerProducer(self, True)
         self._write = getattr(self.transport, "write_now", self.transport.write)
-        self.http_headers: dict[str, str] = {}  # these three nobody looks at any more
-        self.http_request_data, self.http_response_data = b"", ""
+        self.slim()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Whole text messages in one frame each, which is what clients send, are handed over at once; from the

@@ -40,7 +40,7 @@ SHELL = {
     "ice": {"asking", "following", "places", "pool", "prober", "resource", "service", "settings"},
     "rehearse": {"load", "media", "person", "rehearsal", "seat", "websocket"},
     "rooms": {"diary", "memory", "present", "settings", "watchers"},
-    "signaling": {"factory", "masking", "resource", "service", "settings", "websocket"},
+    "signaling": {"factory", "masking", "resource", "service", "settings", "slim", "websocket"},
     "plane": {"batch", "drops", "errors", "fields", "listener", "mmsg", "pipe", "poller", "ports", "relay", "routes",
               "sockets", "tcp"},
     "kernel": {"bpf", "choice", "flows", "meters", "network", "plane", "program", "relay"},
@@ -158,7 +158,7 @@ several processes are the daemon's as a whole."""
 
 ONLY = {
     "OpenSSL": {"doctor.facts.handshake", "tls.certificates", "tls.contexts", "tls.quick", "tls.unverified", "clients.dtls"},
-    "autobahn": {"signaling.factory", "signaling.websocket", "signaling.resource", "rehearse.websocket"},
+    "autobahn": {"signaling.factory", "signaling.websocket", "signaling.resource", "signaling.slim", "rehearse.websocket"},
     "aioice": {"rehearse.person"},
     "aiortc": {"rehearse.media", "rehearse.person"},
     "av": {"rehearse.media"},
