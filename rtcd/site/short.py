@@ -14,7 +14,7 @@ from twisted.web import http, server
 
 from rtcd.site.lean import LeanRequest
 from rtcd.site.tree import Tree
-from rtcd.site.whole import tidy, whole_post, whole_upgrade
+from rtcd.site.whole import Fields, tidy, whole_post, whole_upgrade
 
 _LEANS_ON = ("_HTTPChannel__first_line", "_handlingRequest", "_waitingForTransport", "_busyReceiving", "_buffer", "requests",
              "persistent", "line_mode", "_savedTimeOut", "requestDone")
@@ -41,6 +41,9 @@ class ShortWays(http.HTTPChannel):
     transport: Any
     _secure: bool | None = None
     _peer: Any = None
+    _known: tuple[Fields | None, Any, Any] = (None, None, None)
+    """Header lines, and what rtcd.front.front has found out about the last request that had them: the connection is what it
+    is, so the next one that has them is no other."""
 
     def went_short(self, tree: Tree, data: bytes) -> bool:
         """Take what has come a short way, if there is one for it. False: nothing was done, and it is Twisted's."""
@@ -72,13 +75,15 @@ class ShortWays(http.HTTPChannel):
             return False
         site = self.site
         request = LeanRequest(self, found, site.now())
+        if found.fields is self._known[0]:
+            _, request.asked, request.base = self._known
         resource: Any = self._find(tree, request)
         if not getattr(resource, "lean", False):
             return False
-        request.common = {**site.headers, **site.more_headers(request), b"Server": b"rtcd",
-                          b"Date": date(int(request.began_at))}
+        request.common = site.common(request)
         self.resetTimeout()
         body: Any = resource.render(request)
+        self._known = found.fields, request.asked, request.base
         if body is not server.NOT_DONE_YET:
             request.setHeader(b"Content-Length", b"%d" % len(body))
             request.write(body)
