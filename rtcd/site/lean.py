@@ -112,17 +112,28 @@ class LeanRequest:
         """The body, or more of it."""
         self._said.append(data)
 
+    def reply(self, code: int, lines: bytes, body: bytes) -> None:
+        """An answer in one piece. ``lines``: its last headers, as they are written."""
+        self.code = code
+        self.finished = True
+        self.channel.answer(self, b"%b%b%b\r\n%b" % (_status(code), self._head(), lines, body))
+
     def finish(self) -> None:
         """The answer is complete."""
         self.finished = True
-        common, own = self.common, self._headers
-        plain = common.headers.keys().isdisjoint(own)
-        lines = common.block + _lines(own) if plain else _lines({**common.headers, **own})
-        self.channel.answer(self, b"".join((_status(self.code), lines, b"\r\n", *self._said)))
+        self.channel.answer(self, b"".join((_status(self.code), self._head(), b"\r\n", *self._said)))
 
     def connectionLost(self, reason: Failure) -> None:
         """Nobody waits for the answer any more."""
         self._disconnected = True
+
+    def _head(self) -> bytes:
+        """The headers of the answer that were set."""
+        common, own = self.common, self._headers
+        if not own:
+            return common.block
+        plain = common.headers.keys().isdisjoint(own)
+        return common.block + _lines(own) if plain else _lines({**common.headers, **own})
 
 
 def _lines(headers: Mapping[bytes, bytes]) -> bytes:
