@@ -63,7 +63,7 @@ CORE = {
          "served", "together", "unwise", "weak", "words"},
     "acme": {"challenges", "request", "schedule"},
     "admin": {"guesses", "keys", "openapi", "outbox", "password", "problem", "routes", "sessions", "shapes", "signature"},
-    "calls": {"archive", "changes", "live", "record", "report", "show", "texts", "verdict"},
+    "calls": {"archive", "changes", "live", "lone", "record", "report", "show", "texts", "verdict"},
     "check": {"paths", "report", "results", "texts", "trials", "verdict"},
     "cluster": {"address", "backend", "codec", "commits", "floors", "hub", "scripts", "speaker"},
     "doctor": {"chinese", "chinese_machine", "chinese_network", "english", "english_machine", "english_network", "finding",
