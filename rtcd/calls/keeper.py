@@ -136,6 +136,7 @@ class CallKeeper(Service):
         """Of all calls that are on, or were a moment ago: for who looks, or is about to change what they are made of."""
         for lone in list(self._lones.values()):
             self._made(lone)
+        self._archive.make_lines()
 
     # What the desk is asked.
 
@@ -172,19 +173,26 @@ class CallKeeper(Service):
         moment ago. Where no records are made it is thrown away."""
         if not self._hours:
             return True
-        for lone in [one for one in self._lones.values() if one.client == client and one.room == room]:
-            self._made(lone)
-        live = self._open.get(room)
-        if live is None and len(self._open) >= MAX_OPEN:
+        if room not in self._open and len(self._open) >= MAX_OPEN:
             return True  # it may be one that there is no record of
-        if live is None or client not in live.clients:
-            live = next((one for one in reversed(self._late.values())
-                         if isinstance(one, Live) and one.room == room and client in one.clients), None)
+        live = self._call_of(room, client)
         if live is None or client in LOOPBACK_CLIENTS:
             return False
         self._reports.value += 1
         self._set(live, taken(live.call, self._now(), live.clients[client].letter, report, live.pages))
         return True
+
+    def _call_of(self, room: str, client: str) -> Live | None:
+        """That it is in, or was till now."""
+        for one in chain((self._open.get(room),), reversed(self._late.values())):
+            if one is None or one.room != room:
+                continue
+            if isinstance(one, Live):
+                if client in one.clients:
+                    return one
+            elif client == one.client:
+                return self._made(one)
+        return None
 
     # What the rooms tell.
 
@@ -193,7 +201,7 @@ class CallKeeper(Service):
         if not self._hours or not self.running:
             return
         live = self._open.get(room)
-        if type(live) is Lone:
+        if isinstance(live, Lone):
             if isinstance(news, Gone) and news.client == live.client:
                 self._left(live, news.why)
                 return
@@ -237,7 +245,8 @@ class CallKeeper(Service):
         if (news.registered or news.client in LOOPBACK_CLIENTS or len(self._open) >= MAX_OPEN
                 or len(self._lones) >= MAX_LONE or debugging()):
             return False
-        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address)
+        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address,
+                    self._context.credentials.room_tag)
         lone.turn, lone.places = self._turn()
         self._open[room] = self._lones[lone.id] = lone
         self._file.stale = True
@@ -253,7 +262,7 @@ class CallKeeper(Service):
     def _made(self, lone: Lone) -> Live:
         """From now on there is a record, and it may be told of TURN."""
         del self._lones[lone.id]
-        live = Live(lone.room, lone.call(self._context.credentials.room_tag(lone.room)))
+        live = Live(lone.room, lone.call())
         client = self._whose.add(live, lone.client, lone.address)
         live.pages[lone.page or "app"] = client.letter
         if lone.left_at is None:
@@ -305,7 +314,7 @@ class CallKeeper(Service):
         """It changes no more."""
         if isinstance(live, Lone) and not debugging():
             del self._late[live.id], self._lones[live.id]
-            self._archive.add(live.call(self._context.credentials.room_tag(live.room)))
+            self._archive.add_lone(live)
             self._recorded.value += 1
             return
         live = self._whole(live)
@@ -350,7 +359,8 @@ class CallKeeper(Service):
                 elif client.here and (after := changes.crowded(call, letter)) is not call:
                     self._set(client.live, after)
             return
-        self.make_records()
+        for lone in list(self._lones.values()):
+            self._made(lone)
         self._whose.catch_up(self._calls)
         whose = self._whose.of_user(news.user)
         if whose is None:

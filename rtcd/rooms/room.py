@@ -155,10 +155,10 @@ def next_deadline(room: Room, limits: Limits) -> float | None:
     if room.empty:
         return None
     first = _end(room, limits)
-    for one in (*room.clients, *room.departed):
-        if one.deadline is not None and one.deadline < first:
-            first = one.deadline
-    return first
+    for client in room.clients:
+        if client.deadline is not None and client.deadline < first:
+            first = client.deadline
+    return min([first, *[one.deadline for one in room.departed]]) if room.departed else first
 
 
 def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str) -> Outcome[bool]:

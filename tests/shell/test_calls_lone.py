@@ -38,6 +38,7 @@ class Side:
         _take_reloads(server.reloads, server.rooms, server.doorway, server.context.credentials,
                       StateDirectory(case.mktemp()), server.keeper)
         self.callers: list[Caller] = []
+        self.codes: list[int] = []
         self.names = 0
 
     def token(self, size: int) -> str:
@@ -68,6 +69,7 @@ class Side:
             self.of(self.callers[value], what)
         samples = self.server.metrics.samples()
         found: list[Any] = [(one.name, one.value) for one in samples if one.name.startswith("rtcd_calls")]
+        found += self.codes
         if what == "look":
             found += [self.server.context.desk.ask("calls.show", one["id"]) for one in keeper.listed()]
             found += [keeper.listed(), keeper._events]
@@ -86,7 +88,8 @@ class Side:
         elif what == "late":
             self.server.turn(Ended(user, "udp", "expired", Traffic(1, 2, 3, 4)))
         elif what == "report":
-            self.server.request("POST", f"/report/{caller.room}/{caller.id}", b'{"end": "hangup"}')
+            answer = self.server.request("POST", f"/report/{caller.room}/{caller.id}", b'{"end": "hangup"}')
+            self.codes.append(answer.code)
         elif what == "post":
             self.server.request("POST", f"/message/{caller.room}/{caller.id}", b'{"type":"offer","sdp":"v=0"}')
 
