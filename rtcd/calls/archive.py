@@ -59,8 +59,9 @@ class Archive:
     def _add(self, table: OrderedDict[str, _Entry], id_: str, entry: _Entry) -> None:
         table[id_] = entry
         self.bytes += entry[2]
-        while len(self) > self._max_calls or self.bytes > self._max_bytes:
-            self._drop(next(iter(self._lonely or self._others)))
+        while len(self._lonely) + len(self._others) > self._max_calls or self.bytes > self._max_bytes:
+            _, first = (self._lonely or self._others).popitem(last=False)
+            self.bytes -= first[2]
 
     def get(self, id_: str) -> Call | None:
         """The call of this id."""

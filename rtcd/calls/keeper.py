@@ -245,9 +245,8 @@ class CallKeeper(Service):
         if (news.registered or news.client in LOOPBACK_CLIENTS or len(self._open) >= MAX_OPEN
                 or len(self._lones) >= MAX_LONE or debugging()):
             return False
-        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address,
-                    self._context.credentials.room_tag)
-        lone.turn, lone.places = self._turn()
+        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address, *self._turn(),
+                    tag=self._context.credentials.room_tag)
         self._open[room] = self._lones[lone.id] = lone
         self._file.stale = True
         return True
@@ -308,7 +307,8 @@ class CallKeeper(Service):
         self._late[id_] = live
         while len(self._late) > MAX_LATE:
             self._keep(next(iter(self._late.values())))
-        self._alarm.set()
+        if len(self._late) == 1:  # else it is set for another one, which was earlier
+            self._alarm.set()
 
     def _keep(self, live: Live | Lone) -> None:
         """It changes no more."""

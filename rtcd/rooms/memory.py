@@ -102,7 +102,7 @@ class MemoryRooms:
         """See `IRoomStore.update`. Raises StoreFull, and StoreUnavailable once it is closed."""
         if self._closed:
             raise StoreUnavailable(ENDING)
-        if (room, lost) in self._sockets:
+        if lost and (room, lost) in self._sockets:
             return cast(T, None)
         return self._apply(room, change, socket)
 

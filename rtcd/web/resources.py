@@ -94,7 +94,11 @@ class Rooms:
 
     def allow(self, request: Request) -> bool:
         """Whether this address may try another room now."""
-        return self.buckets.allow(self.address(request), self.context.reactor.seconds())
+        return self.may_try(self.address(request))
+
+    def may_try(self, address: str) -> bool:
+        """The same."""
+        return self.buckets.allow(address, self.context.reactor.seconds())
 
     def tag(self, room: str, client: str) -> Tag:
         """What a client is called in the log."""
@@ -167,8 +171,8 @@ class Action(Resource):
         if request.method not in self.methods:
             request.setHeader(b"Allow", b", ".join(self.methods))
             return self._write(request, 405, {"result": "ERROR", "error": "Use POST."})
-        promptly(self.act(request, *names), lambda answer: self._finish(request, answer),
-                 lambda failure: self._failed(request, failure))
+        promptly(self.act(request, *names), functools.partial(self._finish, request),
+                 functools.partial(self._failed, request))
         return NOT_DONE_YET
 
     def _finish(self, request: Request | LeanRequest, answer: Answer) -> None:
@@ -224,13 +228,14 @@ class Join(Action):
             self.rooms.join_seconds.observe(clock.seconds() - began_at)
 
     async def _join(self, request: Request, name: str) -> Answer:
-        if not self.rooms.allow(request):
+        address = self.rooms.address(request)
+        if not self.rooms.may_try(address):
             self.rooms.refused.value += 1
             self.rooms.joins["rate"].value += 1
             request.setHeader(b"Retry-After", b"10")
             return 429, _error("Too many joins from this address; try again in a few seconds.")
         args = arguments(request.args)
-        client, address = secrets.token_hex(CLIENT_ID_BYTES), self.rooms.address(request)
+        client = secrets.token_hex(CLIENT_ID_BYTES)
         loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
         page = None if loopback else declared(body_of(request, MAX_BODY_BYTES + 1))
         shown = self._shown(name, args.get("invitation", ""))
@@ -285,6 +290,8 @@ class Join(Action):
 
 def _counted(joined: Joined) -> str:
     """What a join is counted as."""
+    if joined.result == "SUCCESS":
+        return "success"
     if joined == mesh.NO_MORE_GUESSES:
         return "guesses"
     word = joined.result.lower().removesuffix("_client")

@@ -70,8 +70,8 @@ class ArchiveTests(SynchronousTestCase):
             return "f" * 16
 
         for number, room in enumerate(("room", '"' * 300, "\U0001f600" * 300, "\x1b\ud800" * 200, "last")):
-            one = Lone("a" * 11 + f"{number}", room, 1_700_000_000.1234567, "c", "page", "2001:db8:1234:5600::1", tag)
-            one.turn, one.places = "elsewhere", ("tcp 65535",) * 8
+            one = Lone("a" * 11 + f"{number}", room, 1_700_000_000.1234567, "c", "page", "2001:db8:1234:5600::1",
+                       "elsewhere", ("tcp 65535",) * 8, tag)
             one.left_at, one.why = 1_700_086_399.7654321 + number, "returned"
             archive.add_lone(one)
             self.assertEqual(asked, [])
@@ -97,7 +97,7 @@ class ArchiveTests(SynchronousTestCase):
     def test_many_who_came_alone_are_bounded_too(self) -> None:
         archive = Archive(max_bytes=10_000)
         for number in range(50):
-            one = Lone(f"{number}", "room", 1.0, "c", "", "192.0.2.1", str)
+            one = Lone(f"{number}", "room", 1.0, "c", "", "192.0.2.1", "", (), str)
             one.left_at = 2.0 + number
             archive.add_lone(one)
         self.assertLess(archive.bytes, 10_000)

@@ -125,7 +125,8 @@ LIBRARY = {one: {"msgspec"} for one in (
     "admin.openapi", "admin.shapes", "cluster.codec", "cluster.speaker", "signaling.messages", "auth.lookup", "check.report",
     "front.origin", "peers.candidates",
     "rooms.declaration", "rooms.snapshot", "rooms.mesh", "rooms.orders", "rooms.outcome", "rooms.records", "rooms.room",
-    "rooms.seats", "signaling.switchboard", "calls.archive", "calls.changes", "calls.record", "calls.report", "calls.show")}
+    "rooms.seats", "signaling.switchboard", "calls.archive", "calls.changes", "calls.lone", "calls.record", "calls.report",
+    "calls.show")}
 LIBRARY["admin.password"] = {"argon2"}
 LIBRARY["workers.configuration"] = LIBRARY["workers.frames"] = {"msgspec"}
 """Cores that are allowed a library of rules."""
