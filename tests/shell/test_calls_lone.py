@@ -38,6 +38,7 @@ class Side:
         _take_reloads(server.reloads, server.rooms, server.doorway, server.context.credentials,
                       StateDirectory(case.mktemp()), server.keeper)
         self.callers: list[Caller] = []
+        self.users: list[str] = []
         self.codes: list[int] = []
         self.names = 0
 
@@ -49,11 +50,13 @@ class Side:
     def do(self, what: str, value: Any) -> Any:
         """One step, and what can be seen of records without looking at one."""
         keeper: Any = self.server.keeper
+        server = self.server
         if what == "join":
             room, page = value
             made = MeshPage(self.server, room, f"{len(self.callers):x}") if page else Android(self.server, room)
             if made.join() == "SUCCESS":
                 self.callers.append(made)
+                self.users.append(server.context.credentials.users_of(room, made.id)[0])
         elif what == "loopback":
             self.server.json("POST", "/join/room4?debug=loopback")
         elif what == "wait":
@@ -66,7 +69,7 @@ class Side:
         elif what == "stop" and keeper.running:
             keeper.stopService()
         elif isinstance(value, int) and value < len(self.callers):
-            self.of(self.callers[value], what)
+            self.of(self.callers[value], self.users[value], what)
         samples = self.server.metrics.samples()
         found: list[Any] = [(one.name, one.value) for one in samples if one.name.startswith("rtcd_calls")]
         found += self.codes
@@ -75,9 +78,8 @@ class Side:
             found += [keeper.listed(), keeper._events]
         return found
 
-    def of(self, caller: Caller, what: str) -> None:
+    def of(self, caller: Caller, user: str, what: str) -> None:
         """What one of them does, or what TURN tells of it."""
-        user = self.server.context.credentials.users_of(caller.room, caller.id)[0]
         if what == "leave":
             self.server.request("POST", f"/leave/{caller.room}/{caller.id}")
         elif what == "socket" and caller.socket is None:
@@ -115,6 +117,21 @@ class LoneTests(SynchronousTestCase):
         at_once = self.seen(0, found)
         for lones in (100, 1):
             self.assertEqual(self.seen(lones, found), at_once)
+
+    def test_each_thing_that_may_happen_to_one_alone(self) -> None:
+        """Before it leaves, after, and when the next one is there."""
+        app, page = ("join", ("room1", False)), ("join", ("room1", True))
+        gone: list[tuple[str, Any]] = [("leave", 0)]
+        more: list[tuple[str, Any]] = [
+            *((what, 0) for what in ("socket", "turn", "late", "report", "post")), ("knock", "192.0.2.7"),
+            ("knock", "192.0.2.99"), ("stop", None), ("loopback", None), app, ("wait", 46.0), ("wait", WRITE_S),
+            ("secrets", None)]
+        for begin in ([app], [page, ("wait", 1.0), *gone], [app, *gone, page], [app, *gone, ("wait", LATE_S)]):
+            for what in more:
+                found = [*begin, what, ("turn", 0), *gone]
+                self.assertEqual(self.seen(100, found), self.seen(0, found), found)
+                found = [*begin, what]
+                self.assertEqual(self.seen(100, found), self.seen(0, found), found)
 
     def test_of_so_many_no_more_is_kept(self) -> None:
         """Further ones have their records at once; those who have gone for good make room."""
