@@ -40,7 +40,8 @@ class Histogram:
 
     def observe(self, value: float) -> None:
         """Count a value. A negative one, such as a time in which the clock was put back, counts as nothing."""
-        value = max(0.0, value)
+        if value < 0.0:
+            value = 0.0
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 

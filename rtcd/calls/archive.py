@@ -1,6 +1,7 @@
 """The calls that are over: so many, for so long, each as a line of JSON, which is also how they lie in their file.
 
-Rooms in which only one person ever was make room first: whoever opens many of them cannot drive out calls.
+Rooms in which only one person ever was make room first: whoever opens many of them cannot drive out calls. The line of a
+`rtcd.calls.lone.Lone` is made when it is asked for.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from rtcd.calls.changes import ended
-from rtcd.calls.record import Call
+from rtcd.calls.lone import Lone
+from rtcd.calls.record import Call, encode, shown_name
 
 MAX_CALLS = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 """Of all lines."""
 
-_encode = msgspec.json.Encoder().encode
+_Entry = tuple[float, str, int, bytes | Lone]
+"""End, room, bytes that it counts for, and its line."""
+
 _decode = msgspec.json.Decoder(Call).decode
 
 
@@ -29,9 +33,8 @@ class Archive:
     def __init__(self, max_calls: int = MAX_CALLS, max_bytes: int = MAX_BYTES) -> None:
         self._max_calls = max_calls
         self._max_bytes = max_bytes
-        self._lonely: OrderedDict[str, tuple[float, str, bytes]] = OrderedDict()
-        self._others: OrderedDict[str, tuple[float, str, bytes]] = OrderedDict()
-        """End, room, line."""
+        self._lonely: OrderedDict[str, _Entry] = OrderedDict()
+        self._others: OrderedDict[str, _Entry] = OrderedDict()
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -41,34 +44,47 @@ class Archive:
         """Keep one that is over."""
         self._drop(call.id)
         table = self._others if len(call.people) > 1 or call.turned_away else self._lonely
-        line = _encode(call)
-        table[call.id] = call.ended_at, call.room, line
-        self.bytes += len(line)
-        while len(self) > self._max_calls or self.bytes > self._max_bytes:
-            self._drop(next(iter(self._lonely or self._others)))
+        line = encode(call)
+        self._add(table, call.id, (call.ended_at, call.room, len(line), line))
+
+    def add_lone(self, lone: Lone) -> None:
+        """The same."""
+        self._add(self._lonely, lone.id, (lone.ended_at, shown_name(lone.room), lone.most_bytes, lone))
+
+    def make_lines(self) -> None:
+        """Of all."""
+        for _ in self.lines():
+            pass
+
+    def _add(self, table: OrderedDict[str, _Entry], id_: str, entry: _Entry) -> None:
+        table[id_] = entry
+        self.bytes += entry[2]
+        while len(self._lonely) + len(self._others) > self._max_calls or self.bytes > self._max_bytes:
+            _, first = (self._lonely or self._others).popitem(last=False)
+            self.bytes -= first[2]
 
     def get(self, id_: str) -> Call | None:
         """The call of this id."""
         found = self._others.get(id_) or self._lonely.get(id_)
-        return _decode(found[2]) if found else None
+        return _decode(_line(found)) if found else None
 
     def calls(self, room: str | None = None, since: float = 0.0) -> Iterator[Call]:
         """Those of a room, or all, that ended at ``since`` or later, the last one first."""
         tables = (reversed(table.values()) for table in (self._lonely, self._others))
-        for end, name, line in heapq.merge(*tables, key=lambda one: one[0], reverse=True):
-            if end >= since and room in (None, name):
-                yield _decode(line)
+        for entry in heapq.merge(*tables, key=lambda one: one[0], reverse=True):
+            if entry[0] >= since and room in (None, entry[1]):
+                yield _decode(_line(entry))
 
     def expire(self, before: float) -> None:
         """Forget those that ended before this moment."""
         for table in (self._lonely, self._others):
-            for id_ in [id_ for id_, (end, _, _) in itertools.takewhile(lambda one: one[1][0] < before, table.items())]:
+            for id_ in [id_ for id_, _ in itertools.takewhile(lambda one: one[1][0] < before, table.items())]:
                 self._drop(id_)
 
     def lines(self, more: Iterable[Call] = ()) -> list[bytes]:
         """What goes into the file; ``more``: calls that are on."""
         tables = (self._lonely, self._others)
-        return [*(line for table in tables for _, _, line in table.values()), *map(_encode, more)]
+        return [*(_line(entry) for table in tables for entry in table.values()), *map(encode, more)]
 
     def load(self, data: bytes) -> int:
         """Take what a file holds; calls that were on when it was written have ended since. Returns how many lines are no
@@ -97,4 +113,9 @@ class Archive:
     def _drop(self, id_: str) -> None:
         for table in (self._lonely, self._others):
             if id_ in table:
-                self.bytes -= len(table.pop(id_)[2])
+                self.bytes -= table.pop(id_)[2]
+
+
+def _line(entry: _Entry) -> bytes:
+    what = entry[3]
+    return what if isinstance(what, bytes) else what.line

@@ -22,6 +22,7 @@ from rtcd.calls import changes, show
 from rtcd.calls.archive import Archive
 from rtcd.calls.file import InThread, RecordFile
 from rtcd.calls.live import MAX_SHARING, Live, Whose
+from rtcd.calls.lone import MAX_LONE, Lone
 from rtcd.calls.record import Call, shown_name
 from rtcd.calls.report import Report, taken
 from rtcd.context import Context
@@ -68,9 +69,11 @@ class CallKeeper(Service):
         self._reactor = context.reactor
         self._hours = hours
         self._archive = Archive()
-        self._open: dict[str, Live] = {}
-        self._late: OrderedDict[str, Live] = OrderedDict()
+        self._open: dict[str, Live | Lone] = {}
+        self._late: OrderedDict[str, Live | Lone] = OrderedDict()
         """By id, the one that ended first first."""
+        self._lones: dict[str, Lone] = {}
+        """Those of both that are lone, by id."""
         self._events = 0
         """In the time lines of these and of those that are on."""
         self._relays: tuple[tuple[Any, ...], tuple[str, tuple[str, ...]]] = (), ("", ())
@@ -107,10 +110,11 @@ class CallKeeper(Service):
         """Every call ends here, as far as records go; fires when they are on the disk."""
         super().stopService()
         self._alarm.cancel()
+        self.make_records()
         for live in list(self._open.values()):
-            self._end(live, "stopped")
-        for live in list(self._late.values()):
-            self._keep(live)
+            self._end(self._whole(live), "stopped")
+        for one in list(self._late.values()):
+            self._keep(one)
         return Deferred.fromCoroutine(self._file.finish(self._archive.lines))
 
     def use(self, hours: float) -> None:
@@ -127,6 +131,12 @@ class CallKeeper(Service):
         self._file.stale = True
         self._write_at = self._now()
         self._alarm.set()
+
+    def make_records(self) -> None:
+        """Of all calls that are on, or were a moment ago: for who looks, or is about to change what they are made of."""
+        for lone in list(self._lones.values()):
+            self._made(lone)
+        self._archive.make_lines()
 
     # What the desk is asked.
 
@@ -163,24 +173,38 @@ class CallKeeper(Service):
         moment ago. Where no records are made it is thrown away."""
         if not self._hours:
             return True
-        live = self._open.get(room)
-        if live is None and len(self._open) >= MAX_OPEN:
+        if room not in self._open and len(self._open) >= MAX_OPEN:
             return True  # it may be one that there is no record of
-        if live is None or client not in live.clients:
-            live = next((one for one in reversed(self._late.values()) if one.room == room and client in one.clients), None)
+        live = self._call_of(room, client)
         if live is None or client in LOOPBACK_CLIENTS:
             return False
         self._reports.value += 1
         self._set(live, taken(live.call, self._now(), live.clients[client].letter, report, live.pages))
         return True
 
+    def _call_of(self, room: str, client: str) -> Live | None:
+        """That it is in, or was till now."""
+        for one in chain((self._open.get(room),), reversed(self._late.values())):
+            if one is None or one.room != room:
+                continue
+            if isinstance(one, Live):
+                if client in one.clients:
+                    return one
+            elif client == one.client:
+                return self._made(one)
+        return None
+
     # What the rooms tell.
 
     def said(self, room: str, client: str, text: str, here: bool = True) -> None:
         """A client gave a text for others (`rtcd.rooms.outcome.Listener`)."""
         live = self._open.get(room)
-        one = None if live is None else live.clients.get(client)
-        if live is None or one is None or one.texts >= MAX_TEXTS:
+        if live is None:
+            return
+        if isinstance(live, Lone):
+            live = self._made(live)
+        one = live.clients.get(client)
+        if one is None or one.texts >= MAX_TEXTS:
             return
         one.texts += 1
         found = described(text)
@@ -193,7 +217,15 @@ class CallKeeper(Service):
         """What is new in a room (`rtcd.rooms.outcome.Watcher`)."""
         if not self._hours or not self.running:
             return
-        live, now = self._open.get(room), self._now()
+        live = self._open.get(room)
+        if isinstance(live, Lone):
+            if isinstance(news, Gone) and news.client == live.client:
+                self._left(live, news.why)
+                return
+            live = self._made(live)
+        elif live is None and isinstance(news, Came) and self._is_lone(room, news):
+            return
+        now = self._now()
         if isinstance(news, Came):
             live = live or self._begin(room, now)
             if live is not None:
@@ -221,6 +253,38 @@ class CallKeeper(Service):
             self._log.debug(f"call_began {_CALL}", **_named(live.call))
         return live
 
+    def _is_lone(self, room: str, news: Came) -> bool:
+        """Begin a call with no more than that, unless there is more to it."""
+        if (news.registered or news.client in LOOPBACK_CLIENTS or len(self._open) >= MAX_OPEN
+                or len(self._lones) >= MAX_LONE or debugging()):
+            return False
+        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address, *self._turn(),
+                    tag=self._context.credentials.room_tag)
+        self._open[room] = self._lones[lone.id] = lone
+        self._file.stale = True
+        return True
+
+    def _left(self, lone: Lone, why: str) -> None:
+        """It has ended as it began."""
+        now = self._now()
+        lone.left_at, lone.why, lone.until = now, why, now + LATE_S
+        self._file.stale = True
+        self._is_late(lone, lone.id)
+
+    def _made(self, lone: Lone) -> Live:
+        """From now on there is a record, and it may be told of TURN."""
+        del self._lones[lone.id]
+        live = Live(lone.room, lone.call())
+        client = self._whose.add(live, lone.client, lone.address)
+        live.pages[lone.page or "app"] = client.letter
+        if lone.left_at is None:
+            self._open[lone.room] = live
+        else:
+            client.here, live.until = False, lone.until
+            self._late[lone.id] = live
+        self._events += len(live.call.events)
+        return live
+
     def _came(self, live: Live, news: Came, now: float) -> None:
         name = news.client
         client = live.clients.get(name) or self._whose.add(live, name, news.address)
@@ -238,14 +302,24 @@ class CallKeeper(Service):
                 self._set(live, changes.gone(live.call, now, client.letter, why))
         self._set(live, changes.ended(live.call, now, why))
         live.until = now + LATE_S
+        self._is_late(live, live.call.id)
+
+    def _is_late(self, live: Live | Lone, id_: str) -> None:
         del self._open[live.room]
-        self._late[live.call.id] = live
+        self._late[id_] = live
         while len(self._late) > MAX_LATE:
             self._keep(next(iter(self._late.values())))
-        self._alarm.set()
+        if len(self._late) == 1:  # else it is set for another one, which was earlier
+            self._alarm.set()
 
-    def _keep(self, live: Live) -> None:
+    def _keep(self, live: Live | Lone) -> None:
         """It changes no more."""
+        if isinstance(live, Lone) and not debugging():
+            del self._late[live.id], self._lones[live.id]
+            self._archive.add_lone(live)
+            self._recorded.value += 1
+            return
+        live = self._whole(live)
         if self._late.pop(live.call.id, None) is not None:
             self._events -= len(live.call.events)
         self._whose.forget(live)
@@ -266,14 +340,20 @@ class CallKeeper(Service):
 
     def _calls(self) -> list[Live]:
         """Those that are on, and those that were, the last one first."""
-        return [*reversed(self._open.values()), *reversed(self._late.values())]
+        return [self._whole(one) for one in (*reversed(self._open.values()), *reversed(self._late.values()))]
+
+    def _whole(self, one: Live | Lone) -> Live:
+        return self._made(one) if isinstance(one, Lone) else one
 
     # What TURN tells.
 
     def _told(self, news: TurnNews) -> None:
         now = self._now()
         if isinstance(news, Challenged):
-            there = self._whose.at(network(news.host))
+            at = network(news.host)
+            for lone in [one for one in self._lones.values() if one.address == at]:
+                self._made(lone)
+            there = self._whose.at(at)
             for client in there:
                 call, letter = client.live.call, client.letter
                 if client.here and len(there) <= MAX_SHARING:
@@ -281,6 +361,8 @@ class CallKeeper(Service):
                 elif client.here and (after := changes.crowded(call, letter)) is not call:
                     self._set(client.live, after)
             return
+        for lone in list(self._lones.values()):
+            self._made(lone)
         self._whose.catch_up(self._calls)
         whose = self._whose.of_user(news.user)
         if whose is None:

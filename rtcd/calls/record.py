@@ -170,8 +170,14 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
         return next((one for one in self.links if (one.who, one.to) == (who, to)), None)
 
 
+encode = msgspec.json.Encoder().encode
+"""What is kept of a call, as JSON."""
+
+
 def shown_name(room: str) -> str:
     """A room's name as records have it: what clients make up may be long, and hold what no terminal should be given."""
+    if room.isprintable():
+        return room[:MAX_ROOM_CHARS]
     return "".join(one if one.isprintable() else "?" for one in room[:MAX_ROOM_CHARS])
 
 

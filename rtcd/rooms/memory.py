@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Mapping
+from math import inf
 from typing import TypeVar, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -101,7 +102,7 @@ class MemoryRooms:
         """See `IRoomStore.update`. Raises StoreFull, and StoreUnavailable once it is closed."""
         if self._closed:
             raise StoreUnavailable(ENDING)
-        if (room, lost) in self._sockets:
+        if lost and (room, lost) in self._sockets:
             return cast(T, None)
         return self._apply(room, change, socket)
 
@@ -160,42 +161,48 @@ class MemoryRooms:
 
     def _apply(self, name: str, change: Change[T], socket: Socket | None = None) -> T:
         before = self._rooms.get(name)
-        outcome: Outcome[T] = change(before or NOBODY, self._clock.seconds())
+        known = NOBODY if before is None else before
+        outcome: Outcome[T] = change(known, self._clock.seconds())
         after = outcome.room
         if after is not before and not (before is None and after.empty):
             self._keep(name, before, after)
         if self._watchers:
-            self._watchers.tell(name, news(before or NOBODY, outcome))
+            self._watchers.tell(name, news(known, outcome))
         for effect in outcome.effects:
             if isinstance(effect, Attach):
                 if socket is not None:
                     self._sockets[name, effect.client] = socket
             else:
                 self._perform(name, effect)
-        for notice in notices(before or NOBODY, outcome, self.limits):
-            self._perform(name, notice)
+        if after.mesh is not None:
+            for notice in notices(known, outcome, self.limits):
+                self._perform(name, notice)
         return outcome.result
 
     def _keep(self, name: str, before: Room | None, after: Room) -> None:
-        had = before.clients if before else ()
-        gained: dict[str, int] = {}
-        for clients, sign in ((after.clients, 1), (had, -1)) if after.clients is not had else ():
-            for client in clients:
-                gained[client.address] = gained.get(client.address, 0) + sign
         if before is None and self._draining:
             self._refused.value += 1
             raise StoreUnavailable(DRAINING)
         if before is None and len(self._rooms) >= self._max_rooms:
             self._refused.value += 1
             raise StoreFull(FULL_ROOMS.format(limit=self._max_rooms))
-        queued = self._more_queued(before, after)
+        had = () if before is None else before.clients
+        gained: dict[str, int] = {}
+        queued: dict[str, int] = {}
+        if after.clients is not had:
+            queued = self._more_queued(before, after)
+            for client in after.clients:
+                gained[client.address] = gained.get(client.address, 0) + 1
+            for client in had:
+                gained[client.address] = gained.get(client.address, 0) - 1
         for address, seats in gained.items():
             if seats > 0 and address and self._seats.get(address, 0) + seats > self._max_seats:
                 self._refused.value += 1
                 raise StoreFull(FULL_SEATS.format(limit=self._max_seats))
         _add(self._seats, gained)
-        _add(self._queued, queued)
-        self._queued_total += sum(queued.values())
+        if queued:
+            _add(self._queued, queued)
+            self._queued_total += sum(queued.values())
         if before is None:
             self._opened.value += 1
         self._straight.pop(name, None)
@@ -212,11 +219,9 @@ class MemoryRooms:
 
     def _more_queued(self, before: Room | None, after: Room) -> dict[str, int]:
         """How many bytes more wait in a room now, by address. Raises StoreFull if that is too much."""
-        more: dict[str, int] = {}
-        if before is None or before.clients is not after.clients:
-            more = after.queued_bytes()
-            for address, size in (before.queued_bytes() if before else {}).items():
-                more[address] = more.get(address, 0) - size
+        more = after.queued_bytes()
+        for address, size in (before.queued_bytes() if before is not None else {}).items():
+            more[address] = more.get(address, 0) - size
         for address, size in more.items():
             if size > 0 and (self._queued.get(address, 0) + size > self._max_queued
                              or self._queued_total + size > self._max_queued_total):
@@ -256,7 +261,7 @@ class MemoryRooms:
             self._log.failure("a socket did not take {effect}", effect=type(effect).__name__)
 
     def _wake(self, name: str, deadline: float | None) -> None:
-        if deadline is None or deadline >= self._due.get(name, float("inf")):
+        if deadline is None or deadline >= self._due.get(name, inf):
             return
         self._due[name] = deadline
         heapq.heappush(self._heap, (deadline, name))

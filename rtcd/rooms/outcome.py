@@ -7,7 +7,7 @@ keeps rooms (``memory``) carries it out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -50,18 +50,23 @@ class Close(Struct, frozen=True):
 Effect: TypeAlias = Attach | Deliver | Inform | Close
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
+class Came(Struct, frozen=True, eq=False):
     """News: ``client`` has taken a seat, or registered, from ``address``. What else is told tells no two apart."""
 
     client: str
     address: str
-    page: str = field(default="", compare=False)
+    page: str = ""
     """The tag of a page of ours; empty for an app."""
-    registered: bool = field(default=False, compare=False)
+    registered: bool = False
     """It has a socket now."""
-    seated: bool = field(default=False, compare=False)
+    seated: bool = False
     """It had its seat before, by joining."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Came) and (self.client, self.address) == (other.client, other.address)
+
+    def __hash__(self) -> int:
+        return hash((Came, self.client, self.address))
 
 
 class Said(Struct, frozen=True):
@@ -72,16 +77,21 @@ class Said(Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True, eq=False):
     """News: ``client`` holds no seat any more, whatever ended it. One within its grace time still has its seat."""
 
     client: str
-    why: Ending = field(default="", compare=False)
+    why: Ending = ""
+    """Tells no two apart."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Gone) and self.client == other.client
+
+    def __hash__(self) -> int:
+        return hash((Gone, self.client))
 
 
-@dataclass(frozen=True, slots=True)
-class TurnedAway:
+class TurnedAway(Struct, frozen=True):
     """News: somebody at ``address`` wanted a seat and got none."""
 
     address: str
@@ -110,7 +120,7 @@ Change: TypeAlias = Callable[[Room, float], Outcome[T]]
 
 def news(before: Room, outcome: Outcome[T]) -> tuple[News, ...]:
     """What watchers of a store are told of a change, in this order."""
-    if outcome.room.clients is before.clients:
+    if outcome.room.clients is before.clients or not before.clients:
         return outcome.events
     seated = {one.id for one in outcome.room.clients}
     return (*outcome.events, *(Gone(one.id, outcome.why) for one in before.clients if one.id not in seated))

@@ -179,7 +179,10 @@ class Room(Struct, frozen=True):
 
     def client(self, client_id: str) -> Client | None:
         """The seated client of this name."""
-        return next((one for one in self.clients if one.id == client_id), None)
+        for one in self.clients:
+            if one.id == client_id:
+                return one
+        return None
 
     def page(self, tag: str) -> Client | None:
         """The seated page of this tag."""
@@ -187,11 +190,14 @@ class Room(Struct, frozen=True):
 
     def gone(self, client_id: str) -> Departed | None:
         """The departed client of this name."""
-        return next((one for one in self.departed if one.id == client_id), None)
+        for one in self.departed:
+            if one.id == client_id:
+                return one
+        return None
 
     def others(self, client_id: str) -> tuple[Client, ...]:
         """Every seated client but this one."""
-        return tuple(one for one in self.clients if one.id != client_id)
+        return tuple([one for one in self.clients if one.id != client_id])
 
     def queued_bytes(self) -> dict[str, int]:
         """What waits in this room, in bytes of memory by the address of the sender."""
@@ -205,7 +211,9 @@ class Room(Struct, frozen=True):
 
     def taken(self) -> tuple[Client, ...]:
         """The clients that hold a seat: an end of a loopback call that came before its caller holds none."""
-        return tuple(one for one in self.clients if self.loopback or one.id not in LOOPBACK_CLIENTS)
+        if self.loopback:
+            return self.clients
+        return tuple([one for one in self.clients if one.id not in LOOPBACK_CLIENTS])
 
     @property
     def call(self) -> bool:

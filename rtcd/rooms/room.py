@@ -60,8 +60,7 @@ def join(
         return replace(changed(room, now, joined), events=(Came(client_id, address),))
     room, messages, effects = make_way(room)
     joined = Joined("SUCCESS", not taken, messages, relay_only=room.terms.relay_only)
-    outcome = changed(take(room, seated), now, joined, effects)
-    return replace(outcome, events=(Came(client_id, address),))
+    return Outcome(replace(take(room, seated), changed_at=now), joined, effects, (Came(client_id, address),))
 
 
 def make_way(room: Room) -> tuple[Room, tuple[str, ...], tuple[Effect, ...]]:
@@ -75,7 +74,7 @@ def make_way(room: Room) -> tuple[Room, tuple[str, ...], tuple[Effect, ...]]:
     if room.departed:
         room, told = settle(room, lambda one: not one.registered)
         effects += told
-    if not any(one.held or one.told for one in room.clients):
+    if not room.clients or not any(one.held or one.told for one in room.clients):
         return room, (), effects
     messages = tuple(text for one in room.clients for text in one.held)
     clients = tuple(replace(one, held=(), told=False) for one in room.clients)
@@ -116,7 +115,7 @@ def leave(room: Room, now: float, limits: Limits, client_id: str) -> Outcome[Non
     if client.registered or owed:
         gone = Departed(client_id, owed, client.registered, now + limits.grace_s)
         room = replace(room, departed=(*room.departed, gone))
-    return replace(changed(room, now, None, effects), why="left")
+    return Outcome(replace(room, changed_at=now), None, effects, why="left")
 
 
 def expire(room: Room, now: float, limits: Limits) -> Outcome[None]:
@@ -155,9 +154,11 @@ def next_deadline(room: Room, limits: Limits) -> float | None:
     """When `expire` has something to do, or None for an empty room."""
     if room.empty:
         return None
-    times = [one.deadline for one in room.clients if one.deadline is not None]
-    times += [one.deadline for one in room.departed]
-    return min([*times, _end(room, limits)])
+    first = _end(room, limits)
+    for client in room.clients:
+        if client.deadline is not None and client.deadline < first:
+            first = client.deadline
+    return min([first, *[one.deadline for one in room.departed]]) if room.departed else first
 
 
 def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str) -> Outcome[bool]:

@@ -5,6 +5,7 @@ No access log: requests are counted. Bodies are never parsed as forms. Every ans
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from twisted.web.resource import IResource
 
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Counter, Metrics
+from rtcd.site.lean import Common, LeanRequest
 from rtcd.site.short import ShortWays, date, known
 from rtcd.site.tree import Tree
 from rtcd.site.whole import tidy
@@ -54,6 +56,9 @@ def frame_rule(frame_ancestors: Sequence[str]) -> str:
     """The part of a content security policy that says who may show us in a frame."""
     return " ".join(("frame-ancestors", *(("'self'", *frame_ancestors) if frame_ancestors else ("'none'",))))
 
+
+CACHED_COMMON = 16
+"""Headers of answers are remembered as they are written: they change with the date, and few sorts of them are asked for."""
 
 HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the buckets in which the time of an answer is counted: most are given within a millisecond or two."""
@@ -229,6 +234,7 @@ class DoorSite(server.Site):
         self.headers = security_headers(settings.frame_ancestors)
         self.inside = inside
         self.more_headers = more_headers
+        self._common = functools.lru_cache(CACHED_COMMON)(self._common_at)
         self._answers: dict[int, Counter] = {
             code: metrics.counter("doorway", "http_answers", "HTTP answers by class.", code=f"{code}xx")
             for code in range(1, 6)
@@ -236,6 +242,13 @@ class DoorSite(server.Site):
 
         self._seconds = metrics.histogram(
             "doorway", "http_seconds", "From the last byte of a request to the last of its answer, written.", HTTP_BUCKETS_S)
+
+    def common(self, request: LeanRequest) -> Common:
+        """The headers of its answer that are no resource's."""
+        return self._common(int(request.began_at), *self.more_headers(request).items())
+
+    def _common_at(self, second: int, *more: tuple[bytes, bytes]) -> Common:
+        return Common({**self.headers, **dict(more), b"Server": b"rtcd", b"Date": date(second)})
 
     def count(self, code: int) -> None:
         """Count an answer by its class."""

@@ -8,6 +8,8 @@ come this way is rtcd.site.short's.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -33,35 +35,43 @@ class Channel(Protocol):
         """The answer is complete."""
 
 
+class Common:
+    """Headers of answers that are no resource's. One that a resource sets takes the place of such a one."""
+
+    __slots__ = ("block", "headers")
+
+    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
+        self.headers = headers
+        self.block = _lines(headers)
+        """As they are written."""
+
+
 class LeanRequest:
     """A POST. It looks like Twisted's, whose names these are, as far as it goes."""
 
-    __slots__ = ("_args", "_disconnected", "_headers", "_query", "_said", "asked", "base", "began_at", "channel",
-                 "code", "common", "content", "finished", "path", "postpath", "requestHeaders", "waiting")
-
     method = b"POST"
     counts = True
+    asked: Any = None
+    base: Any = None
+    code = 200
+    finished = False
+    waiting = False
+    """The answer comes later."""
+    common: Common
+    """There before it is answered."""
+    _disconnected = False
+    _args: dict[bytes, list[bytes]] | None = None
 
     def __init__(self, channel: Channel, request: Whole, began_at: float) -> None:
         self.channel = channel
         self.path = request.path
         self.requestHeaders: Fields = request.fields
-        self.content = BytesIO(request.body)
+        self.content = BytesIO(request.body) if request.body else None
         self.postpath: list[bytes] = []
-        self.asked: Any = None
-        self.base: Any = None
         self.began_at = began_at
-        self.code = 200
-        self.common: dict[bytes, bytes] = {}
-        """Headers of the answer that are no resource's; one of its own takes the place of such a one."""
-        self.finished = False
-        self.waiting = False
-        """The answer comes later."""
         self._query = request.query
-        self._args: dict[bytes, list[bytes]] | None = None
         self._headers: dict[bytes, bytes] = {}
         self._said: list[bytes] = []
-        self._disconnected = False
 
     @property
     def args(self) -> dict[bytes, list[bytes]]:
@@ -102,14 +112,34 @@ class LeanRequest:
         """The body, or more of it."""
         self._said.append(data)
 
+    def reply(self, code: int, lines: bytes, body: bytes) -> None:
+        """An answer in one piece. ``lines``: its last headers, as they are written."""
+        self.code = code
+        self.finished = True
+        self.channel.answer(self, b"%b%b%b\r\n%b" % (_status(code), self._head(), lines, body))
+
     def finish(self) -> None:
         """The answer is complete."""
         self.finished = True
-        headers = {**self.common, **self._headers}
-        lines = [b"HTTP/1.1 %d %s\r\n" % (self.code, RESPONSES.get(self.code, b"Unknown Status"))]
-        lines += [b"%s: %s\r\n" % header for header in headers.items()]
-        self.channel.answer(self, b"".join((*lines, b"\r\n", *self._said)))
+        self.channel.answer(self, b"".join((_status(self.code), self._head(), b"\r\n", *self._said)))
 
     def connectionLost(self, reason: Failure) -> None:
         """Nobody waits for the answer any more."""
         self._disconnected = True
+
+    def _head(self) -> bytes:
+        """The headers of the answer that were set."""
+        common, own = self.common, self._headers
+        if not own:
+            return common.block
+        plain = common.headers.keys().isdisjoint(own)
+        return common.block + _lines(own) if plain else _lines({**common.headers, **own})
+
+
+def _lines(headers: Mapping[bytes, bytes]) -> bytes:
+    return b"".join([b"%s: %s\r\n" % header for header in headers.items()])
+
+
+@functools.lru_cache(64)
+def _status(code: int) -> bytes:
+    return b"HTTP/1.1 %d %s\r\n" % (code, RESPONSES.get(code, b"Unknown Status"))

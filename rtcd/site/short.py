@@ -12,9 +12,9 @@ from typing import Any
 
 from twisted.web import http, server
 
-from rtcd.site.lean import LeanRequest
+from rtcd.site.lean import Common, LeanRequest
 from rtcd.site.tree import Tree
-from rtcd.site.whole import tidy, whole_post, whole_upgrade
+from rtcd.site.whole import Fields, tidy, whole_post, whole_upgrade
 
 _LEANS_ON = ("_HTTPChannel__first_line", "_handlingRequest", "_waitingForTransport", "_busyReceiving", "_buffer", "requests",
              "persistent", "line_mode", "_savedTimeOut", "requestDone")
@@ -41,6 +41,13 @@ class ShortWays(http.HTTPChannel):
     transport: Any
     _secure: bool | None = None
     _peer: Any = None
+    _fields: Fields | None = None
+    """The header lines of the last request."""
+    _front: tuple[Any, Any] = (None, None)
+    """What rtcd.front.front has found out of them: the connection is what it is, so that the next one that has them is no
+    other."""
+    _common: tuple[int, Common | None] = (-1, None)
+    """The second, and the headers that its answer had besides."""
 
     def went_short(self, tree: Tree, data: bytes) -> bool:
         """Take what has come a short way, if there is one for it. False: nothing was done, and it is Twisted's."""
@@ -72,13 +79,21 @@ class ShortWays(http.HTTPChannel):
             return False
         site = self.site
         request = LeanRequest(self, found, site.now())
+        if found.fields is self._fields:
+            request.asked, request.base = self._front
+        else:
+            self._fields, self._common = found.fields, (-1, None)
         resource: Any = self._find(tree, request)
         if not getattr(resource, "lean", False):
             return False
-        request.common = {**site.headers, **site.more_headers(request), b"Server": b"rtcd",
-                          b"Date": date(int(request.began_at))}
+        second, common = self._common
+        if common is None or int(request.began_at) != second:
+            common = site.common(request)
+            self._common = int(request.began_at), common
+        request.common = common
         self.resetTimeout()
         body: Any = resource.render(request)
+        self._front = request.asked, request.base
         if body is not server.NOT_DONE_YET:
             request.setHeader(b"Content-Length", b"%d" % len(body))
             request.write(body)

@@ -22,6 +22,8 @@ class Tree(Resource):
         super().__init__()
         self._added: dict[tuple[bytes, ...], IResource] = {}
         self._longest = 0
+        self._lengths: dict[bytes, tuple[int, ...]] = {}
+        """How long the paths are that begin with a segment, from long to short."""
         self._fallback: IResource | None = None
         self._nothing: IResource = pages.notFound()
 
@@ -40,11 +42,12 @@ class Tree(Resource):
             return
         self._added[key] = resource
         self._longest = max(self._longest, len(key))
+        self._lengths[key[0]] = tuple(sorted({len(key), *self._lengths.get(key[0], ())}, reverse=True))
 
     def knows(self, path: str) -> bool:
         """Whether a registered path begins with the same segment as this one."""
         first = next((part.encode() for part in path.split("/") if part), b"")
-        return any(key[0] == first for key in self._added)
+        return first in self._lengths
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> IResource:
         """Twisted asks for the child of the first segment; this takes as many segments as are registered."""
@@ -59,8 +62,8 @@ class Tree(Resource):
 
     def find(self, segments: Sequence[bytes]) -> tuple[IResource | None, int]:
         """The resource of the longest registered path that these begin with, and how many that takes; or None."""
-        for length in range(min(len(segments), self._longest), 0, -1):
-            found = self._added.get(tuple(segments[:length]))
+        for length in self._lengths.get(segments[0], ()):
+            found = self._added.get(tuple(segments[:length])) if length <= len(segments) else None
             if found is not None:
                 return found, length
         return None, 0

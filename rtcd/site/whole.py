@@ -7,6 +7,7 @@ What has another shape is nobody's business here: Twisted reads it.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -14,10 +15,11 @@ MAX_HEAD_BYTES = 8192
 """Longer heads are not looked at."""
 MAX_FIELDS = 64
 """Nor such with more header lines."""
+CACHED_HEADS = 128
+"""Sets of header lines of which it is remembered what they say: those of a connection's requests are mostly the same."""
 
-_REQUEST = re.compile(
-    rb"(?:POST|GET) ((?:/[A-Za-z0-9._~-]*)+)(\?[!-~]*)? HTTP/1\.1"
-    rb"((?:\r\n[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\0\r\n]*)*)\r\n\r\n")
+_LINE = re.compile(rb"(?:POST|GET) ((?:/[A-Za-z0-9._~-]*)+)(\?[!-~]*)? HTTP/1\.1(?=\r\n)")
+_LINES = re.compile(rb"(?:\r\n[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\0\r\n]*)*")
 _OTHERS = (b"transfer-encoding", b"expect", b"upgrade")
 """Headers of requests that are Twisted's."""
 _BODIES = (b"transfer-encoding", b"expect", b"content-length")
@@ -35,35 +37,28 @@ def tidy(path: bytes) -> bytes:
 class Fields:
     """The header lines of a request; asked by name in lower case."""
 
-    __slots__ = ("_lines", "_lower")
+    __slots__ = ("_values", "hasHeader", "unique")
 
     def __init__(self, lines: bytes) -> None:
         """``lines``: each with the end of line in front of it."""
-        self._lines = lines
-        self._lower = lines.lower()
-
-    def hasHeader(self, name: bytes) -> bool:
+        self._values: dict[bytes, tuple[bytes, ...]] = {}
+        found = lines.split(b"\r\n")[1:]
+        for line in found:
+            name, _, value = line.partition(b":")
+            name = name.lower()
+            self._values[name] = (*self._values.get(name, ()), value.strip(b" \t"))
+        self.hasHeader = self._values.__contains__
         """Whether there is such a line."""
-        return b"\r\n" + name + b":" in self._lower
+        self.unique = len(self._values) == len(found)
+        """Whether no two lines have one name."""
 
     def getRawHeaders(self, name: bytes, default: object = None) -> object:
         """The values of all lines of this name, in their order, or the default if there is none."""
-        return self.values(name) or default
+        return self._values.get(name, default)
 
-    def values(self, name: bytes) -> list[bytes]:
-        """The same, or an empty list."""
-        found, mark, place = [], b"\r\n" + name + b":", 0
-        while (place := self._lower.find(mark, place)) >= 0:
-            place += len(mark)
-            end = self._lines.find(b"\r\n", place)
-            found.append(self._lines[place : end if end >= 0 else len(self._lines)].strip(b" \t"))
-        return found
-
-    @property
-    def unique(self) -> bool:
-        """Whether no two lines have one name."""
-        names = [line.partition(b":")[0] for line in self._lower.split(b"\r\n")]
-        return len(names) == len(set(names))
+    def values(self, name: bytes) -> tuple[bytes, ...]:
+        """The same, or none."""
+        return self._values.get(name, ())
 
 
 class Whole(NamedTuple):
@@ -81,29 +76,43 @@ def whole_post(data: bytes) -> Whole | None:
     """The request that ``data`` is, byte for byte; None if it is anything else, or if anything is unusual about it."""
     if data[:6] != b"POST /":
         return None
-    match = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
-    if match is None:
+    line, end = _LINE.match(data, 0, MAX_HEAD_BYTES), data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+    if line is None or end < 0:
         return None
-    path, query, lines = match.groups()
-    fields, body = Fields(lines), data[match.end() :]
-    if any(map(fields.hasHeader, _OTHERS)) or lines.count(b"\r\n") > MAX_FIELDS:
+    head = _head_of_post(data[line.end() : end])
+    if head is None or len(data) - end - 4 != head[1]:
+        return None
+    path, query = line.groups()
+    return Whole(path, query or b"", head[0], data[end + 4 :])
+
+
+@functools.lru_cache(CACHED_HEADS)
+def _head_of_post(lines: bytes) -> tuple[Fields, int] | None:
+    """The header lines of a request as `whole_post` has it, and how long its body is; else None."""
+    if _LINES.fullmatch(lines) is None or lines.count(b"\r\n") > MAX_FIELDS:
+        return None
+    fields = Fields(lines)
+    if any(map(fields.hasHeader, _OTHERS)):
         return None
     if fields.hasHeader(b"connection") and [one.lower() for one in fields.values(b"connection")] != [b"keep-alive"]:
         return None
     lengths = fields.values(b"content-length")
     if len(lengths) > 1 or (lengths and _LENGTH.fullmatch(lengths[0]) is None):
         return None
-    return Whole(path, query or b"", fields, body) if len(body) == (int(lengths[0]) if lengths else 0) else None
+    return fields, int(lengths[0]) if lengths else 0
 
 
 def whole_upgrade(data: bytes) -> Whole | None:
     """The request for a WebSocket that ``data`` is (RFC 6455 §4.1), as browsers and phones write it; else None."""
     if data[:5] != b"GET /":
         return None
-    match = _REQUEST.fullmatch(data, 0, MAX_HEAD_BYTES) if len(data) <= MAX_HEAD_BYTES else None
-    if match is None:
+    line = _LINE.match(data) if len(data) <= MAX_HEAD_BYTES and data.endswith(b"\r\n\r\n") else None
+    if line is None:
         return None
-    path, query, lines = match.groups()
+    lines = data[line.end() : -4]
+    if _LINES.fullmatch(lines) is None:
+        return None
+    path, query = line.groups()
     fields = Fields(lines)
     if any(map(fields.hasHeader, _BODIES)) or lines.count(b"\r\n") > MAX_FIELDS or not fields.unique:
         return None

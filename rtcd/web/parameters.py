@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 HD = "mandatory:minWidth=1280,mandatory:minHeight=720"
@@ -19,6 +19,9 @@ HD_DEFAULT = "optional:minWidth=1280,optional:minHeight=720"
 
 _PLAIN = re.compile(r"[a-zA-Z0-9_-]*")
 """What stands in a query as it is."""
+
+DESK = "Chrome"
+"""A user agent that is `on_a_desk`."""
 
 MAX_ARGUMENT_CHARS = 2048
 """A longer URL argument is ignored."""
@@ -43,8 +46,7 @@ class Site:
     """The path below which the site is; empty for the root."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """What a client that has joined is told of its place."""
 
     client_id: str
@@ -71,7 +73,7 @@ def parameters(
     """The ``params`` of the protocol; with ``room`` also its link, with ``seat`` also who the client is."""
     warnings: list[str] = []
     loopback = args.get("debug") == "loopback"
-    described = _usual(_on_a_desk(user_agent)) if not args else _described(args, user_agent, warnings)
+    described = _usual(on_a_desk(user_agent)) if not args else _described(args, user_agent, warnings)
     if args.get("wshpp"):
         warnings.append('A link cannot choose a signalling server ("wshpp") here; the own one is used.')
     found: dict[str, Any] = {
@@ -101,6 +103,33 @@ def parameters(
     return found
 
 
+class Usual:
+    """The answer to an app, or to a page that is told no more, that has joined by a link without arguments, as nearly all
+    do: JSON as `parameters` has it, of which only what differs between two is made for each."""
+
+    __slots__ = ("_after", "_before", "_ice")
+
+    def __init__(self, site: Site, user_agent: str) -> None:
+        text = json.dumps({"result": "SUCCESS", "params": parameters({}, site, user_agent)})
+        self._before, mark, rest = text.partition('", "ice_server_transports"')  # no text in it has such a mark in it
+        self._ice = f"{'&' if '?' in site.ice_url else '?'}room=" if site.ice_url and site.own_ice else ""
+        link = json.dumps(f"{site.base}/r/")[:-1]
+        self._after = mark + rest.removesuffix("}}") + ', "room_id": "', f'", "room_link": {link}'
+
+    def joined(self, room: str, seat: Seat) -> bytes:
+        """The answer. The names hold letters, digits, dashes and underscores alone."""
+        client, (after, link) = seat.client_id, self._after
+        ice = f"{self._ice}{room}&client={client}" if self._ice else ""
+        messages = json.dumps(seat.messages) if seat.messages else "[]"
+        return (f'{self._before}{ice}{after}{room}{link}{room}", "client_id": "{client}", '
+                f'"is_initiator": "{_text(seat.is_initiator)}", "messages": {messages}}}}}').encode()
+
+
+def on_a_desk(user_agent: str) -> bool:
+    """Whether it is said to be Chrome, and not on a phone."""
+    return "Chrome" in user_agent and "Android" not in user_agent
+
+
 def _described(args: Mapping[str, str], user_agent: str, warnings: list[str]) -> tuple[str, str, str]:
     """The configuration of the connection, its constraints, and those of the media, as JSON."""
     pc_config: dict[str, Any] = {"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}
@@ -112,13 +141,9 @@ def _described(args: Mapping[str, str], user_agent: str, warnings: list[str]) ->
 
 
 @functools.lru_cache(2)
-def _usual(on_a_desk: bool) -> tuple[str, str, str]:
+def _usual(desk: bool) -> tuple[str, str, str]:
     """The same for a link without arguments, which nearly all are."""
-    return _described({}, "Chrome" if on_a_desk else "", [])
-
-
-def _on_a_desk(user_agent: str) -> bool:
-    return "Chrome" in user_agent and "Android" not in user_agent
+    return _described({}, DESK if desk else "", [])
 
 
 def page(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +206,7 @@ def _media_constraints(args: Mapping[str, str], user_agent: str, warnings: list[
         warnings.append('The "hd" parameter has overridden "video".')
     if high == "true":
         video = HD
-    elif not high and not video and _on_a_desk(user_agent):
+    elif not high and not video and on_a_desk(user_agent):
         video = HD_DEFAULT
     elif high:
         video = ""

@@ -31,7 +31,8 @@ from rtcd.rooms.invitation import PURPOSE, Shown, examine
 from rtcd.rooms.outcome import StoreFull, StoreUnavailable
 from rtcd.rooms.records import MAX_NAME_CHARS
 from rtcd.rooms.room import Joined
-from rtcd.web.parameters import Seat, Site, arguments, parameters
+from rtcd.site.lean import LeanRequest
+from rtcd.web.parameters import DESK, Seat, Site, Usual, arguments, on_a_desk, parameters
 from rtcd.web.settings import Settings
 
 NAME = re.compile(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME_CHARS}}}")
@@ -59,6 +60,10 @@ CACHED_SITES = 256
 """What is told of us is remembered by where a client sees us: the same for nearly all."""
 
 Answer = tuple[int, Any]
+"""A status, and what to send as JSON: bytes are JSON already, None is an empty body."""
+
+_LINES = b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nCache-Control: no-store\r\n"
+"""The headers of an answer, as they are written."""
 
 
 class Rooms:
@@ -83,12 +88,17 @@ class Rooms:
         """Go by these settings from now on (a reload)."""
         self.settings = settings
         self._site = functools.lru_cache(CACHED_SITES)(self._site_at)
+        self._usual = functools.lru_cache(CACHED_SITES)(self._usual_at)
         if self.buckets.rate != settings.join_rate:
             self.buckets = Buckets(settings.join_rate, settings.join_rate * 10)
 
     def allow(self, request: Request) -> bool:
         """Whether this address may try another room now."""
-        return self.buckets.allow(self.address(request), self.context.reactor.seconds())
+        return self.may_try(self.address(request))
+
+    def may_try(self, address: str) -> bool:
+        """The same."""
+        return self.buckets.allow(address, self.context.reactor.seconds())
 
     def tag(self, room: str, client: str) -> Tag:
         """What a client is called in the log."""
@@ -100,9 +110,19 @@ class Rooms:
 
     def site(self, request: Request) -> Site:
         """Where we are for the client of this request."""
+        return self._site(*self._place(request))
+
+    def usual(self, request: Request) -> Usual:
+        """What is answered to this client if there is nothing special about its link."""
+        return self._usual(on_a_desk(request.getHeader("user-agent") or ""), *self._place(request))
+
+    def _place(self, request: Request) -> tuple[Base, str | None, str | None, str | None]:
         door = self.context.doorway
-        base, path = door.base(request), door.directory.path
-        return self._site(base, path("wss"), path("wss-post"), path("iceconfig"))
+        path = door.directory.path
+        return door.base(request), path("wss"), path("wss-post"), path("iceconfig")
+
+    def _usual_at(self, desk: bool, base: Base, wss: str | None, post: str | None, ice: str | None) -> Usual:
+        return Usual(self._site(base, wss, post, ice), DESK if desk else "")
 
     def _site_at(self, base: Base, wss: str | None, post: str | None, ice: str | None) -> Site:
         settings, url = self.settings, base.url
@@ -134,7 +154,7 @@ class Action(Resource):
         self.rooms = rooms
 
     async def act(self, request: Request, *names: str) -> Answer:
-        """Answer a request: a status and what to send as JSON (None: an empty body)."""
+        """Answer a request."""
         raise TypeError("a subclass says what to do")
 
     def render(self, request: Request) -> Any:
@@ -151,14 +171,19 @@ class Action(Resource):
         if request.method not in self.methods:
             request.setHeader(b"Allow", b", ".join(self.methods))
             return self._write(request, 405, {"result": "ERROR", "error": "Use POST."})
-        promptly(self.act(request, *names), lambda answer: self._finish(request, answer),
-                 lambda failure: self._failed(request, failure))
+        promptly(self.act(request, *names), functools.partial(self._finish, request),
+                 functools.partial(self._failed, request))
         return NOT_DONE_YET
 
-    def _finish(self, request: Request, answer: Answer) -> None:
-        if not request._disconnected:
-            request.write(self._write(request, *answer))
-            request.finish()
+    def _finish(self, request: Request | LeanRequest, answer: Answer) -> None:
+        if request._disconnected:
+            return
+        if isinstance(request, LeanRequest):
+            body = _encoded(answer[1])
+            request.reply(answer[0], _LINES % len(body), body)
+            return
+        request.write(self._write(request, *answer))
+        request.finish()
 
     def _failed(self, request: Request, failure: Failure) -> None:
         if failure.check(StoreFull, StoreUnavailable):
@@ -170,12 +195,18 @@ class Action(Resource):
         self._finish(request, (500, _error("The server failed; its log says why.")))
 
     def _write(self, request: Request, code: int, answer: Any) -> bytes:
-        body = b"" if answer is None else json.dumps(answer).encode()
+        body = _encoded(answer)
         request.setResponseCode(code)
         request.setHeader(b"Content-Type", b"application/json; charset=utf-8")
         request.setHeader(b"Content-Length", str(len(body)).encode())
         request.setHeader(b"Cache-Control", b"no-store")
         return body
+
+
+def _encoded(answer: Any) -> bytes:
+    if type(answer) is bytes:
+        return answer
+    return b"" if answer is None else json.dumps(answer).encode()
 
 
 class Join(Action):
@@ -197,13 +228,14 @@ class Join(Action):
             self.rooms.join_seconds.observe(clock.seconds() - began_at)
 
     async def _join(self, request: Request, name: str) -> Answer:
-        if not self.rooms.allow(request):
+        address = self.rooms.address(request)
+        if not self.rooms.may_try(address):
             self.rooms.refused.value += 1
             self.rooms.joins["rate"].value += 1
             request.setHeader(b"Retry-After", b"10")
             return 429, _error("Too many joins from this address; try again in a few seconds.")
         args = arguments(request.args)
-        client, address = secrets.token_hex(CLIENT_ID_BYTES), self.rooms.address(request)
+        client = secrets.token_hex(CLIENT_ID_BYTES)
         loopback, limits = args.get("debug") == "loopback", self.rooms.store.limits
         page = None if loopback else declared(body_of(request, MAX_BODY_BYTES + 1))
         shown = self._shown(name, args.get("invitation", ""))
@@ -220,6 +252,8 @@ class Join(Action):
             self.rooms.refused.value += 1
             return self._refused(request, joined)
         seat = Seat(client, joined.is_initiator, joined.messages)
+        if not args and not joined.relay_only and joined.snapshot is None:
+            return 200, self.rooms.usual(request).joined(name, seat)
         agent = request.getHeader("user-agent") or ""
         if joined.relay_only:
             args["it"] = "relay"
@@ -256,6 +290,8 @@ class Join(Action):
 
 def _counted(joined: Joined) -> str:
     """What a join is counted as."""
+    if joined.result == "SUCCESS":
+        return "success"
     if joined == mesh.NO_MORE_GUESSES:
         return "guesses"
     word = joined.result.lower().removesuffix("_client")

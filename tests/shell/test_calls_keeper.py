@@ -507,10 +507,10 @@ class KeepingTests(KeeperTestCase):
             page.start()
             page.leave()
             self.server.wait(11)
-        assert self.server.keeper is not None
-        live = self.server.keeper._open["room1"]
+        keeper: Any = self.server.keeper
+        live = keeper._open["room1"]
         self.assertLess(len(live.clients), 60)
-        self.assertLess(len(self.server.keeper._whose), 60)
+        self.assertLess(len(keeper._whose), 60)
         self.assertLess(len(live.pages), 60)
         self.assertEqual(len(live.call.people), 26)
         self.assertEqual(live.call.people[0].letter, "A")

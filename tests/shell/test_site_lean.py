@@ -195,6 +195,17 @@ class LeanTests(SynchronousTestCase):
                      ("wait", 61.0)]
             self.assertEqual(self.run_with(short, True, found), self.run_with(long, True, found), one)
 
+    def test_what_a_proxy_says_of_one_request_holds_for_no_other(self) -> None:
+        """On one connection, within a second, and when the same headers come again; each alone and behind each other one."""
+        told = [b"X-Other: 1", b"X-Forwarded-Proto: https", b"X-Forwarded-For: 198.51.100.9", b"X-Forwarded-Prefix: /calls",
+                b"X-Forwarded-Host: b.example", b"Forwarded: for=198.51.100.8;host=c.example;proto=https"]
+        posts = [b"POST /join/r1 HTTP/1.1\r\nHost: a\r\n%s\r\n\r\n" % one for one in told]
+        found: list[tuple[str, Any]] = [("data", one) for first in posts for second in posts for one in (first, second)]
+        found += [("wait", 0.4)] * 3 + [("data", posts[0])]
+        short, long = (self.run_with(Side(self, short=one), False, found) for one in (True, False))
+        self.assertEqual(short, long)
+        self.assertIn(b"Cross-Origin-Opener-Policy", short[-1][0])
+
     def test_a_handshake_of_a_websocket_comes_to_the_same(self) -> None:
         """The answer, what is registered, and how it ends; whatever is odd about it."""
         usual = [b"Host: a.example", b"Upgrade: websocket", b"Connection: Upgrade", b"Origin: https://a",

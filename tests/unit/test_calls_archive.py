@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.calls.archive import Archive
 from rtcd.calls.changes import came, ended, turned_away
-from rtcd.calls.record import Call
+from rtcd.calls.lone import MOST_BYTES, Lone
+from rtcd.calls.record import MAX_ROOM_CHARS, Call
 
 
 def call(name: str, end: float, people: int = 2, room: str = "room") -> Call:
@@ -57,6 +60,49 @@ class ArchiveTests(SynchronousTestCase):
         self.assertGreater(len(archive), 2)
         archive.expire(1000)
         self.assertEqual((archive.bytes, len(archive)), (0, 0))
+
+    def test_one_who_came_alone_counts_for_what_the_record_may_take(self) -> None:
+        """Which is made when it is looked at, once; it is of a room's name as records have it."""
+        archive, asked = Archive(max_bytes=20_000), []
+
+        def tag(room: str) -> str:
+            asked.append(room)
+            return "f" * 16
+
+        for number, room in enumerate(("room", '"' * 300, "\U0001f600" * 300, "\x1b\ud800" * 200, "last")):
+            one = Lone("a" * 11 + f"{number}", room, 1_700_000_000.1234567, "c", "page", "2001:db8:1234:5600::1",
+                       "elsewhere", ("tcp 65535",) * 8, tag)
+            one.left_at, one.why = 1_700_086_399.7654321 + number, "returned"
+            archive.add_lone(one)
+            self.assertEqual(asked, [])
+        lines = archive.lines()
+        self.assertEqual(len(asked), 5)
+        self.assertLess(sum(map(len, lines)), archive.bytes)
+        self.assertGreater(sum(map(len, lines)) * 4, archive.bytes)
+        for line in lines:
+            self.assertLess(len(line), MOST_BYTES + 4 * MAX_ROOM_CHARS)
+        self.assertEqual((self.ids(archive, "last"), len(self.ids(archive, '"' * 256)), len(self.ids(archive, "?" * 256))),
+                         (["a" * 11 + "4"], 1, 1))
+        found = archive.get("a" * 11 + "0")
+        assert found is not None
+        self.assertEqual((found.tag, found.people[0].network, len(asked)), ("f" * 16, "2001:db8:1234::/48", 5))
+        again = Archive(max_bytes=archive.bytes - 1)
+        self.assertEqual(again.load(b"\n".join(lines)), 0)
+        self.assertEqual(again.lines(), lines)
+        archive.expire(1_700_086_402)
+        self.assertEqual(self.ids(archive), ["a" * 11 + "4", "a" * 11 + "3"])
+        archive.expire(inf)
+        self.assertEqual((archive.bytes, len(archive)), (0, 0))
+
+    def test_many_who_came_alone_are_bounded_too(self) -> None:
+        archive = Archive(max_bytes=10_000)
+        for number in range(50):
+            one = Lone(f"{number}", "room", 1.0, "c", "", "192.0.2.1", "", (), str)
+            one.left_at = 2.0 + number
+            archive.add_lone(one)
+        self.assertLess(archive.bytes, 10_000)
+        self.assertGreater(len(archive), 5)
+        self.assertEqual(self.ids(archive)[0], "49")
 
     def test_a_call_is_there_once(self) -> None:
         archive = Archive()

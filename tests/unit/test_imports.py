@@ -63,7 +63,7 @@ CORE = {
          "served", "together", "unwise", "weak", "words"},
     "acme": {"challenges", "request", "schedule"},
     "admin": {"guesses", "keys", "openapi", "outbox", "password", "problem", "routes", "sessions", "shapes", "signature"},
-    "calls": {"archive", "changes", "live", "record", "report", "show", "texts", "verdict"},
+    "calls": {"archive", "changes", "live", "lone", "record", "report", "show", "texts", "verdict"},
     "check": {"paths", "report", "results", "texts", "trials", "verdict"},
     "cluster": {"address", "backend", "codec", "commits", "floors", "hub", "scripts", "speaker"},
     "doctor": {"chinese", "chinese_machine", "chinese_network", "english", "english_machine", "english_network", "finding",
@@ -125,7 +125,8 @@ LIBRARY = {one: {"msgspec"} for one in (
     "admin.openapi", "admin.shapes", "cluster.codec", "cluster.speaker", "signaling.messages", "auth.lookup", "check.report",
     "front.origin", "peers.candidates",
     "rooms.declaration", "rooms.snapshot", "rooms.mesh", "rooms.orders", "rooms.outcome", "rooms.records", "rooms.room",
-    "rooms.seats", "signaling.switchboard", "calls.archive", "calls.changes", "calls.record", "calls.report", "calls.show")}
+    "rooms.seats", "signaling.switchboard", "calls.archive", "calls.changes", "calls.lone", "calls.record", "calls.report",
+    "calls.show")}
 LIBRARY["admin.password"] = {"argon2"}
 LIBRARY["workers.configuration"] = LIBRARY["workers.frames"] = {"msgspec"}
 """Cores that are allowed a library of rules."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.web.parameters import MAX_ARGUMENT_CHARS, Seat, Site, arguments, page, parameters, track
+from rtcd.web.parameters import MAX_ARGUMENT_CHARS, Seat, Site, Usual, arguments, page, parameters, track
 
 SITE = Site("https://h:8443", "wss://h:8443/ws", "https://h:8443/sig", "https://h:8443/v1alpha/iceconfig",
             allowed_ice=("https://ice.example",))
@@ -48,6 +48,20 @@ class TypeTests(SynchronousTestCase):
     def test_params_without_a_room_have_no_room_keys(self) -> None:
         """GET /params."""
         self.assertFalse({"room_id", "room_link", "client_id", "is_initiator", "messages"} & found().keys())
+
+    def test_the_usual_answer_is_what_it_would_be_if_all_of_it_were_made_for_each(self) -> None:
+        """Byte for byte: whatever the settings hold, whose ICE it is, and what waits for who comes second."""
+        sites = [SITE, replace(SITE, ice_url=""), replace(SITE, own_ice=False), replace(SITE, ice_url="https://h/i?k=1&l"),
+                 replace(SITE, base='https://h/"ä', prefix='/"ä', bypass_join_confirmation=True),
+                 replace(SITE, header_message='"}}, "ice_server_transports": "ä\\'),
+                 replace(SITE, wss_url="wss://h/}}", ice_url='https://h/", "ice_server_transports": "')]
+        seats = [Seat("c-1_x", True, ()), Seat("c", False, ('{"type":"offer"}', '"}}\n\ud800ä'))]
+        for site in sites:
+            for agent in ("", CHROME, ANDROID):
+                usual = Usual(site, agent)
+                for room, seat in ((room, seat) for room in ("r", "0-_Z" * 200) for seat in seats):
+                    wanted = {"result": "SUCCESS", "params": parameters({}, site, agent, room, seat)}
+                    self.assertEqual(usual.joined(room, seat), json.dumps(wanted).encode())
 
     def test_the_page_reads_objects_and_booleans(self) -> None:
         """The bootstrap of the page: the same facts, other types."""

@@ -1,0 +1,160 @@
+"""Calls of which only who came is kept, against records that are made at once: nobody can tell them apart."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from rtcd.allocations.allocation import Traffic
+from rtcd.calls import keeper as keeping
+from rtcd.calls.keeper import LATE_S, WRITE_S
+from rtcd.ice.credentials import Credentials
+from rtcd.ice.settings import CredentialsSettings
+from rtcd.state import StateDirectory
+from rtcd.tap import _take_reloads
+from rtcd.turn.news import Began, Challenged, Ended
+from tests.fakes_calls import Android, Caller, MeshPage, Server
+
+who = st.integers(0, 7)
+steps = st.one_of(
+    st.tuples(st.just("join"), st.tuples(st.sampled_from(["room1", "room2"]), st.booleans())),
+    st.tuples(st.just("join"), st.tuples(st.sampled_from(["room1", "room2", "room3"]), st.booleans())),
+    *(st.tuples(st.just(what), who) for what in ("leave", "leave", "socket", "turn", "late", "report", "post")),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, LATE_S, 46.0, WRITE_S])),
+    st.sampled_from([("look", None), ("loopback", None), ("knock", "192.0.2.7"), ("knock", "192.0.2.99"), ("secrets", None),
+                     ("stop", None)]))
+
+
+class Side:
+    """A server that keeps records."""
+
+    def __init__(self, case: SynchronousTestCase) -> None:
+        self.server = Server(case, records=StateDirectory(case.mktemp()))
+        server = self.server
+        _take_reloads(server.reloads, server.rooms, server.doorway, server.context.credentials,
+                      StateDirectory(case.mktemp()), server.keeper)
+        self.callers: list[Caller] = []
+        self.users: list[str] = []
+        self.codes: list[int] = []
+        self.names = 0
+
+    def token(self, size: int) -> str:
+        """In place of chance."""
+        self.names += 1
+        return f"{self.names:0{2 * size}x}"
+
+    def do(self, what: str, value: Any) -> Any:
+        """One step, and what can be seen of records without looking at one."""
+        keeper: Any = self.server.keeper
+        server = self.server
+        if what == "join":
+            room, page = value
+            made = MeshPage(self.server, room, f"{len(self.callers):x}") if page else Android(self.server, room)
+            if made.join() == "SUCCESS":
+                self.callers.append(made)
+                self.users.append(server.context.credentials.users_of(room, made.id)[0])
+        elif what == "loopback":
+            self.server.json("POST", "/join/room4?debug=loopback")
+        elif what == "wait":
+            self.server.wait(value)
+        elif what == "knock":
+            self.server.turn(Challenged(value, "udp"))
+        elif what == "secrets":
+            with mock.patch("rtcd.tap._credentials", lambda *_: Credentials(("another",), 43200)):
+                self.server.reloads.apply("credentials", CredentialsSettings(), CredentialsSettings())
+        elif what == "stop" and keeper.running:
+            keeper.stopService()
+        elif isinstance(value, int) and value < len(self.callers):
+            self.of(self.callers[value], self.users[value], what)
+        samples = self.server.metrics.samples()
+        found: list[Any] = [(one.name, one.value) for one in samples if one.name.startswith("rtcd_calls")]
+        found += self.codes
+        if what == "look":
+            found += [self.server.context.desk.ask("calls.show", one["id"]) for one in keeper.listed()]
+            found += [keeper.listed(), keeper._events]
+        return found
+
+    def of(self, caller: Caller, user: str, what: str) -> None:
+        """What one of them does, or what TURN tells of it."""
+        if what == "leave":
+            self.server.request("POST", f"/leave/{caller.room}/{caller.id}")
+        elif what == "socket" and caller.socket is None:
+            caller.open()
+            caller.register()
+        elif what == "turn":
+            self.server.turn(Began(user, "udp"))
+        elif what == "late":
+            self.server.turn(Ended(user, "udp", "expired", Traffic(1, 2, 3, 4)))
+        elif what == "report":
+            answer = self.server.request("POST", f"/report/{caller.room}/{caller.id}", b'{"end": "hangup"}')
+            self.codes.append(answer.code)
+        elif what == "post":
+            self.server.request("POST", f"/message/{caller.room}/{caller.id}", b'{"type":"offer","sdp":"v=0"}')
+
+
+class LoneTests(SynchronousTestCase):
+    """Two servers to which the same happens."""
+
+    def setUp(self) -> None:
+        self.patch(keeping, "debugging", lambda: False)
+
+    def seen(self, lones: int, found: list[tuple[str, Any]]) -> list[Any]:
+        """What is seen of these steps where so many calls may be without a record."""
+        self.patch(keeping, "MAX_LONE", lones)
+        self.patch(keeping, "MAX_LATE", 3)
+        side = Side(self)
+        with mock.patch("secrets.token_hex", side.token):
+            return [side.do(*one) for one in (*found, ("look", None), ("wait", LATE_S), ("look", None))]
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(steps, min_size=1, max_size=12))
+    def test_records_are_the_same_whenever_they_are_made(self, found: list[tuple[str, Any]]) -> None:
+        """Every field, their order, and every figure."""
+        at_once = self.seen(0, found)
+        for lones in (100, 1):
+            self.assertEqual(self.seen(lones, found), at_once)
+
+    def test_each_thing_that_may_happen_to_one_alone(self) -> None:
+        """Before it leaves, after, and when the next one is there."""
+        app, page = ("join", ("room1", False)), ("join", ("room1", True))
+        gone: list[tuple[str, Any]] = [("leave", 0)]
+        more: list[tuple[str, Any]] = [
+            *((what, 0) for what in ("socket", "turn", "late", "report", "post")), ("knock", "192.0.2.7"),
+            ("knock", "192.0.2.99"), ("stop", None), ("loopback", None), app, ("wait", 46.0), ("wait", WRITE_S),
+            ("secrets", None)]
+        for begin in ([app], [page, ("wait", 1.0), *gone], [app, *gone, page], [app, *gone, ("wait", LATE_S)]):
+            for what in more:
+                found = [*begin, what, ("turn", 0), *gone]
+                self.assertEqual(self.seen(100, found), self.seen(0, found), found)
+                found = [*begin, what]
+                self.assertEqual(self.seen(100, found), self.seen(0, found), found)
+
+    def test_of_so_many_no_more_is_kept(self) -> None:
+        """Further ones have their records at once; those who have gone for good make room."""
+        self.patch(keeping, "MAX_LONE", 2)
+        server = Server(self, records=StateDirectory(self.mktemp()))
+        keeper: Any = server.keeper
+        callers = [Android(server, f"room{number}") for number in range(4)]
+        for one in callers:
+            one.join()
+        self.assertEqual((len(keeper._lones), len(keeper._whose)), (2, 2))
+        callers[0].leave()
+        self.assertEqual((len(keeper._lones), len(keeper._late)), (2, 1))
+        server.wait(LATE_S)
+        self.assertEqual((len(keeper._lones), len(keeper._late), len(keeper._archive)), (1, 0, 1))
+        Android(server, "room9").join()
+        self.assertEqual((len(keeper._lones), len(keeper._whose)), (2, 2))
+        self.assertEqual(len(keeper.listed()), 5)
+        self.assertEqual((len(keeper._lones), len(keeper._whose)), (0, 4))
+
+    def test_where_the_log_tells_of_each_call_each_has_its_record(self) -> None:
+        """Its lines name what is in the record."""
+        self.patch(keeping, "debugging", lambda: True)
+        server = Server(self, records=StateDirectory(self.mktemp()))
+        Android(server, "room1").join()
+        keeper: Any = server.keeper
+        self.assertEqual((len(keeper._lones), len(keeper._whose)), (0, 1))
