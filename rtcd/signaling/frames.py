@@ -32,23 +32,26 @@ def whole_text(data: bytes, start: int, limit: int, unmask_long: Unmask) -> tupl
     have = len(data) - start
     if have < _MIN_BYTES or data[start] != TEXT:
         return None
-    size, place = data[start + 1] - _MASKED, start + 2
-    if size >= _SHORT:
-        if size == _MEDIUM:
-            return None
-        size = data[place] << 8 | data[place + 1]
+    size = data[start + 1] - _MASKED
+    if size == _SHORT:
+        size = data[start + 2] << 8 | data[start + 3]
         if size < _SHORT:
             return None
-        place += 2
-    end = place + 4 + size
-    if size <= 0 or size > limit or end > len(data):
+        place = start + 8
+    elif 0 < size < _SHORT:
+        place = start + 6
+    else:
         return None
-    payload = (unmask if size < LONG else unmask_long)(data[place + 4 : end], data[place : place + 4])
-    if not payload.isascii():
-        try:
-            payload.decode()
-        except UnicodeDecodeError:
-            return None
+    end = place + size
+    if size > limit or end > len(data):
+        return None
+    payload = (unmask if size < LONG else unmask_long)(data[place:end], data[place - 4 : place])
+    if payload.isascii():
+        return payload, end
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return None
     return payload, end
 
 
