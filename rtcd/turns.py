@@ -60,10 +60,14 @@ class Turns:
             return False
         poll, selectables, by_twisted, disconnect = (
             reactor._poller.poll, reactor._selectables, reactor._doReadOrWrite, reactor._disconnectSelectable)
-        readable, end = reactor._POLL_IN, self.end
+        readable, timeout, end = reactor._POLL_IN, reactor.timeout, self.end
 
         def turn(delay: float | None) -> None:
-            end()  # what timers and threads have put off
+            if self._calls:  # put off by timers and threads
+                end()
+                soonest = timeout()
+                if soonest is not None and (delay is None or soonest < delay):  # a timer was set meanwhile
+                    delay = soonest
             for fd, event in poll(-1 if delay is None else delay, len(selectables)):
                 selectable = selectables.get(fd)
                 if selectable is None:  # what came before has ended it

@@ -11,6 +11,7 @@ the one place that does, and where they are missing the listener stays as it is.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from errno import ENOBUFS, EPIPE, EWOULDBLOCK
 from typing import Any
 
@@ -141,8 +142,11 @@ class _Immediate:
         twisteds.unregisterProducer()
 
     def connectionLost(self, reason: Any) -> None:
-        """The connection is gone, and nobody reads what was written."""
-        self._together = None
+        """The connection is gone. If we end it, as when the reactor stops, what was written is there for the other end."""
+        together, self._together = self._together, None
+        if together:
+            with suppress(OSError):
+                self.socket.send(b"".join(together))
         twisteds: Any = super()
         twisteds.connectionLost(reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import socket
 import struct
@@ -180,13 +181,25 @@ class ImmediateTests(SynchronousTestCase):
             link.turns.end()
             self.assertEqual(link.read(), b"", how)
 
-    def test_a_connection_that_is_lost_in_the_turn_is_left_alone_at_its_end(self) -> None:
-        """Nobody would read it."""
-        link = self.link(turns=True)
-        link.near.write(b"a")
-        link.near.connectionLost(mock.Mock(value=ConnectionDone(), check=lambda *_: False))
-        link.turns.end()
-        self.assertEqual(link.read(), b"")
+    def test_what_was_written_goes_out_before_we_end_a_connection_in_the_turn(self) -> None:
+        """Such as when the reactor stops, or a protocol fails behind its answer; the end of the turn leaves it alone then.
+        One whose other end is gone, or which takes no more, ends as ever."""
+        for before in ("", "gone", "full"):
+            link, producer = self.link(turns=True), Producer()
+            link.near.registerProducer(producer, True)
+            if before == "full":
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        link.near.socket.send(b"b" * 65536)
+            elif before == "gone":
+                link.far.close()
+            link.near.write(b"a")
+            link.near.connectionLost(mock.Mock(value=ConnectionDone(), check=lambda *_: False))
+            link.turns.end()
+            self.assertEqual(producer.told, ["stop"])
+            self.assertFalse(link.waits)
+            if not before:
+                self.assertEqual(link.read(), b"a")
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_a_full_socket_goes_the_old_way(self) -> None:

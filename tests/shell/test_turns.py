@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from types import SimpleNamespace
@@ -175,6 +176,20 @@ class TurnTests(SynchronousTestCase):
         reactor.doIteration(0)
         self.assertEqual(len(done), 3)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_a_timer_that_is_set_then_is_on_time(self) -> None:
+        """The reactor has found out before how long it may wait: not for so long, if it is to do something sooner."""
+        for later, delay, waits in ((5.0, None, 5.0), (5.0, 60.0, 5.0), (0.0, 60.0, 0.0), (70.0, 60.0, 60.0),
+                                    (70.0, False, 0.0), (None, 60.0, 60.0)):
+            reactor, ends = self.reactor(ours=False), Turns()
+            reactor.seconds = lambda: 1000.0
+            reactor._poller.close()
+            reactor._poller = mock.Mock(poll=mock.Mock(return_value=[]))
+            self.assertTrue(ends.found(reactor))
+            if later is not None:
+                ends.at_end(functools.partial(reactor.callLater, later, mock.Mock()))
+            reactor.doIteration(delay)
+            self.assertEqual(reactor._poller.poll.call_args.args[0], waits)
 
     def test_another_reactor_stays_as_it_is(self) -> None:
         """One of another kind, one that is made otherwise, and a system without epoll."""
