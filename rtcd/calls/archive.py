@@ -35,6 +35,8 @@ class Archive:
         self._max_bytes = max_bytes
         self._lonely: OrderedDict[str, _Entry] = OrderedDict()
         self._others: OrderedDict[str, _Entry] = OrderedDict()
+        self._bare: dict[str, Lone] = {}
+        """Those whose line is not made, the one that ended first first."""
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -49,18 +51,21 @@ class Archive:
 
     def add_lone(self, lone: Lone) -> None:
         """The same."""
+        self._bare[lone.id] = lone
         self._add(self._lonely, lone.id, (lone.ended_at, shown_name(lone.room), lone.most_bytes, lone))
 
-    def make_lines(self) -> None:
-        """Of all."""
-        for _ in self.lines():
-            pass
+    def make_lines(self, most: int | None = None) -> bool:
+        """Of so many, or of all. Whether all are made now."""
+        for id_ in list(itertools.islice(self._bare, most)):
+            _ = self._bare.pop(id_).line
+        return not self._bare
 
     def _add(self, table: OrderedDict[str, _Entry], id_: str, entry: _Entry) -> None:
         table[id_] = entry
         self.bytes += entry[2]
         while len(self._lonely) + len(self._others) > self._max_calls or self.bytes > self._max_bytes:
-            _, first = (self._lonely or self._others).popitem(last=False)
+            id_, first = (self._lonely or self._others).popitem(last=False)
+            self._bare.pop(id_, None)
             self.bytes -= first[2]
 
     def get(self, id_: str) -> Call | None:
@@ -68,12 +73,17 @@ class Archive:
         found = self._others.get(id_) or self._lonely.get(id_)
         return _decode(_line(found)) if found else None
 
-    def calls(self, room: str | None = None, since: float = 0.0) -> Iterator[Call]:
-        """Those of a room, or all, that ended at ``since`` or later, the last one first."""
-        tables = (reversed(table.values()) for table in (self._lonely, self._others))
-        for entry in heapq.merge(*tables, key=lambda one: one[0], reverse=True):
-            if entry[0] >= since and room in (None, entry[1]):
+    def calls(self, room: str | None = None, since: float = 0.0, after: str | None = None) -> Iterator[Call]:
+        """Those of a room, or all, that ended at ``since`` or later, the last one first; if ``after`` is given only those
+        behind the one with this id."""
+        tables = (reversed(table.items()) for table in (self._lonely, self._others))
+        for id_, entry in heapq.merge(*tables, key=lambda one: one[1][0], reverse=True):
+            if entry[0] < since or room not in (None, entry[1]):
+                continue
+            if after is None:
                 yield _decode(_line(entry))
+            elif id_ == after:
+                after = None
 
     def expire(self, before: float) -> None:
         """Forget those that ended before this moment."""
@@ -108,9 +118,11 @@ class Archive:
         """Forget all."""
         self._lonely.clear()
         self._others.clear()
+        self._bare.clear()
         self.bytes = 0
 
     def _drop(self, id_: str) -> None:
+        self._bare.pop(id_, None)
         for table in (self._lonely, self._others):
             if id_ in table:
                 self.bytes -= table.pop(id_)[2]

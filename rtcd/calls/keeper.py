@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from twisted.application.service import Service
@@ -36,6 +37,9 @@ from rtcd.words import word
 
 WRITE_S = 300.0
 """From one writing to the next, if anything has changed."""
+AT_ONCE = 500
+"""So many records that were not made yet are made in one go before they are written; the next ones `AGAIN_S` later."""
+AGAIN_S = 0.05
 LATE_S = 10.0
 """So long after its end a call takes what is still on its way: the end of its relays, the last report of a page."""
 MAX_LATE = 2000
@@ -148,24 +152,26 @@ class CallKeeper(Service):
         ``after``; if that is no more, nothing."""
         now = self._now()
         self._expire(now)
-        found: list[dict[str, Any]] = []
         room = None if room is None else shown_name(room)
-        living = (one.call for one in self._calls() if room in (None, one.call.room))
-        for call in chain(living, self._archive.calls(room, since)):
-            if len(found) >= min(limit, MAX_LISTED):
-                break
-            if after is not None:
-                after = None if call.id == after else after
+        calls = (one for one in self._listed(room, since, after) if not one.ended_at or one.ended_at >= since)
+        return [show.summary(one, now) for one in islice(calls, max(0, min(limit, MAX_LISTED)))]
+
+    def _listed(self, room: str | None, since: float, after: str | None) -> Iterator[Call]:
+        """No record is made that is not asked for."""
+        for one in self._those():
+            if room not in (None, shown_name(one.room)):
                 continue
-            if not call.ended_at or call.ended_at >= since:
-                found.append(show.summary(call, now))
-        return found
+            if after is None:
+                yield self._whole(one).call
+            elif _id(one) == after:
+                after = None
+        yield from self._archive.calls(room, since, after)
 
     def shown(self, id_: str) -> dict[str, Any] | None:
         """The record of a call (`rtcd.calls.show.whole`), on or over; None if there is none."""
         now = self._now()
         self._expire(now)
-        call = next((one.call for one in self._calls() if one.call.id == id_), None) or self._archive.get(id_)
+        call = next((self._whole(one).call for one in self._those() if _id(one) == id_), None) or self._archive.get(id_)
         return None if call is None else show.whole(call, now)
 
     def report(self, room: str, client: str, report: Report) -> bool:
@@ -338,9 +344,13 @@ class CallKeeper(Service):
         live.call = call
         self._file.stale = True
 
+    def _those(self) -> tuple[Live | Lone, ...]:
+        """The calls that are on, and those that were, the last one first."""
+        return (*reversed(self._open.values()), *reversed(self._late.values()))
+
     def _calls(self) -> list[Live]:
-        """Those that are on, and those that were, the last one first."""
-        return [self._whole(one) for one in (*reversed(self._open.values()), *reversed(self._late.values()))]
+        """The same, with their records."""
+        return [self._whole(one) for one in self._those()]
 
     def _whole(self, one: Live | Lone) -> Live:
         return self._made(one) if isinstance(one, Lone) else one
@@ -361,10 +371,12 @@ class CallKeeper(Service):
                 elif client.here and (after := changes.crowded(call, letter)) is not call:
                     self._set(client.live, after)
             return
-        for lone in list(self._lones.values()):
-            self._made(lone)
         self._whose.catch_up(self._calls)
         whose = self._whose.of_user(news.user)
+        if whose is None and "-" in news.user:  # as in the users of clients; of one who came alone, perhaps
+            for lone in list(self._lones.values()):
+                self._made(lone)
+            whose = self._whose.of_user(news.user)
         if whose is None:
             return
         call, letter = whose.live.call, whose.letter
@@ -412,10 +424,21 @@ class CallKeeper(Service):
         while self._late and next(iter(self._late.values())).until <= now:
             self._keep(next(iter(self._late.values())))
         if now >= self._write_at:
-            self._write_at = now + WRITE_S
             self._expire(now)
-            if self._file.stale and not self._file.busy:
+            if not self._file.stale or self._file.busy:
+                self._write_at = now + WRITE_S
+            elif self._make_some():
+                self._write_at = now + WRITE_S
                 self._write()
+            else:
+                self._write_at = now + AGAIN_S
+
+    def _make_some(self) -> bool:
+        """Records, of those who came alone. Whether all that are to be written now are made, but for a few."""
+        lones = list(islice(self._lones.values(), AT_ONCE))
+        for lone in lones:
+            self._made(lone)
+        return self._archive.make_lines(AT_ONCE - len(lones)) and len(self._lones) < AT_ONCE
 
     def _write(self) -> None:
         if self._hours:
@@ -433,6 +456,10 @@ class CallKeeper(Service):
         if bad:
             self._log.warn("{count} lines of the file of calls are no records, and are left out", count=bad)
         self._expire(self._now())
+
+
+def _id(one: Live | Lone) -> str:
+    return one.id if isinstance(one, Lone) else one.call.id
 
 
 def _named(call: Call) -> dict[str, str]:

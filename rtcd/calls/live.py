@@ -23,7 +23,7 @@ class Tagger(Protocol):
         """Another number whenever `users_of` may answer otherwise than before."""
 
     def users_of(self, room: str, client: str) -> tuple[str, ...]:
-        """Every user that a name of this client may be made out to."""
+        """Every user that a name of this client may be made out to: ``<room tag>-<client tag>``."""
 
 
 class Client:

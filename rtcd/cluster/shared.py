@@ -288,7 +288,7 @@ class SharedRooms:
             if commit is None or (opens and self._draining):  # what that comes from has to be so
                 stored = None if fresh else await self.asked(self.backend.load(name))
                 if fresh or (stored.version if stored else 0) == known.version:
-                    self._settled(name, known)
+                    await self._settle(name, known)
                     if opens:
                         self._refused.value += 1
                         raise StoreUnavailable(DRAINING)
@@ -305,8 +305,7 @@ class SharedRooms:
                 known, fresh = await self._learned(name, known, conflict.stored), True
                 continue
             self._opened.value += opens
-            for client, late in self._settled(name, self.remember(name, known)):
-                await self._keep(name, client, late)
+            await self._settle(name, self.remember(name, known))
             if short is not None and commit.text:
                 short.rests(name, known.version)
             return outcome.result
@@ -356,11 +355,13 @@ class SharedRooms:
             if not own.called:
                 own.callback(False)
 
-    def _settled(self, name: str, known: Known) -> list[tuple[str, list[str]]]:
-        """The store knows of the room what we know: whom it does not hold us for any more, we owe nothing. Returns what came
-        for their sockets when these were gone."""
+    async def _settle(self, name: str, known: Known) -> None:
+        """The store knows of the room what we know: whom it does not hold us for any more, we owe nothing but what came for
+        their sockets when these were gone."""
         quits = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) != self.backend.node]
-        return [(one, late) for one in quits if (late := self.inbox.quit(name, one))]
+        for client, late in [(one, self.inbox.quit(name, one)) for one in quits]:
+            if late:
+                await self._keep(name, client, late)
 
     def _with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
         """Of sockets of ours that are gone, and are taken for lost from now on, something comes back to us: behind all that

@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.allocations.allocation import Traffic
 from rtcd.calls import keeper as keeping
 from rtcd.calls.keeper import LATE_S, WRITE_S
+from rtcd.calls.lone import Lone
+from rtcd.calls.record import Call
 from rtcd.ice.credentials import Credentials
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.state import StateDirectory
@@ -150,6 +152,60 @@ class LoneTests(SynchronousTestCase):
         self.assertEqual((len(keeper._lones), len(keeper._whose)), (2, 2))
         self.assertEqual(len(keeper.listed()), 5)
         self.assertEqual((len(keeper._lones), len(keeper._whose)), (0, 4))
+
+    def test_records_are_made_in_pieces_before_they_are_written(self) -> None:
+        """Those of calls that are on and those of the archive: few in one turn of the reactor."""
+        self.patch(keeping, "AT_ONCE", 4)
+        server = Server(self, records=StateDirectory(self.mktemp()))
+        keeper: Any = server.keeper
+        callers = [Android(server, f"room{number}") for number in range(20)]
+        for one in callers:
+            one.join()
+        for one in callers[:10]:
+            one.leave()
+        server.wait(LATE_S)
+        made: list[str] = []
+        real = Lone.call
+
+        def call(one: Lone) -> Call:
+            made.append(one.id)
+            return real(one)
+
+        self.patch(Lone, "call", call)
+        wrote: list[list[bytes]] = []
+        self.patch(keeper._file, "write", lambda lines: wrote.append(list(lines)))
+        keeper._write_at = server.clock.seconds()
+        keeper._alarm.set()
+        server.clock.advance(0)
+        turns = [len(made)]
+        while not wrote and len(turns) < 20:
+            server.clock.advance(keeping.AGAIN_S)
+            turns.append(len(made))
+        steps = [after - before for before, after in zip([0, *turns], turns, strict=False)]
+        self.assertEqual((sum(steps), len(wrote[0])), (20, 20))
+        self.assertLessEqual(max(steps), 2 * 4)
+
+    def test_no_record_is_made_that_is_not_looked_at(self) -> None:
+        """A list makes those on its page, a look at one that one; a stranger's allocation none."""
+        server = Server(self, records=StateDirectory(self.mktemp()))
+        keeper: Any = server.keeper
+        for number in range(8):
+            Android(server, f"room{number}").join()
+        keeper.listed(limit=2)
+        self.assertEqual(len(keeper._lones), 6)
+        keeper.listed("room2")
+        self.assertEqual(len(keeper._lones), 5)
+        self.assertEqual((keeper.listed(after="nothing"), keeper.shown("nothing")), ([], None))
+        app = Android(server, "room9")
+        app.join()
+        server.turn(Began("somebody", "udp"))
+        self.assertEqual(len(keeper._lones), 6)
+        user, = server.context.credentials.users_of("room9", app.id)
+        server.turn(Began(user, "udp"))
+        self.assertEqual(len(keeper._lones), 0)
+        Android(server, "room10").join()
+        server.turn(Ended(user, "udp", "expired", Traffic(1, 2, 3, 4)))
+        self.assertEqual(len(keeper._lones), 1)
 
     def test_where_the_log_tells_of_each_call_each_has_its_record(self) -> None:
         """Its lines name what is in the record."""

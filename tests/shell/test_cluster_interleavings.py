@@ -242,6 +242,46 @@ class TwoNodes(RuleBasedStateMachine):
             assert ours == models, (ours, models)
 
 
+class BreakingNodes(TwoNodes):
+    """Sockets of apps break, and the store hears of it when more has happened; the model knows at once. Byes are left out:
+    what was said before one goes with it."""
+
+    lose = lose_while_away = crash = None  # type: ignore[assignment] # how they were lost is another's test
+
+    @rule(client=st.sampled_from(CLIENTS), node=st.integers(0, 1))
+    def join(self, client: str, node: int) -> None:
+        """Of pages each is told who is there, which differs for a moment."""
+        limits = self.settings.limits
+        self.both(node, lambda one, now: rooms.join(one, now, limits, client, "192.0.2.1"))
+
+    @rule(number=st.integers(0, 20), away=st.booleans(), steps=st.lists(st.tuples(
+        st.sampled_from(("send", "send", "send", "message", "leave", "join", "register")), st.sampled_from(CLIENTS),
+        st.integers(0, 1)), max_size=5))
+    def breaks(self, number: int, away: bool, steps: list[tuple[str, str, int]]) -> None:
+        """A socket ends; the others do this, by the other process while its own cannot reach the store; then it is told."""
+        living = [one for one in self.sockets if self.nodes[one.node].inbox.sockets.get((ROOM, one.client)) is one.shared]
+        pair = living[number % len(living)] if living else None
+        if pair is None or not self.model.detach(ROOM, pair.client, pair.alone):
+            return
+        store, client = self.nodes[pair.node], pair.client
+        assert store.detach(ROOM, client, pair.shared)
+        done(self.model.update(ROOM, self.losing(client), None, client))
+        if away:
+            store._stands(State.AWAY)
+        for what, who, node in steps:
+            by = 1 - pair.node if away else node
+            if who != client and what == "send":
+                self.send(who, by, False)
+            elif who != client and what == "leave":
+                self.leave(who, by, False)
+            elif who != client:
+                getattr(self, what)(who, by)
+        if away:
+            store._stands(State.BACK)
+        done(store.update(ROOM, self.losing(client), None, client))
+        assert not store.inbox.owed, store.inbox.owed
+
+
 class Delayed(HubBackend):
     """Questions and entries are on their way until the test lets them go on."""
 
@@ -320,6 +360,29 @@ class InterleavingTests(SynchronousTestCase):
             done(first.update(ROOM, machine.losing("p"), None, "p"))
             self.assertEqual(machine.holders(), {"p": machine.nodes[1].backend.node})
             self.assertEqual(old.closed, heard)
+
+    def test_what_came_for_a_broken_socket_waits_whoever_has_found_it_lost(self) -> None:
+        """Its process may have been taken for dead meanwhile; then that has nothing more to tell."""
+        machine = TwoNodes()
+        machine.begin(two=True)
+        limits, (ours, other) = machine.settings.limits, reversed(machine.nodes)
+        pair = next(one for one in machine.sockets if one.client == "b")
+        self.assertTrue(ours.detach(ROOM, "b", pair.shared))
+        done(other.update(ROOM, lambda one, now: switchboard.send(one, now, limits, "a", "late")))
+        losing = machine.losing("b")
+        done(other.apply(ROOM, lambda known, now: losing(known.room, now), forced=True, without=ours.backend.node))
+        done(ours.update(ROOM, machine.losing("b"), None, "b"))
+        self.assertEqual(ours.inbox.owed, {})
+        back = FakeSocket()
+        done(other.update(ROOM, lambda one, now: switchboard.register(one, now, limits, "b"), back))
+        self.assertEqual(back.texts, ["late"])
+
+    def test_sockets_that_have_broken_lose_and_double_nothing(self) -> None:
+        """Whatever happens until the store knows, in the end the room is as if it had known at once."""
+        case = BreakingNodes.TestCase
+        case.settings = settings(max_examples=60, stateful_step_count=12, deadline=None, derandomize=True)
+        result = case("runTest").run()
+        self.assertEqual([*result.errors, *result.failures] if result else [], [])
 
     def test_two_processes_are_as_one(self) -> None:
         """Any history, with crashes."""
