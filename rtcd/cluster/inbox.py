@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from twisted.logger import Logger
 
 from rtcd.cluster.backend import Entry
 from rtcd.cluster.codec import decode_effects, decode_news
-from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Socket, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Said, Socket, StoreUnavailable
 from rtcd.rooms.watchers import Watchers
 
 MAX_LATE = 256
@@ -30,8 +30,9 @@ class Inbox:
         """By room and client."""
         self.held: dict[str, set[str]] = {}
         """By room: clients whose socket we hold."""
-        self.owed: dict[str, dict[str, list[str]]] = {}
-        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then."""
+        self.owed: dict[str, dict[str, list[Said]]] = {}
+        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then, with
+        who has said it as far as that is known."""
         self._orphaned = orphaned
 
     def take(self, entry: Entry, attached: Socket | None, *, here: bool) -> None:
@@ -41,7 +42,8 @@ class Inbox:
             if entry.news and self.watchers:
                 self.watchers.tell(entry.name, decode_news(entry.news), here=here)
             if entry.effects:
-                self._carry_out(entry.name, decode_effects(entry.effects), attached)
+                said = self._said(entry) if entry.name in self.owed else {}
+                self._carry_out(entry.name, decode_effects(entry.effects), attached, said)
         except StoreUnavailable as fault:
             self._log.error("{reason}", reason=str(fault))
 
@@ -58,7 +60,7 @@ class Inbox:
         """The store has to be told that a client's socket is not ours any more."""
         self.owed.setdefault(name, {}).setdefault(client, [])
 
-    def quit(self, name: str, client: str) -> list[str]:
+    def quit(self, name: str, client: str) -> list[Said]:
         """The store knows, or need not. Returns what came for the socket when it was gone."""
         clients = self.owed.get(name, {})
         late = clients.pop(client, [])
@@ -66,7 +68,7 @@ class Inbox:
             del self.owed[name]
         return late
 
-    def deliver(self, name: str, client: str, text: str) -> None:
+    def deliver(self, name: str, client: str, text: str, sender: str = "") -> None:
         """Hand a text to a client's socket, if it is here. If it is gone, and the store may not know yet, the text waits."""
         socket = self.sockets.get((name, client))
         if socket is not None:
@@ -76,12 +78,21 @@ class Inbox:
                 self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
             return
         late = self.owed.get(name, {}).get(client)
-        if late is not None and len(late) < MAX_LATE and sum(map(len, late)) + len(text) <= MAX_LATE_CHARACTERS:
-            late.append(text)
+        if late is not None and len(late) < MAX_LATE and (
+                sum(len(one.text) for one in late) + len(text) <= MAX_LATE_CHARACTERS):
+            late.append(Said(sender, text))
 
-    def _carry_out(self, name: str, effects: Iterable[Effect], attached: Socket | None) -> None:
+    def _said(self, entry: Entry) -> dict[str, str]:
+        """Who has said the texts of an entry."""
+        return {one.text: one.client for one in decode_news(entry.news) if isinstance(one, Said)} if entry.news else {}
+
+    def _carry_out(
+        self, name: str, effects: Iterable[Effect], attached: Socket | None, said: Mapping[str, str]
+    ) -> None:
         for effect in effects:
-            if not isinstance(effect, Attach):
+            if isinstance(effect, Deliver):
+                self.deliver(name, effect.client, effect.text, said.get(effect.text, ""))
+            elif not isinstance(effect, Attach):
                 self._perform(name, effect)
             elif attached is not None:
                 self.held.setdefault(name, set()).add(effect.client)
@@ -91,10 +102,7 @@ class Inbox:
                 self.owe(name, effect.client)
                 self._orphaned(name)
 
-    def _perform(self, name: str, effect: Deliver | Inform | Close) -> None:
-        if isinstance(effect, Deliver):
-            self.deliver(name, effect.client, effect.text)
-            return
+    def _perform(self, name: str, effect: Inform | Close) -> None:
         socket = self.sockets.get((name, effect.client))
         if socket is None:
             return

@@ -35,6 +35,7 @@ from rtcd.rooms.outcome import (
     Change,
     Close,
     Outcome,
+    Said,
     Socket,
     StoreAway,
     StoreFull,
@@ -370,7 +371,7 @@ class SharedRooms:
                 and (client := outcome.room.client(one)) is not None and not client.registered]
         return msgspec.structs.replace(outcome, effects=(*outcome.effects, *map(Close, lost))) if lost else outcome
 
-    async def _keep(self, name: str, client: str, late: list[str]) -> None:
+    async def _keep(self, name: str, client: str, late: list[Said]) -> None:
         """What came for a socket that was gone already waits for its client, before all that was said since."""
         with contextlib.suppress(StoreUnavailable, StoreFull):
             await self._apply(

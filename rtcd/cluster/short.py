@@ -45,7 +45,7 @@ class ShortWay:
                 return False
         self._inbox.watchers.said(room, client, text)
         for _, one_client in here:
-            self._inbox.deliver(room, one_client, text)
+            self._inbox.deliver(room, one_client, text, client)
         for node, clients in others:
             speaker.pass_on(node, Row(room, client, clients, text))
         return True
@@ -68,7 +68,7 @@ class ShortWay:
         for room, client, to, text in rows_of(entry.data):
             self._inbox.watchers.said(room, client, text, here=here)
             for one in to:
-                self._inbox.deliver(room, one, text)
+                self._inbox.deliver(room, one, text, client)
 
     def _way(self, name: str, floor: Floor, client: str) -> Way:
         rooms, node = self._rooms, self._speaker.node

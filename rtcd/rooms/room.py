@@ -183,26 +183,27 @@ def hand_over(room: Room, now: float, limits: Limits, sender: Client, text: str)
     return replace(changed(replaced(room, after), now, True, effects), events=said)
 
 
-def wait_again(room: Room, now: float, limits: Limits, client_id: str, texts: Iterable[str]) -> Outcome[None]:
+def wait_again(room: Room, now: float, limits: Limits, client_id: str, texts: Iterable[Said]) -> Outcome[None]:
     """What was for a client's socket, and came when that was gone, waits for it before all that was said since; what does
-    not fit is lost. Behind a bye of one who has gone it is that of the next one. Nothing if the client has a socket again.
+    not fit is lost, and so is what was said by who has gone since. Behind a bye of one who has gone it is that of the next
+    one. Nothing if the client has a socket again.
     """
-    client, waiting = room.client(client_id), list[str]()
+    client, waiting = room.client(client_id), list[Said]()
     if client is None or client.registered:
         return Outcome(room, None)
-    for text in texts:
-        if is_bye(text):
+    for one in texts:
+        if is_bye(one.text):
             client, waiting = replace(client, owed_bye=True), []
         else:
-            waiting.append(text)
+            waiting.append(one)
     room = replaced(room, client)
     others = room.others(client_id)
     if len(others) == 1:  # in a room with an app there are two
         queue = list(others[0].queue)
         while waiting:
-            text = waiting.pop()
-            if fits(queue, text, limits):
-                queue.insert(0, text)
+            said = waiting.pop()
+            if said.client in ("", others[0].id) and fits(queue, said.text, limits):
+                queue.insert(0, said.text)
         room = replaced(room, replace(others[0], queue=tuple(queue)))
     return changed(room, now, None)
 

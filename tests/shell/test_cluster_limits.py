@@ -22,6 +22,7 @@ from rtcd.cluster import redis as backend_module
 from rtcd.cluster import shared, turns, upkeep
 from rtcd.cluster.address import Address
 from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
+from rtcd.cluster.codec import encode_effects, encode_news
 from rtcd.cluster.commits import Known
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS
@@ -39,7 +40,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Outcome, StoreAway, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Deliver, Outcome, Said, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.records import Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -390,6 +391,14 @@ class LimitTests(SynchronousTestCase):
             self.clock.pump([SETTLE_S] * 2)
             self.assertEqual((self.registered(), socket.closed, self.store._upkeep._left), (["a"], False, {}))
 
+    def test_who_said_what_comes_for_a_socket_that_is_gone_is_kept(self) -> None:
+        """It is in the news; who it was is not known of what had waited for the client."""
+        inbox = self.store.inbox
+        inbox.owe("r", "b")
+        for news in ([Said("a", "hello")], []):
+            inbox.take(Entry("r", 1, 1, "x", encode_effects([Deliver("b", "hello")]), encode_news(news)), None, here=True)
+        self.assertEqual(inbox.quit("r", "b"), [Said("a", "hello"), Said("", "hello")])
+
     def test_what_comes_for_a_socket_that_is_gone_has_an_end(self) -> None:
         """By number and by length, until the store knows that it is gone."""
         inbox = self.store.inbox
@@ -399,7 +408,7 @@ class LimitTests(SynchronousTestCase):
             inbox.owe("r", client)
             for _ in range(MAX_LATE + 50):
                 inbox.deliver("r", client, text)
-            self.assertEqual(inbox.quit("r", client), [text] * most)
+            self.assertEqual(inbox.quit("r", client), [Said("", text)] * most)
         self.assertEqual((inbox.owed, inbox.quit("r", "a")), ({}, []))
 
     def test_deadlines_that_do_not_hold_any_more_do_not_pile_up(self) -> None:

@@ -127,9 +127,9 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 26).result, "ERROR")
         self.assertEqual(rooms.message(room_of("a"), 0, LIMITS, "a", "é" * 25).result, "SUCCESS")
 
-    def again(self, room: Room, *texts: str) -> Room:
+    def again(self, room: Room, *texts: str, sender: str = "a") -> Room:
         """These came for the socket of b when it was gone."""
-        return rooms.wait_again(room, 7, LIMITS, "b", texts).room
+        return rooms.wait_again(room, 7, LIMITS, "b", [Said(sender, one) for one in texts]).room
 
     def test_what_came_for_a_lost_socket_waits_before_what_was_said_since(self) -> None:
         """As far as it fits, the last of it first."""
@@ -145,6 +145,13 @@ class MessageTests(SynchronousTestCase):
         self.assertEqual((left.queue, after.owed_bye), (("2",), True))
         alone = Room((after,))
         self.assertEqual(self.again(alone, "3").clients, (after,))
+
+    def test_what_one_said_who_has_gone_is_not_the_next_ones(self) -> None:
+        """It is lost with him; where nobody knows who said it, it is of the one who is there."""
+        lost = switchboard.lost(room_of("a", "b"), 0, LIMITS, "b").room
+        room = rooms.join(rooms.leave(lost, 0, LIMITS, "a").room, 0, LIMITS, "c").room
+        queues = [self.again(room, "1", sender=one).client("c") for one in ("a", "c", "")]
+        self.assertEqual([one.queue if one else None for one in queues], [(), ("1",), ("1",)])
 
     def test_who_has_a_socket_again_or_no_seat_is_given_nothing_late(self) -> None:
         """It would come behind what was said later."""
