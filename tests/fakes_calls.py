@@ -25,6 +25,7 @@ from rtcd.ice.service import IceService
 from rtcd.ice.settings import Settings as IceSettings
 from rtcd.metrics import Metrics
 from rtcd.rooms.memory import MemoryRooms
+from rtcd.rooms.outcome import StoreAway
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling.service import SignalingService
 from rtcd.signaling.settings import Settings as SignalingSettings
@@ -104,6 +105,18 @@ class Server:
         self.clock.advance(seconds)
         for one in self.dialled:
             one.settle()
+
+    def lose_store(self, case: SynchronousTestCase) -> list[bool]:
+        """The store of rooms is away, as one in another process may be, until what is returned holds False."""
+        update, away = self.rooms.update, [True]
+
+        async def perhaps(*arguments: Any) -> Any:
+            if away[0]:
+                raise StoreAway("the rooms cannot be reached; try again later")
+            return await update(*arguments)
+
+        case.patch(self.rooms, "update", perhaps)
+        return away
 
     def seats(self, room: str) -> list[str]:
         """Who holds a seat in a room."""

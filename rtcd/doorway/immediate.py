@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
-from twisted.internet.tcp import Port, Server
+from twisted.internet.tcp import Connection, Port, Server
 from twisted.internet.unix import Client, Connector
 from twisted.internet.unix import Server as UnixServer
 
@@ -32,22 +32,9 @@ MAX_TOGETHER_BYTES = 65536
 that the socket is full."""
 
 
-class _Immediate:
+class _Immediate(Connection):
     """What differs from Twisted's own transport of a stream, which it is mixed into."""
 
-    bufferSize: int
-    connected: Any
-    dataBuffer: bytes
-    disconnecting: Any
-    producer: Any
-    producerPaused: bool
-    protocol: Any
-    socket: Any
-    streamingProducer: bool
-    TLS: bool
-    _aborting: bool
-    _tempDataBuffer: list[bytes]
-    _writeDisconnecting: bool
     _faulty = False
     _together: list[bytes] | None = None
     """What was written in this turn, if something was that has not been offered yet."""
@@ -91,8 +78,7 @@ class _Immediate:
             self._wait(data[sent:])
 
     def _wait(self, data: bytes) -> None:
-        twisteds: Any = super()
-        twisteds.write(data)
+        super().write(data)
 
     def doRead(self) -> Any:
         """Hand over what came, as Twisted does, in one step less."""
@@ -114,32 +100,27 @@ class _Immediate:
     def loseConnection(self, *arguments: Any, **keys: Any) -> None:
         """Close, behind what was written."""
         self._offer()
-        twisteds: Any = super()
-        twisteds.loseConnection(*arguments, **keys)
+        super().loseConnection(*arguments, **keys)
 
     def loseWriteConnection(self) -> None:
         """Close one half, behind what was written."""
         self._offer()
-        twisteds: Any = super()
-        twisteds.loseWriteConnection()
+        super().loseWriteConnection()
 
     def abortConnection(self) -> None:
         """Cut; what was written before has been offered."""
         self._offer()
-        twisteds: Any = super()
-        twisteds.abortConnection()
+        super().abortConnection()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """It produces from now on."""
         self._offer()
-        twisteds: Any = super()
-        twisteds.registerProducer(producer, streaming)
+        super().registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
         """It has produced all."""
         self._offer()
-        twisteds: Any = super()
-        twisteds.unregisterProducer()
+        super().unregisterProducer()
 
     def connectionLost(self, reason: Any) -> None:
         """The connection is gone. If we end it, as when the reactor stops, what was written is there for the other end."""
@@ -147,8 +128,7 @@ class _Immediate:
         if together:
             with suppress(OSError):
                 self.socket.send(b"".join(together))
-        twisteds: Any = super()
-        twisteds.connectionLost(reason)
+        super().connectionLost(reason)
 
 
 class ImmediateServer(_Immediate, Server):
@@ -167,7 +147,7 @@ class _Connector(Connector):
     """Twisted's, whose connections are of that kind."""
 
     def _makeTransport(self) -> Any:
-        return ImmediateUnixClient(self.address, self, self.reactor, checkPID=False)
+        return ImmediateUnixClient(self.address, self, self.reactor, self.checkPID)
 
 
 class ConnectingAtOnce:

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.peers.bound import Bound
-from rtcd.rooms.outcome import Came, Gone, News, Said, StoreAway, StoreUnavailable
+from rtcd.rooms.outcome import Came, Gone, News, Said, StoreUnavailable
 from rtcd.rooms.records import BYE
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.web.resources import GUESSES_AT_ONCE, GUESSES_PER_S
@@ -370,14 +370,7 @@ class CommandTests(PagesCase):
         """Offers and candidates among it."""
         first, second = self.pages("a", "b")
         second.events()
-        update, away = self.server.rooms.update, [True]
-
-        async def perhaps(*arguments: Any) -> Any:
-            if away[0]:
-                raise StoreAway("the rooms cannot be reached")
-            return await update(*arguments)
-
-        self.patch(self.server.rooms, "update", perhaps)
+        away = self.server.lose_store(self)
         first.direct(second, {"sdp": "x"})
         self.server.wait(10)
         self.assertEqual(second.events(), [])

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.doorway.settings import DoorwaySettings
-from rtcd.rooms.outcome import StoreAway
 from rtcd.rooms.records import BYE
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import websocket
@@ -413,14 +412,7 @@ class SlowStoreTests(Case):
 
     def test_what_is_said_while_the_store_is_away_waits_for_it(self) -> None:
         """In order, on a socket that stays open; but not for ever, nor for a client that has gone."""
-        update, away = self.server.rooms.update, [True]
-
-        async def perhaps(*arguments: Any) -> Any:
-            if away[0]:
-                raise StoreAway("the rooms cannot be reached; try again later")
-            return await update(*arguments)
-
-        self.patch(self.server.rooms, "update", perhaps)
+        away = self.server.lose_store(self)
         self.patch(self.server.signaling.factory, "relay", None)  # a store that can be away has no short way
         for number in range(3):
             self.first.send({"type": "candidate", "n": number})
@@ -439,14 +431,7 @@ class SlowStoreTests(Case):
 
     def test_what_waits_is_not_passed_on_when_its_socket_was_closed(self) -> None:
         """The store closes sockets when it is back, and their clients may have said more by others by then."""
-        update, away = self.server.rooms.update, [True]
-
-        async def perhaps(*arguments: Any) -> Any:
-            if away[0]:
-                raise StoreAway("the rooms cannot be reached; try again later")
-            return await update(*arguments)
-
-        self.patch(self.server.rooms, "update", perhaps)
+        away = self.server.lose_store(self)
         self.patch(self.server.signaling.factory, "relay", None)
         self.first.send({"type": "candidate", "n": 0})
         (near,) = (one for one in self.server.signaling.factory.sockets if one.client == self.first.id)
@@ -505,19 +490,11 @@ class SlowStoreTests(Case):
 
     def test_who_registers_while_the_store_is_away_waits_for_it(self) -> None:
         """Longer than one may take to register: he has done so. One that gives up leaves nothing."""
-        update, away = self.server.rooms.update, [False]
-
-        async def perhaps(*arguments: Any) -> Any:
-            if away[0]:
-                raise StoreAway("the rooms cannot be reached; try again later")
-            return await update(*arguments)
-
-        self.patch(self.server.rooms, "update", perhaps)
         pages = [Page(self.server, room) for room in ("room2", "room3")]
         for page in pages:
             page.join()
             page.open()
-        away[0] = True
+        away = self.server.lose_store(self)
         for page in pages:
             page.register()
         self.server.wait(20)
