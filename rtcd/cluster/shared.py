@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -52,6 +53,13 @@ Step: TypeAlias = Callable[[Known, float], Outcome[T]]
 
 MAX_TRIES = 30
 """So often a change is tried; each time somebody else's was done, so only a room that is under attack needs more."""
+
+EAGER_TRIES = 6
+"""So many of them are made at once. Then every second one waits: whoever has a line of changes for the room, and hears first
+that the last one is done, would be quicker each time."""
+
+REST_S, MAX_REST_S = 0.001, 0.1
+"""How long the first of those waits; each one waits twice as long as the one before, and this long at most."""
 
 MAX_KNOWN = 4096
 """So many rooms are remembered besides those in which we hold sockets."""
@@ -277,7 +285,9 @@ class SharedRooms:
         if self._opening is not None:
             await self._opening
         known, fresh = self.known.get(name, NO_ROOM), False
-        for _ in range(MAX_TRIES):
+        for tries in range(MAX_TRIES):
+            if tries >= EAGER_TRIES and not (tries - EAGER_TRIES) % 2:
+                await deferLater(self.clock, min(REST_S * 2 ** ((tries - EAGER_TRIES) // 2), MAX_REST_S))
             self._check_reachable()
             outcome = step(known, self.clock.seconds())
             outcome = self._with_closes(name, known, outcome)

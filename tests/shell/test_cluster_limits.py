@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 from unittest import skipUnless
 
@@ -23,7 +24,6 @@ from rtcd.cluster import shared, turns, upkeep
 from rtcd.cluster.address import Address
 from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.codec import encode_effects, encode_news
-from rtcd.cluster.commits import Known
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS
 from rtcd.cluster.inside import HubBackend
@@ -85,6 +85,23 @@ class LimitTests(SynchronousTestCase):
         done(store.start())
         return store
 
+    def rival(self, name: str, times: int) -> list[float]:
+        """Somebody is quicker with a room so many times. Returns when that was."""
+        other = self.another()
+        when: list[float] = []
+        done(other.update(name, lambda one, now: rooms.join(one, now, LIMITS, "other")))
+        commit = self.backend.commit
+
+        async def second(step: Commit) -> int:
+            if len(when) < times:
+                when.append(self.clock.seconds())
+                text = f"{len(when)}"
+                done(other.update(name, lambda one, now: rooms.message(one, now, LIMITS, "other", text)))
+            return await commit(step)
+
+        self.patch(self.backend, "commit", second)
+        return when
+
     def commit(self, name: str, expected: int, **more: Any) -> int:
         """A step of a room."""
         return self.hub.commit(Commit(name, expected, b"x", BOUNDS, **more))
@@ -98,6 +115,26 @@ class LimitTests(SynchronousTestCase):
         entries, missed = self.hub.read("n", 0, 100)
         self.assertEqual(([entry.effects for _, entry in entries], missed), ([b"4", b"5", b"6", b"7", b"8"], True))
         self.assertEqual(self.hub.read("n", 9, 100), ([], False))
+
+    def test_who_is_overtaken_again_and_again_waits_for_a_while(self) -> None:
+        """Somebody who has more to say than there are tries is through at some time; a few tries are made at once."""
+        when = self.rival("r", shared.MAX_TRIES - 1)
+        joined = ensureDeferred(self.store.update("r", lambda one, now: rooms.join(one, now, LIMITS, "us")))
+        self.assertEqual(len(when), shared.EAGER_TRIES)
+        self.clock.pump([0.001] * 2000)
+        self.assertEqual((self.successResultOf(joined).result, len(when)), ("SUCCESS", shared.MAX_TRIES - 1))
+        waits = [round(then - before, 3) for before, then in pairwise(when[shared.EAGER_TRIES - 1:])][::2]
+        self.assertEqual(waits[:5], [0.001, 0.002, 0.004, 0.008, 0.016])
+        self.assertLessEqual(max(waits), shared.MAX_REST_S + 0.001)
+        self.assertGreater(sum(waits), 0.4)
+
+    def test_who_is_always_overtaken_is_told_so(self) -> None:
+        """Within a second; nothing of it is done."""
+        when = self.rival("r", 10 ** 6)
+        joined = ensureDeferred(self.store.update("r", lambda one, now: rooms.join(one, now, LIMITS, "us")))
+        self.clock.pump([0.001] * 1000)
+        self.assertEqual(str(self.failureResultOf(joined, StoreUnavailable).value), turns.BUSY)
+        self.assertEqual(len(when), shared.MAX_TRIES)
 
     def test_watchers_are_told_by_which_daemon_it_was(self) -> None:
         """Each daemon counts and announces what it did itself, whichever of its processes did it."""
@@ -459,18 +496,6 @@ class LimitTests(SynchronousTestCase):
         done(other.update("t", lambda one, now: rooms.join(one, now, limits, "b")))
         self.assertEqual(list(self.store.known), ["t"])
         self.assertEqual(done(self.store.update("r", lambda one, _: Outcome(one, len(one.clients)))), 2)
-
-    def test_a_change_that_is_never_the_first_ends(self) -> None:
-        """Somebody else changes the room each time."""
-        limits = self.store.limits
-
-        def change(room: Any, now: float) -> Outcome[Any]:
-            stored = self.hub.load("r")
-            self.commit("r", stored.version if stored else 0)
-            return rooms.join(room, now, limits, "a")
-
-        self.patch(shared, "known_from", lambda version, value: Known(version))
-        self.assertRaises(StoreUnavailable, done, self.store.update("r", change))
 
     def test_draining_opens_no_room(self) -> None:
         """Whoever waits in one can still be joined; rooms go on elsewhere, so nobody waits for their end."""
