@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest import skipUnless
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from twisted.internet import reactor as any_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from rtcd.cluster.backend import Commit
+from rtcd.cluster.address import Address
+from rtcd.cluster.backend import Backend, Commit, Stored, Totals
 from rtcd.cluster.codec import decode_room
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
+from rtcd.cluster.node import new_node
+from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
 from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.wire import Wire
 from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
@@ -26,8 +34,82 @@ from rtcd.rooms.outcome import Said
 from rtcd.rooms.records import BYE, Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
+from tests.redis import is_here, shared_server
 from tests.shell.room_store import FakeSocket, FakeWatcher
+from tests.shell.test_cluster_stores import is_idle
 from tests.shell.two_nodes import PAGES, ROOM, SHORT, BreakingNodes, TwoNodes, done
+
+reactor: Any = any_reactor
+WITHIN_S = 10.0
+
+class BreakingOnRedis(BreakingNodes):
+    """The processes share a real Redis. What is under way between them is waited for behind each step, but not while a
+    socket is broken. Time is the test's, but for that of Redis."""
+
+    def begin_store(self) -> None:
+        """A prefix of its own."""
+        self.prefix = f"{new_node()}:"
+
+    def backend(self) -> Backend:
+        """See `TwoNodes.backend`."""
+        return RedisBackend(reactor, Wire(reactor, Address(path=shared_server().path)), self.prefix, 3600)
+
+    def done(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Turn the reactor, which nobody else does here, until it is there."""
+        return self.beginning(work)()
+
+    def beginning(self, work: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
+        """It goes on beside what is begun next."""
+        found: list[Any] = []
+        Deferred.fromCoroutine(work).addBoth(found.append)
+
+        def result() -> Any:
+            self.until(lambda: found)
+            if isinstance(found[0], Failure):
+                found[0].raiseException()
+            return found[0]
+
+        return result
+
+    def until(self, there: Callable[[], object]) -> None:
+        """Turn the reactor until it is so."""
+        deadline = reactor.seconds() + WITHIN_S
+        while not there():
+            assert reactor.seconds() < deadline, "it does not come"
+            reactor.iterate(0.01)
+
+    def settle(self) -> None:
+        """Updates and timers' work have ended, and inboxes are read."""
+        self.until(lambda: all(is_idle(one) for one in self.nodes))
+        for one in self.nodes:
+            backend: Any = one.backend
+            last = int(self.done(backend._ask("HGET", f"{self.prefix}seqs", backend.node)) or 0)
+            self.until(functools.partial(_has_read, backend, last))
+        self.until(lambda: all(is_idle(one) for one in self.nodes))
+
+    def stored(self) -> Stored | None:
+        """See `TwoNodes.stored`."""
+        stored: Stored | None = self.done(self.nodes[0].backend.load(ROOM))
+        return stored
+
+    def totals(self) -> Totals:
+        """See `TwoNodes.totals`."""
+        totals: Totals = self.done(self.nodes[0].backend.totals())
+        return totals
+
+    def held(self) -> dict[str, bool]:
+        """See `TwoNodes.held`."""
+        return {one.backend.node: ROOM in self.done(one.backend.held()) for one in self.nodes}
+
+    def teardown(self) -> None:
+        """End both processes."""
+        for one in self.nodes:
+            self.done(one.close())
+
+
+def _has_read(backend: Any, number: int) -> bool:
+    """Whether the entry of this number has come."""
+    return bool(backend._number >= number)
 
 
 class Delayed(HubBackend):
@@ -129,6 +211,15 @@ class InterleavingTests(SynchronousTestCase):
         """Whatever happens until the store knows, in the end the room is as if it had known at once."""
         case = BreakingNodes.TestCase
         case.settings = settings(max_examples=60, stateful_step_count=12, deadline=None, derandomize=True)
+        result = case("runTest").run()
+        self.assertEqual([*result.errors, *result.failures] if result else [], [])
+
+    @skipUnless(is_here(), "redis-server is not installed")
+    def test_sockets_that_have_broken_lose_and_double_nothing_on_redis(self) -> None:
+        """The same with a real one between the processes: entries come when they come."""
+        case = BreakingOnRedis.TestCase
+        case.settings = settings(max_examples=40, stateful_step_count=12, deadline=None, derandomize=True,
+                                 phases=[Phase.generate])
         result = case("runTest").run()
         self.assertEqual([*result.errors, *result.failures] if result else [], [])
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from rtcd.cluster.backend import State
+from rtcd.cluster.backend import Backend, State, Stored, Totals
 from rtcd.cluster.codec import decode_room
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
@@ -66,13 +66,13 @@ class Pair:
 
 
 class TwoNodes(RuleBasedStateMachine):
-    """Each step is done by one of two processes, and by a store of one process, which is the model."""
+    """Each step is done by one of two processes, and by a store of one process, which is the model. What they share is a hub
+    here; a subclass may have them share something else."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.hub = Hub()
-        self.server = HubServer(self.hub, self.clock)
+        self.begin_store()
         self.settings = RoomsSettings()
         self.model = MemoryRooms(self.clock, self.settings, Metrics())
         self.told: dict[str, tuple[list[Any], list[Any]]] = {}
@@ -81,14 +81,47 @@ class TwoNodes(RuleBasedStateMachine):
         self.dead: list[str] = []
         self.number = 0
 
+    def begin_store(self) -> None:
+        """Make what the processes share."""
+        self.hub = Hub()
+        self.server = HubServer(self.hub, self.clock)
+
+    def backend(self) -> Backend:
+        """That of one more process."""
+        return HubBackend(self.server)
+
+    def done(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of something."""
+        return done(work)
+
+    def beginning(self, work: Coroutine[Any, Any, Any]) -> Callable[[], Any]:
+        """Begin something; what is returned is called for the result."""
+        result = self.done(work)
+        return lambda: result
+
+    def settle(self) -> None:
+        """Return when everything that was on its way has come."""
+
+    def stored(self) -> Stored | None:
+        """The room, as the processes share it."""
+        return self.hub.load(ROOM)
+
+    def totals(self) -> Totals:
+        """How full the store is."""
+        return self.hub.totals()
+
+    def held(self) -> dict[str, bool]:
+        """By node whether it holds a socket in the room, as the store has it."""
+        return {node: ROOM in one.holds for node, one in self.hub.nodes.items()}
+
     def node(self) -> SharedRooms:
         """A process that has just started, whose watcher is told what one of the model is told from now on."""
-        store = SharedRooms(self.clock, self.settings, Metrics(), HubBackend(self.server))
+        store = SharedRooms(self.clock, self.settings, Metrics(), self.backend())
         told: tuple[list[Any], list[Any]] = [], []
         store.watch(FakeWatcher(told[0]))
         self.model.watch(FakeWatcher(told[1]))
         self.told[store.backend.node] = told
-        done(store.start())
+        self.done(store.start())
         return store
 
     @initialize(two=st.booleans())
@@ -101,8 +134,8 @@ class TwoNodes(RuleBasedStateMachine):
 
     def both(self, node: int, change: Callable[[Room, float], Outcome[Any]], pair: Pair | None = None) -> Any:
         """Do it in the cluster and in the model, which come to the same."""
-        alone = done(self.model.update(ROOM, change, pair.alone if pair else None))
-        shared = done(self.nodes[node].update(ROOM, change, pair.shared if pair else None))
+        alone = self.done(self.model.update(ROOM, change, pair.alone if pair else None))
+        shared = self.done(self.nodes[node].update(ROOM, change, pair.shared if pair else None))
         assert shared == alone, (shared, alone)
         return shared
 
@@ -128,8 +161,7 @@ class TwoNodes(RuleBasedStateMachine):
         """By socket, the short way if there is one now; or by HTTP to any process."""
         self.number += 1
         text, limits, store = BYE if bye else f"{self.number}", self.settings.limits, self.nodes[node]
-        assert store.relay is not None
-        if (ROOM, client) in store.inbox.sockets and store.relay(ROOM, client, text):
+        if (ROOM, client) in store.inbox.sockets and store.relay is not None and store.relay(ROOM, client, text):
             SHORT[node] += 1
             assert done(self.model.update(ROOM, lambda one, now: switchboard.send(one, now, limits, client, text))) is None
         else:
@@ -167,9 +199,9 @@ class TwoNodes(RuleBasedStateMachine):
             ours = self.nodes[pair.node].detach(ROOM, pair.client, pair.shared)
             assert ours or not held  # a socket whose client has come back by another process is closed a little later
             if held:
-                done(self.model.update(ROOM, self.losing(pair.client), None, pair.client))
+                self.done(self.model.update(ROOM, self.losing(pair.client), None, pair.client))
             if ours:
-                done(self.nodes[pair.node].update(ROOM, self.losing(pair.client), None, pair.client))
+                self.done(self.nodes[pair.node].update(ROOM, self.losing(pair.client), None, pair.client))
 
     @rule(number=st.integers(0, 20), seconds=st.integers(0, 8))
     def lose_while_away(self, number: int, seconds: int) -> None:
@@ -184,7 +216,7 @@ class TwoNodes(RuleBasedStateMachine):
         assert store.detach(ROOM, pair.client, pair.shared) or not held
         store._stands(State.BACK)
         if held:
-            done(self.model.update(ROOM, self.losing(pair.client)))
+            self.done(self.model.update(ROOM, self.losing(pair.client)))
         self.advance(seconds)
 
     @rule(node=st.integers(0, 1))
@@ -208,7 +240,7 @@ class TwoNodes(RuleBasedStateMachine):
             self.clock.advance(1)
             if store.node not in self.hub.nodes:
                 for client in [one for one, holder in holders.items() if holder == store.node]:
-                    done(self.model.update(ROOM, self.losing(client)))
+                    self.done(self.model.update(ROOM, self.losing(client)))
 
     def losing(self, client: str) -> Callable[[Room, float], Outcome[Any]]:
         """The change that a lost socket makes."""
@@ -219,21 +251,23 @@ class TwoNodes(RuleBasedStateMachine):
         """Time passes."""
         for _ in range(seconds):
             self.clock.advance(1)
+            self.settle()
 
     def holders(self) -> dict[str, str]:
-        """By client the node that holds its socket, as the hub has it."""
-        stored = self.hub.load(ROOM)
+        """By client the node that holds its socket, as the store has it."""
+        stored = self.stored()
         return dict(decode_room(stored.value).holders) if stored else {}
 
     @invariant()
     def it_is_one_table(self) -> None:
         """The same room, the same counts, the same texts."""
-        stored, model = self.hub.load(ROOM), self.model._rooms.get(ROOM)
+        self.settle()
+        stored, model = self.stored(), self.model._rooms.get(ROOM)
         assert (decode_room(stored.value).room if stored else None) == model
-        assert self.hub.totals()[:4] == (model is not None, self.model._seats.total(), self.model._calls,
-                                         self.model._queued_total)
-        held = {node: ROOM in one.holds for node, one in self.hub.nodes.items()}
-        assert held == {node: node in self.holders().values() for node in self.hub.nodes}
+        assert self.totals()[:4] == (model is not None, self.model._seats.total(), self.model._calls,
+                                     self.model._queued_total)
+        held, holders = self.held(), self.holders()
+        assert held == {node: node in holders.values() for node in held}
         for pair in self.sockets:
             pair.check()
         for ours, models in self.told.values():
@@ -252,21 +286,28 @@ class BreakingNodes(TwoNodes):
         limits = self.settings.limits
         self.both(node, lambda one, now: rooms.join(one, now, limits, client, "192.0.2.1"))
 
-    @rule(number=st.integers(0, 20), away=st.booleans(), steps=st.lists(st.tuples(
+    @rule(number=st.integers(0, 20), away=st.booleans(), before=st.integers(0, 5), steps=st.lists(st.tuples(
         st.sampled_from(("send", "send", "send", "message", "leave", "join", "register")), st.sampled_from(CLIENTS),
         st.integers(0, 1)), max_size=5))
-    def breaks(self, number: int, away: bool, steps: list[tuple[str, str, int]]) -> None:
-        """A socket ends; the others do this, by the other process while its own cannot reach the store; then it is told."""
+    def breaks(self, number: int, away: bool, before: int, steps: list[tuple[str, str, int]]) -> None:
+        """A socket ends; the others do this, by the other process while its own cannot reach the store. That is told
+        ``before`` one of these steps; when it is away behind all of them."""
         living = [one for one in self.sockets if self.nodes[one.node].inbox.sockets.get((ROOM, one.client)) is one.shared]
         pair = living[number % len(living)] if living else None
         if pair is None or not self.model.detach(ROOM, pair.client, pair.alone):
             return
         store, client = self.nodes[pair.node], pair.client
+        seated = self.model._rooms[ROOM].client(client)
+        if seated is None or seated.told:
+            steps = []  # it is gone with its socket, and what others do then depends on whether they know
         assert store.detach(ROOM, client, pair.shared)
-        done(self.model.update(ROOM, self.losing(client), None, client))
+        self.done(self.model.update(ROOM, self.losing(client), None, client))
         if away:
             store._stands(State.AWAY)
-        for what, who, node in steps:
+        lost: Callable[[], Any] | None = None
+        for step, (what, who, node) in enumerate(steps):
+            if step == before and not away:
+                lost = self.beginning(store.update(ROOM, self.losing(client), None, client))
             by = 1 - pair.node if away else node
             if who != client and what == "send":
                 self.send(who, by, False)
@@ -276,5 +317,6 @@ class BreakingNodes(TwoNodes):
                 getattr(self, what)(who, by)
         if away:
             store._stands(State.BACK)
-        done(store.update(ROOM, self.losing(client), None, client))
+        lost = lost or self.beginning(store.update(ROOM, self.losing(client), None, client))
+        lost()
         assert not store.inbox.owed, store.inbox.owed
