@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 from unittest import skipUnless
 
@@ -160,6 +161,11 @@ class Cluster:
         Deferred.fromCoroutine(self.nodes[node].update(ROOM, change, socket)).addBoth(found.append)
         return found
 
+    def room(self) -> Any:
+        """As the hub has it."""
+        stored = self.hub.load(ROOM)
+        return decode_room(stored.value).room if stored else None
+
     def step(self) -> None:
         """Something that is on its way arrives."""
         self.pending.pop(self.choose(len(self.pending)))()
@@ -303,13 +309,66 @@ class InterleavingTests(SynchronousTestCase):
                 if cluster.pending:
                     cluster.step()
         node = data.draw(st.integers(0, 1))
-        if node == 0:
-            cluster.settle()  # to the other process it is there twice as long as its socket is not known to be lost
+        while node == 0 and cluster.room().client("b").registered:
+            cluster.step()  # to the other process it is there twice as long as its socket is not known to be lost
         cluster.update(node, lambda one, now: switchboard.register(one, now, limits, "b"), sockets[2])
         cluster.settle()
+        for _ in range(10):
+            cluster.clock.advance(0.1)
+            cluster.settle()
         say()
         cluster.settle()
         self.assertEqual(sockets[1].texts + sockets[2].texts, sent)
+
+    def test_what_came_late_is_not_overtaken_by_its_client(self) -> None:
+        """It registers by the other process after the store was told that its socket is gone, and before what came for that
+        is given back: it gets everything, in order."""
+        self.assertEqual(self.overtaken(), ["1", "2", "3"])
+
+    def test_who_has_crashed_holds_up_a_client_for_a_moment_only(self) -> None:
+        """What came for its old socket is lost with the process that had it."""
+        self.assertEqual(self.overtaken(crashes=True), ["2", "3"])
+
+    def test_what_came_late_and_is_too_much_holds_up_nobody(self) -> None:
+        """It is lost; its client has its next socket without a pause."""
+        self.assertEqual(self.overtaken(seconds=0.01, full=True), ["2", "3"])
+
+    def overtaken(self, *, crashes: bool = False, seconds: float = 1.0, full: bool = False) -> list[str]:
+        """What the next socket of a client is given that registers within these seconds, while its last process is about to
+        give back what came late."""
+        cluster = Cluster(lambda count: 0)
+        limits, old, new = RoomsSettings().limits, FakeSocket(), FakeSocket()
+
+        def send(text: str) -> None:
+            cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", text))
+            cluster.settle()
+
+        for node, client, socket in ((0, "a", FakeSocket()), (1, "b", old)):
+            cluster.update(node, lambda one, now, who=client: rooms.join(one, now, limits, who))
+            cluster.settle()
+            cluster.update(node, lambda one, now, who=client: switchboard.register(one, now, limits, who), socket)
+            cluster.settle()
+        broken = cluster.nodes[1]
+        self.assertTrue(broken.detach(ROOM, "b", old))
+        send("1")
+        if full:
+            broken.bounds = replace(broken.bounds, queued_total=1)
+        Deferred.fromCoroutine(broken.update(ROOM, lambda one, now: switchboard.lost(one, now, limits, "b"), None, "b"))
+        while cluster.room().client("b").registered:
+            cluster.step()
+        behind, cluster.pending[:] = list(cluster.pending), []
+        send("2")
+        registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), new)
+        cluster.settle()
+        self.assertEqual(registered, [])
+        cluster.pending += [] if crashes else behind
+        cluster.settle()
+        for _ in range(20):
+            cluster.clock.advance(seconds / 20)
+            cluster.settle()
+        self.assertEqual(registered, [None])
+        send("3")
+        return new.texts
 
     def test_the_short_way_keeps_the_order(self) -> None:
         """A page is now at one process, now at the other; a phone app speaks all the time, by its socket and by HTTP at
