@@ -297,7 +297,7 @@ class BreakingNodes(TwoNodes):
         if pair is None or not self.model.detach(ROOM, pair.client, pair.alone):
             return
         store, client = self.nodes[pair.node], pair.client
-        seated = self.model._rooms[ROOM].client(client)
+        seated = self.model._rooms.get(ROOM, Room()).client(client)
         if seated is None or seated.told:
             steps = []  # it is gone with its socket, and what others do then depends on whether they know
         assert store.detach(ROOM, client, pair.shared)
