@@ -32,7 +32,7 @@ class Shared:
 
     room: Room = NOBODY
     holders: Mapping[str, str] = field(default_factory=dict)
-    """By client that has a socket: the node that holds it."""
+    """See `rtcd.cluster.commits.Known`."""
     basis: int = 0
     """If a node put it back as it knew it after the store had lost it: the version that this was; else 0."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from rtcd.cluster.backend import Bounds, Commit
@@ -21,9 +21,15 @@ class Known(NamedTuple):
     """0: there is no such room."""
     room: Room = Room()
     holders: Mapping[str, str] = {}
-    """By client that has a socket: the node that holds it."""
+    """By client that has a socket: the node that holds it. And by client that has none any more: the node that still gives
+    back what came for its last one, which the client's next one waits for."""
     basis: int = 0
     """The version that it was put back from, if it was."""
+
+    def settles(self, client: str) -> bool:
+        """Whether a client's last socket is gone, and a node still gives back what came for that."""
+        one = self.room.client(client)
+        return one is not None and not one.registered and client in self.holders
 
     def held_by(self, node: str) -> list[str]:
         """The clients whose sockets a node holds."""
@@ -49,20 +55,24 @@ class Author(NamedTuple):
 
 def commit_of(
     name: str, known: Known, outcome: Outcome[Any], by: Author, serial: int, *, attaches: bool = False, forced: bool = False,
-    without: str = "", back: Known | None = None,
+    without: str = "", back: Known | None = None, settling: Collection[str] = (),
 ) -> tuple[Commit | None, Known]:
     """The step that makes ``outcome`` of the known room, and what is known when it is done, but for the version. None: there
     is nothing to do.
 
     ``attaches``: the author has a socket for an `Attach`. ``forced``: write the room even if it is as it was. ``without``:
     a node that is to hold no socket in it, whoever says so. ``back``: what the outcome comes from, if the store has lost it
-    and is to have it back.
+    and is to have it back. ``settling``: clients whose sockets at the author are gone, for which it has not given back yet
+    what came for these.
     """
-    before, after = known.room, outcome.room
-    holds = dict((back or known).holders)
+    before, after, basis = known.room, outcome.room, back or known
+    holds = dict(basis.holders)
     effects = (*outcome.effects, *notices(before, outcome, by.limits))
     inbox = _routed(effects, holds, by.node if attaches else "")
     listening = {one.id for one in after.clients if one.registered} | {one.id for one in after.departed if one.registered}
+    for one in after.clients:
+        if not one.registered and (one.id in settling if holds.get(one.id) == by.node else basis.settles(one.id)):
+            listening.add(one.id)
     holds = {client: node for client, node in holds.items() if client in listening and node != without}
     said = news(before, outcome)
     written = forced or after is not before or holds != known.holders

@@ -32,6 +32,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms.outcome import (
     DRAINING,
     ENDING,
+    Attach,
     Census,
     Change,
     Close,
@@ -69,6 +70,13 @@ OPEN_S = 2.5
 
 ENTRY_S = 5.0
 """How long an update that is done waits for its own entry; then it answers all the same."""
+
+HANDOVER_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""So often, and with these pauses, it is asked whether another process has given back what came for a client's last socket,
+before its next one is attached all the same: that process is perhaps dead."""
+
+SETTLING = object()
+"""Answer of an update that has to wait so."""
 
 
 BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5)
@@ -155,6 +163,12 @@ class SharedRooms:
         if lost:
             return await self.apply(room, lambda known, now: change(known.room, now) if self._is_lost(room, known, lost)
                                     else Outcome(known.room, cast(T, None)))
+        if socket is not None:
+            for pause in HANDOVER_S:
+                result = await self.apply(room, lambda known, now: _unless_settling(known, change(known.room, now)), socket)
+                if result is not SETTLING:
+                    return cast(T, result)
+                await deferLater(self.clock, pause)
         return await self.apply(room, lambda known, now: change(known.room, now), socket)
 
     async def census(self, address: str) -> Census:
@@ -294,7 +308,8 @@ class SharedRooms:
             self._serial += 1
             by = Author(self.backend.node, self.limits, self.bounds)
             commit, after = commit_of(
-                name, known, outcome, by, self._serial, attaches=socket is not None, forced=forced, without=without)
+                name, known, outcome, by, self._serial, attaches=socket is not None, forced=forced, without=without,
+                settling=self.inbox.owed.get(name, ()))
             opens = commit is not None and not known.version and bool(commit.value)
             if commit is None or (opens and self._draining):  # what that comes from has to be so
                 stored = None if fresh else await self.asked(self.backend.load(name))
@@ -367,11 +382,13 @@ class SharedRooms:
                 own.callback(False)
 
     async def _settle(self, name: str, known: Known) -> None:
-        """The store knows of the room what we know: whom it does not hold us for any more, we owe nothing but what came for
-        their sockets when these were gone."""
-        quits = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) != self.backend.node]
+        """The store knows of the room what we know: whom it does not take us to hold a socket of any more, we owe nothing
+        but what came for their sockets when these were gone."""
+        ours = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) == self.backend.node]
+        waiting = [one for one in ours if known.settles(one)]
+        quits = [one for one in self.inbox.owed.get(name, ()) if one in waiting or one not in ours]
         for client, late in [(one, self.inbox.quit(name, one)) for one in quits]:
-            if late:
+            if late or client in waiting:
                 await self._keep(name, client, late)
 
     def _with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
@@ -382,10 +399,16 @@ class SharedRooms:
         return msgspec.structs.replace(outcome, effects=(*outcome.effects, *map(Close, lost))) if lost else outcome
 
     async def _keep(self, name: str, client: str, late: list[Said]) -> None:
-        """What came for a socket that was gone already waits for its client, before all that was said since."""
-        with contextlib.suppress(StoreUnavailable, StoreFull):
-            await self._apply(
-                name, lambda known, now: wait_again(known.room, now, self.limits, client, late), None, False, "")
+        """What came for a socket that was gone already waits for its client, before all that was said since; with that the
+        client may have its next one."""
+        try:
+            await self._apply(name, lambda known, now: wait_again(known.room, now, self.limits, client, late)
+                              if late else Outcome(known.room, None), None, False, "")
+        except StoreFull:
+            if late:
+                await self._keep(name, client, [])
+        except StoreUnavailable:
+            pass  # the next one waits for `HANDOVER_S`, or until we commit again
 
     def _take(self, entry: Entry) -> None:
         here = entry.author.startswith(self._daemon)
@@ -438,3 +461,10 @@ class SharedRooms:
         finally:
             self._give_up_waiting()
             await self.backend.close()
+
+
+def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:
+    """Nothing, instead of a socket for a client whose last one is not settled yet."""
+    if any(isinstance(one, Attach) and known.settles(one.client) for one in outcome.effects):
+        return Outcome(known.room, SETTLING)
+    return outcome
