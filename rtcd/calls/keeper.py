@@ -114,7 +114,6 @@ class CallKeeper(Service):
         """Every call ends here, as far as records go; fires when they are on the disk."""
         super().stopService()
         self._alarm.cancel()
-        self.make_records()
         for live in list(self._open.values()):
             self._end(self._whole(live), "stopped")
         for one in list(self._late.values()):
@@ -126,21 +125,15 @@ class CallKeeper(Service):
         self._hours = hours
         self._expire(self._now())
         if not hours:
-            for live in self._calls():
-                self._whose.forget(live)
+            self._whose = Whose(self._context.credentials)
             self._open.clear()
             self._late.clear()
+            self._lones.clear()
             self._events = 0
             self._archive.clear()
         self._file.stale = True
         self._write_at = self._now()
         self._alarm.set()
-
-    def make_records(self) -> None:
-        """Of all calls that are on, or were a moment ago: for who looks, or is about to change what they are made of."""
-        for lone in list(self._lones.values()):
-            self._made(lone)
-        self._archive.make_lines()
 
     # What the desk is asked.
 
@@ -265,7 +258,7 @@ class CallKeeper(Service):
                 or len(self._lones) >= MAX_LONE or debugging()):
             return False
         lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address, *self._turn(),
-                    tag=self._context.credentials.room_tag)
+                    tags=self._context.credentials.tags)
         self._open[room] = self._lones[lone.id] = lone
         self._file.stale = True
         return True
@@ -281,7 +274,8 @@ class CallKeeper(Service):
         """From now on there is a record, and it may be told of TURN."""
         del self._lones[lone.id]
         live = Live(lone.room, lone.call())
-        client = self._whose.add(live, lone.client, lone.address)
+        client = self._whose.add(
+            live, lone.client, lone.address, lone.tags.users_since(lone.room, lone.client))
         live.pages[lone.page or "app"] = client.letter
         if lone.left_at is None:
             self._open[lone.room] = live
@@ -361,20 +355,26 @@ class CallKeeper(Service):
         now = self._now()
         if isinstance(news, Challenged):
             at = network(news.host)
-            for lone in [one for one in self._lones.values() if one.address == at]:
-                self._made(lone)
+            lones = [one for one in self._lones.values() if one.address == at]
+            sharing = len(lones) + len(self._whose.at(at))
+            for lone in lones:
+                if sharing <= MAX_SHARING:
+                    self._made(lone)
+                elif lone.left_at is None:  # all that its record would tell
+                    lone.crowded = True
             there = self._whose.at(at)
             for client in there:
                 call, letter = client.live.call, client.letter
-                if client.here and len(there) <= MAX_SHARING:
+                if client.here and sharing <= MAX_SHARING:
                     self._set(client.live, changes.knocked(call, now, letter, news.transport))
                 elif client.here and (after := changes.crowded(call, letter)) is not call:
                     self._set(client.live, after)
             return
-        self._whose.catch_up(self._calls)
+        self._whose.catch_up(lambda: [one for one in self._those() if isinstance(one, Live)])
         whose = self._whose.of_user(news.user)
         if whose is None and "-" in news.user:  # as in the users of clients; of one who came alone, perhaps
-            for lone in list(self._lones.values()):
+            room_tag = news.user.partition("-")[0]
+            for lone in [one for one in self._lones.values() if one.is_of(room_tag)]:
                 self._made(lone)
             whose = self._whose.of_user(news.user)
         if whose is None:
