@@ -25,6 +25,7 @@ from rtcd.calls.file import InThread, RecordFile
 from rtcd.calls.live import MAX_SHARING, Live, Whose
 from rtcd.calls.lone import MAX_LONE, Lone
 from rtcd.calls.record import Call, shown_name
+from rtcd.calls.relays import Relays
 from rtcd.calls.report import Report, taken
 from rtcd.context import Context
 from rtcd.log import debugging
@@ -51,8 +52,6 @@ FEW_EVENTS = 16
 MAX_TEXTS = 1000
 """Texts of one client that are read for candidates."""
 MAX_LISTED = 1000
-MAX_PLACES = 8
-"""Where TURN can be asked, as far as a record tells."""
 HOUR_S = 3600.0
 ID_BYTES = 6
 
@@ -80,8 +79,7 @@ class CallKeeper(Service):
         """Those of both that are lone, by id."""
         self._events = 0
         """In the time lines of these and of those that are on."""
-        self._relays: tuple[tuple[Any, ...], tuple[str, tuple[str, ...]]] = (), ("", ())
-        """What `_turn` said last, and of what that was made."""
+        self._relays = Relays(context)
         self._whose = Whose(context.credentials)
         self._file = RecordFile(state, in_thread or (
             lambda work: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)))
@@ -244,7 +242,7 @@ class CallKeeper(Service):
         if len(self._open) >= MAX_OPEN:
             self._unrecorded.value += 1
             return None
-        turn, places = self._turn()
+        turn, places = self._relays.now()
         live = self._open[room] = Live(room, Call(
             secrets.token_hex(ID_BYTES), shown_name(room), now, turn=turn, places=places,
             tag=self._context.credentials.room_tag(room)))
@@ -257,8 +255,8 @@ class CallKeeper(Service):
         if (news.registered or news.client in LOOPBACK_CLIENTS or len(self._open) >= MAX_OPEN
                 or len(self._lones) >= MAX_LONE or debugging()):
             return False
-        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address, *self._turn(),
-                    tags=self._context.credentials.tags)
+        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address,
+                    *self._relays.now(), tags=self._context.credentials.tags)
         self._open[room] = self._lones[lone.id] = lone
         self._file.stale = True
         return True
@@ -390,26 +388,6 @@ class CallKeeper(Service):
         elif isinstance(news, Failed):
             call = changes.relay_refused(call, now, letter, news.method, news.code, news.reason)
         self._set(whose.live, call)
-
-    def _turn(self) -> tuple[str, tuple[str, ...]]:
-        """Who relays for the clients of this daemon, and where it is asked if that is us."""
-        desk, directory = self._context.desk, self._context.doorway.directory
-        settings = desk.ask("daemon.settings") if desk.offers("daemon.settings") else {}
-        made_of = settings.get("ice"), settings.get("web"), directory.path("iceconfig"), directory.version
-        if made_of != self._relays[0]:
-            self._relays = made_of, self._asked_at(*made_of[:2])
-        return self._relays[1]
-
-    def _asked_at(self, ice: Any, web: Any) -> tuple[str, tuple[str, ...]]:
-        directory = self._context.doorway.directory
-        if getattr(ice, "servers", ()) or getattr(web, "ice_server_url", None):
-            return "elsewhere", ()
-        listeners = list(directory.listeners("turn"))
-        if directory.path("iceconfig") is None or not any(one.last_port is not None for one in listeners):
-            return "", ()
-        own = [one for one in listeners if one.last_port is None and one.transport != "dtls"]
-        shared = [one for one in directory.listeners("web") if one.transport == "tls"]
-        return "here", tuple(dict.fromkeys(f"{one.transport} {one.port}" for one in (*own, *shared)))[:MAX_PLACES]
 
     # Time and the file.
 
