@@ -308,8 +308,6 @@ def _take_reloads(
 
     def take_credentials(old: CredentialsSettings, new: CredentialsSettings) -> list[str]:
         fresh = _credentials(new, state)
-        if calls is not None:
-            calls.make_records()  # with the users that clients have been given till now
         credentials.take(fresh)
         return list(changes(old, new))
 

@@ -54,8 +54,8 @@ class Archive:
         self._bare[lone.id] = lone
         self._add(self._lonely, lone.id, (lone.ended_at, shown_name(lone.room), lone.most_bytes, lone))
 
-    def make_lines(self, most: int | None = None) -> bool:
-        """Of so many, or of all. Whether all are made now."""
+    def make_lines(self, most: int) -> bool:
+        """Of so many. Whether all are made now."""
         for id_ in list(itertools.islice(self._bare, most)):
             _ = self._bare.pop(id_).line
         return not self._bare

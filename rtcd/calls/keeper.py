@@ -25,6 +25,7 @@ from rtcd.calls.file import InThread, RecordFile
 from rtcd.calls.live import MAX_SHARING, Live, Whose
 from rtcd.calls.lone import MAX_LONE, Lone
 from rtcd.calls.record import Call, shown_name
+from rtcd.calls.relays import Relays
 from rtcd.calls.report import Report, taken
 from rtcd.context import Context
 from rtcd.log import debugging
@@ -51,8 +52,6 @@ FEW_EVENTS = 16
 MAX_TEXTS = 1000
 """Texts of one client that are read for candidates."""
 MAX_LISTED = 1000
-MAX_PLACES = 8
-"""Where TURN can be asked, as far as a record tells."""
 HOUR_S = 3600.0
 ID_BYTES = 6
 
@@ -80,8 +79,7 @@ class CallKeeper(Service):
         """Those of both that are lone, by id."""
         self._events = 0
         """In the time lines of these and of those that are on."""
-        self._relays: tuple[tuple[Any, ...], tuple[str, tuple[str, ...]]] = (), ("", ())
-        """What `_turn` said last, and of what that was made."""
+        self._relays = Relays(context)
         self._whose = Whose(context.credentials)
         self._file = RecordFile(state, in_thread or (
             lambda work: deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)))
@@ -114,7 +112,6 @@ class CallKeeper(Service):
         """Every call ends here, as far as records go; fires when they are on the disk."""
         super().stopService()
         self._alarm.cancel()
-        self.make_records()
         for live in list(self._open.values()):
             self._end(self._whole(live), "stopped")
         for one in list(self._late.values()):
@@ -126,21 +123,15 @@ class CallKeeper(Service):
         self._hours = hours
         self._expire(self._now())
         if not hours:
-            for live in self._calls():
-                self._whose.forget(live)
+            self._whose = Whose(self._context.credentials)
             self._open.clear()
             self._late.clear()
+            self._lones.clear()
             self._events = 0
             self._archive.clear()
         self._file.stale = True
         self._write_at = self._now()
         self._alarm.set()
-
-    def make_records(self) -> None:
-        """Of all calls that are on, or were a moment ago: for who looks, or is about to change what they are made of."""
-        for lone in list(self._lones.values()):
-            self._made(lone)
-        self._archive.make_lines()
 
     # What the desk is asked.
 
@@ -251,7 +242,7 @@ class CallKeeper(Service):
         if len(self._open) >= MAX_OPEN:
             self._unrecorded.value += 1
             return None
-        turn, places = self._turn()
+        turn, places = self._relays.now()
         live = self._open[room] = Live(room, Call(
             secrets.token_hex(ID_BYTES), shown_name(room), now, turn=turn, places=places,
             tag=self._context.credentials.room_tag(room)))
@@ -264,8 +255,8 @@ class CallKeeper(Service):
         if (news.registered or news.client in LOOPBACK_CLIENTS or len(self._open) >= MAX_OPEN
                 or len(self._lones) >= MAX_LONE or debugging()):
             return False
-        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address, *self._turn(),
-                    tag=self._context.credentials.room_tag)
+        lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address,
+                    *self._relays.now(), tags=self._context.credentials.tags)
         self._open[room] = self._lones[lone.id] = lone
         self._file.stale = True
         return True
@@ -281,7 +272,8 @@ class CallKeeper(Service):
         """From now on there is a record, and it may be told of TURN."""
         del self._lones[lone.id]
         live = Live(lone.room, lone.call())
-        client = self._whose.add(live, lone.client, lone.address)
+        client = self._whose.add(
+            live, lone.client, lone.address, lone.tags.users_since(lone.room, lone.client))
         live.pages[lone.page or "app"] = client.letter
         if lone.left_at is None:
             self._open[lone.room] = live
@@ -361,20 +353,26 @@ class CallKeeper(Service):
         now = self._now()
         if isinstance(news, Challenged):
             at = network(news.host)
-            for lone in [one for one in self._lones.values() if one.address == at]:
-                self._made(lone)
+            lones = [one for one in self._lones.values() if one.address == at]
+            sharing = len(lones) + len(self._whose.at(at))
+            for lone in lones:
+                if sharing <= MAX_SHARING:
+                    self._made(lone)
+                elif lone.left_at is None:  # all that its record would tell
+                    lone.crowded = True
             there = self._whose.at(at)
             for client in there:
                 call, letter = client.live.call, client.letter
-                if client.here and len(there) <= MAX_SHARING:
+                if client.here and sharing <= MAX_SHARING:
                     self._set(client.live, changes.knocked(call, now, letter, news.transport))
                 elif client.here and (after := changes.crowded(call, letter)) is not call:
                     self._set(client.live, after)
             return
-        self._whose.catch_up(self._calls)
+        self._whose.catch_up(lambda: [one for one in self._those() if isinstance(one, Live)])
         whose = self._whose.of_user(news.user)
         if whose is None and "-" in news.user:  # as in the users of clients; of one who came alone, perhaps
-            for lone in list(self._lones.values()):
+            room_tag = news.user.partition("-")[0]
+            for lone in [one for one in self._lones.values() if one.is_of(room_tag)]:
                 self._made(lone)
             whose = self._whose.of_user(news.user)
         if whose is None:
@@ -390,26 +388,6 @@ class CallKeeper(Service):
         elif isinstance(news, Failed):
             call = changes.relay_refused(call, now, letter, news.method, news.code, news.reason)
         self._set(whose.live, call)
-
-    def _turn(self) -> tuple[str, tuple[str, ...]]:
-        """Who relays for the clients of this daemon, and where it is asked if that is us."""
-        desk, directory = self._context.desk, self._context.doorway.directory
-        settings = desk.ask("daemon.settings") if desk.offers("daemon.settings") else {}
-        made_of = settings.get("ice"), settings.get("web"), directory.path("iceconfig"), directory.version
-        if made_of != self._relays[0]:
-            self._relays = made_of, self._asked_at(*made_of[:2])
-        return self._relays[1]
-
-    def _asked_at(self, ice: Any, web: Any) -> tuple[str, tuple[str, ...]]:
-        directory = self._context.doorway.directory
-        if getattr(ice, "servers", ()) or getattr(web, "ice_server_url", None):
-            return "elsewhere", ()
-        listeners = list(directory.listeners("turn"))
-        if directory.path("iceconfig") is None or not any(one.last_port is not None for one in listeners):
-            return "", ()
-        own = [one for one in listeners if one.last_port is None and one.transport != "dtls"]
-        shared = [one for one in directory.listeners("web") if one.transport == "tls"]
-        return "here", tuple(dict.fromkeys(f"{one.transport} {one.port}" for one in (*own, *shared)))[:MAX_PLACES]
 
     # Time and the file.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rtcd.calls.changes import MAX_PEOPLE, counted, repeats
@@ -111,10 +111,10 @@ class Whose:
     def __len__(self) -> int:
         return len(self._users)
 
-    def add(self, live: Live, name: str, address: str) -> Client:
-        """A client that has come to a call."""
+    def add(self, live: Live, name: str, address: str, users: tuple[str, ...] | None = None) -> Client:
+        """A client that has come to a call; ``users``: of its credentials, if it came a while ago."""
         client = live.clients[name] = Client(
-            live, letter_of(live.number), address, self._tagger.users_of(live.room, name))
+            live, letter_of(live.number), address, self._tagger.users_of(live.room, name) if users is None else users)
         live.number += 1
         for user in client.users:
             self._users[user] = client
@@ -137,7 +137,7 @@ class Whose:
         """Who comes from there; of more than `MAX_SHARING` nobody can tell whose a request is."""
         return tuple(self._addresses.get(network, {}).values())
 
-    def catch_up(self, calls: Callable[[], list[Live]]) -> None:
+    def catch_up(self, calls: Callable[[], Iterable[Live]]) -> None:
         """Learn the users that clients of these calls have under new secrets, if there are any."""
         if self._generation == self._tagger.generation:
             return

@@ -6,7 +6,7 @@ looks, or when more happens; till then a few facts are enough.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -14,10 +14,24 @@ from rtcd.bucket import masked
 from rtcd.calls.record import MAX_ROOM_CHARS, Call, Event, Person, encode, letter_of, shown_name
 
 MAX_LONE = 2500
-"""Calls of which no more is kept than this; one more has its record at once. To make all takes a tenth of a second."""
+"""Calls of which no more is kept than this; one more has its record at once."""
 MOST_BYTES = 1000
 """Of a line, without its room."""
 FIRST = letter_of(0)
+
+
+class Tags(Protocol):
+    """What rooms and clients are called under the secrets of one time, as rtcd.ice.credentials has it."""
+
+    @property
+    def next(self) -> Tags | None:
+        """Those that took their place."""
+
+    def room_tags(self, room: str) -> tuple[str, ...]:
+        """One a secret, the signing one first."""
+
+    def users_since(self, room: str, client: str) -> tuple[str, ...]:
+        """Every user that a name of this client may be made out to since these secrets: ``<room tag>-<client tag>``."""
 
 
 class Lone(msgspec.Struct):
@@ -33,8 +47,8 @@ class Lone(msgspec.Struct):
     turn: str
     places: tuple[str, ...]
     """As of `rtcd.calls.record.Call`, both."""
-    tag: Callable[[str], str]
-    """Tells what the log calls a room."""
+    tags: Tags
+    """Of the time at which it began."""
     left_at: float | None = None
     """None: is here."""
     why: str = ""
@@ -42,6 +56,11 @@ class Lone(msgspec.Struct):
     """As of `rtcd.calls.live.Live`."""
     made: bytes = b""
     """`line`, once it was asked for."""
+    crowded: bool = False
+    """As of `rtcd.calls.record.Person`."""
+    room_tags: tuple[str, ...] = ()
+    """Of its room, under these secrets and later ones, up to those of `learned`: once they were asked for."""
+    learned: Tags | None = None
 
     @property
     def kind(self) -> str:
@@ -65,16 +84,25 @@ class Lone(msgspec.Struct):
             self.made = encode(self.call())
         return self.made
 
+    def is_of(self, room_tag: str) -> bool:
+        """Whether its room is, or was while it was there, called so."""
+        tags = self.tags if self.learned is None else self.learned.next
+        while tags is not None:
+            self.room_tags += tags.room_tags(self.room)
+            self.learned, tags = tags, tags.next
+        return room_tag in self.room_tags
+
     def call(self) -> Call:
         """The record, as `rtcd.calls.changes` would have made it."""
         began, left, why = self.began_at, self.left_at, self.why
-        network, tag = masked(self.address), self.tag(self.room)
+        network, tag = masked(self.address), self.tags.room_tags(self.room)[0]
         events = (Event(began, "came", FIRST, {"kind": self.kind, "network": network}),)
         if left is None:
-            person = Person(FIRST, self.kind, network, began, socket_at=0.0)  # told, as of all who came
+            # socket_at is told, as of all who came
+            person = Person(FIRST, self.kind, network, began, socket_at=0.0, crowded=self.crowded)
             return Call(self.id, shown_name(self.room), began, turn=self.turn, places=self.places, tag=tag, people=(person,),
                         events=events)
-        person = Person(FIRST, self.kind, network, began, left, why, socket_at=0.0)
+        person = Person(FIRST, self.kind, network, began, left, why, socket_at=0.0, crowded=self.crowded)
         return Call(
             self.id, shown_name(self.room), began, self.ended_at, why, self.turn, self.places, tag, (person,),
             events=(*events, Event(left, "gone", FIRST, {"why": why}), Event(left, "end", "", {"why": why})))

@@ -48,6 +48,30 @@ class Verdict:
     """Empty, ``no time-limited name`` or ``expired``."""
 
 
+class Tags:
+    """What rooms and clients are called under the secrets of one time."""
+
+    __slots__ = ("_keys", "next")
+
+    def __init__(self, keys: tuple[bytes, ...]) -> None:
+        self._keys = keys
+        self.next: Tags | None = None
+        """Those that took their place."""
+
+    def room_tags(self, room: str) -> tuple[str, ...]:
+        """One a secret, the signing one first."""
+        return tuple(_room(key, room)[1] for key in self._keys)
+
+    def users_since(self, room: str, client: str) -> tuple[str, ...]:
+        """As `Credentials.users_of`, of these secrets and all that came after."""
+        found: dict[str, None] = {}
+        tags: Tags | None = self
+        while tags is not None:
+            found.update(dict.fromkeys(_user(key, room, client) for key in tags._keys))
+            tags = tags.next
+        return tuple(found)
+
+
 class Credentials:
     """Issues and checks names with the daemon's shared secrets, the first of which signs.
 
@@ -63,6 +87,7 @@ class Credentials:
             raise ValueError("secret: at least one is needed, and none may be empty")
         self._secrets = tuple(secret.encode() for secret in secrets)
         self._tag_keys = self.keys(TAG_PURPOSE)
+        self.tags = Tags(self._tag_keys)
         self._separator = separator
         self.lifetime_s = lifetime_s
         self.generation = 0
@@ -72,6 +97,8 @@ class Credentials:
         """Go by the secrets of ``other`` from now on."""
         self._secrets, self._separator = other._secrets, other._separator
         self._tag_keys = other._tag_keys
+        tags = Tags(other._tag_keys)
+        self.tags.next, self.tags = tags, tags
         self.lifetime_s, self.generated = other.lifetime_s, other.generated
         self.generation += 1
 

@@ -16,6 +16,7 @@ from rtcd.calls import keeper as keeping
 from rtcd.calls.archive import Archive
 from rtcd.calls.file import NAME
 from rtcd.calls.keeper import LATE_S, WRITE_S, CallKeeper
+from rtcd.calls.relays import MAX_PLACES
 from rtcd.config import ConfigError
 from rtcd.doorway.directory import Listener
 from rtcd.ice.credentials import Credentials
@@ -282,7 +283,7 @@ class CallTests(KeeperTestCase):
             self.server.doorway.directory.opened(Listener("turn", "dtls" if port % 2 else "tcp", "0.0.0.0", port))
         self.pages("a")
         places = self.record()["record"]["places"]
-        self.assertEqual((places[:2], len(places)), (["udp 3478", "tcp 2"], keeping.MAX_PLACES))
+        self.assertEqual((places[:2], len(places)), (["udp 3478", "tcp 2"], MAX_PLACES))
 
     def test_without_ice_no_relay_is_offered(self) -> None:
         server = self.server = Server(self, records=self.state, pages=False)

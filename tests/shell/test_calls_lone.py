@@ -201,11 +201,64 @@ class LoneTests(SynchronousTestCase):
         server.turn(Began("somebody", "udp"))
         self.assertEqual(len(keeper._lones), 6)
         user, = server.context.credentials.users_of("room9", app.id)
+        server.turn(Began("some-body", "udp"))
+        self.assertEqual(len(keeper._lones), 6)
         server.turn(Began(user, "udp"))
-        self.assertEqual(len(keeper._lones), 0)
+        self.assertEqual(len(keeper._lones), 5)
         Android(server, "room10").join()
         server.turn(Ended(user, "udp", "expired", Traffic(1, 2, 3, 4)))
-        self.assertEqual(len(keeper._lones), 1)
+        self.assertEqual(len(keeper._lones), 6)
+
+    def test_new_secrets_make_no_record_and_each_is_told_by_the_secrets_of_its_time(self) -> None:
+        """Those of calls that are on, that were a moment ago, and of the archive; all users since are known."""
+        made: list[Lone] = []
+        real = Lone.call
+
+        def call(one: Lone) -> Call:
+            made.append(one)
+            return real(one)
+
+        self.patch(Lone, "call", call)
+        side = Side(self)
+        keeper: Any = side.server.keeper
+        credentials = side.server.context.credentials
+        for room in ("room1", "room2", "room3", "room4"):
+            side.do("join", (room, False))
+        tags = {one.room: credentials.room_tag(one.room) for one in side.callers}
+        side.do("leave", 0)
+        side.server.wait(LATE_S)
+        side.do("leave", 1)
+        users = [credentials.users_of("room3", side.callers[2].id)]
+        side.do("secrets", None)
+        users.append(credentials.users_of("room3", side.callers[2].id))
+        credentials.take(Credentials(("a third one",), 43200))
+        users.append(credentials.users_of("room3", side.callers[2].id))
+        side.server.turn(Began("some-body", "udp"))
+        self.assertEqual((made, len(keeper._lones)), ([], 3))
+        side.server.turn(Began(users[1][0], "udp"))
+        self.assertEqual(([one.room for one in made], len(keeper._lones)), (["room3"], 2))
+        for user in (users[0][0], users[2][0]):
+            side.server.turn(Began(user, "udp"))
+        found = {one["room"]: keeper.shown(one["id"])["record"] for one in keeper.listed()}
+        self.assertEqual({room: one["tag"] for room, one in found.items()}, tags)
+        self.assertEqual(found["room3"]["people"][0]["relays"], {"udp": 3})
+
+    def test_a_crowd_at_one_address_and_records_that_are_no_longer_wanted_are_not_made(self) -> None:
+        """What comes from there says nothing of any, which each record tells when it is made."""
+        self.patch(keeping, "MAX_SHARING", 2)
+        server = Server(self, records=StateDirectory(self.mktemp()))
+        keeper: Any = server.keeper
+        for number in range(3):
+            Android(server, f"room{number}").join()
+        Android(server, "room0").join()
+        host = next(one.address for one in server.rooms._rooms["room1"].clients)
+        server.turn(Challenged(host, "udp"))
+        self.assertEqual(len(keeper._lones), 2)
+        people = [keeper.shown(one["id"])["record"]["people"] for one in keeper.listed()]
+        self.assertEqual([one["crowded"] for some in people for one in some], [True] * 4)
+        Android(server, "room4").join()
+        keeper.use(0)
+        self.assertEqual((keeper._lones, len(keeper._whose), keeper._whose.at(host)), ({}, 0, ()))
 
     def test_where_the_log_tells_of_each_call_each_has_its_record(self) -> None:
         """Its lines name what is in the record."""

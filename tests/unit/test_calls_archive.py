@@ -20,6 +20,24 @@ def call(name: str, end: float, people: int = 2, room: str = "room") -> Call:
     return ended(made, end, "left")
 
 
+class FakeTags:
+    """Calls every room the same."""
+
+    next = None
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def room_tags(self, room: str) -> tuple[str, ...]:
+        """One."""
+        self.asked.append(room)
+        return ("f" * 16,)
+
+    def users_since(self, room: str, client: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+
 class ArchiveTests(SynchronousTestCase):
     """A small one."""
 
@@ -63,15 +81,11 @@ class ArchiveTests(SynchronousTestCase):
 
     def test_one_who_came_alone_counts_for_what_the_record_may_take(self) -> None:
         """Which is made when it is looked at, once; it is of a room's name as records have it."""
-        archive, asked = Archive(max_bytes=20_000), []
-
-        def tag(room: str) -> str:
-            asked.append(room)
-            return "f" * 16
-
+        archive, tags = Archive(max_bytes=20_000), FakeTags()
+        asked = tags.asked
         for number, room in enumerate(("room", '"' * 300, "\U0001f600" * 300, "\x1b\ud800" * 200, "last")):
             one = Lone("a" * 11 + f"{number}", room, 1_700_000_000.1234567, "c", "page", "2001:db8:1234:5600::1",
-                       "elsewhere", ("tcp 65535",) * 8, tag)
+                       "elsewhere", ("tcp 65535",) * 8, tags, crowded=True)
             one.left_at, one.why = 1_700_086_399.7654321 + number, "returned"
             archive.add_lone(one)
             self.assertEqual(asked, [])
@@ -97,7 +111,7 @@ class ArchiveTests(SynchronousTestCase):
     def test_many_who_came_alone_are_bounded_too(self) -> None:
         archive = Archive(max_bytes=10_000)
         for number in range(50):
-            one = Lone(f"{number}", "room", 1.0, "c", "", "192.0.2.1", "", (), str)
+            one = Lone(f"{number}", "room", 1.0, "c", "", "192.0.2.1", "", (), FakeTags())
             one.left_at = 2.0 + number
             archive.add_lone(one)
         self.assertLess(archive.bytes, 10_000)

@@ -23,7 +23,7 @@ SHELL = {
     "acme": {"attempt", "client", "issuer", "kept", "network", "order", "resource", "settings"},
     "admin": {"access", "pages", "poster", "relays", "resource", "rooms", "service", "settings", "tokens", "upkeep",
               "webhooks"},
-    "calls": {"file", "keeper"},
+    "calls": {"file", "keeper", "relays"},
     "check": {"resource", "service", "settings"},
     "cluster": {"inbox", "inside", "line", "local", "node", "redis", "service", "serving", "shards", "shared", "short",
                 "trust", "turns", "upkeep", "wire"},
