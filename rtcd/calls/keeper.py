@@ -23,7 +23,7 @@ from rtcd.calls import changes, show
 from rtcd.calls.archive import Archive
 from rtcd.calls.file import InThread, RecordFile
 from rtcd.calls.live import MAX_SHARING, Live, Whose
-from rtcd.calls.lone import MAX_LONE, Lone
+from rtcd.calls.lone import MAX_LONE, Lone, Lones
 from rtcd.calls.record import Call, shown_name
 from rtcd.calls.relays import Relays
 from rtcd.calls.report import Report, taken
@@ -38,7 +38,7 @@ from rtcd.words import word
 
 WRITE_S = 300.0
 """From one writing to the next, if anything has changed."""
-AT_ONCE = 500
+AT_ONCE = 200
 """So many records that were not made yet are made in one go before they are written; the next ones `AGAIN_S` later."""
 AGAIN_S = 0.05
 LATE_S = 10.0
@@ -75,8 +75,8 @@ class CallKeeper(Service):
         self._open: dict[str, Live | Lone] = {}
         self._late: OrderedDict[str, Live | Lone] = OrderedDict()
         """By id, the one that ended first first."""
-        self._lones: dict[str, Lone] = {}
-        """Those of both that are lone, by id."""
+        self._lones = Lones()
+        """Those of both that are lone."""
         self._events = 0
         """In the time lines of these and of those that are on."""
         self._relays = Relays(context)
@@ -126,7 +126,7 @@ class CallKeeper(Service):
             self._whose = Whose(self._context.credentials)
             self._open.clear()
             self._late.clear()
-            self._lones.clear()
+            self._lones = Lones()
             self._events = 0
             self._archive.clear()
         self._file.stale = True
@@ -257,7 +257,8 @@ class CallKeeper(Service):
             return False
         lone = Lone(secrets.token_hex(ID_BYTES), room, self._now(), news.client, news.page, news.address,
                     *self._relays.now(), tags=self._context.credentials.tags)
-        self._open[room] = self._lones[lone.id] = lone
+        self._open[room] = lone
+        self._lones.add(lone)
         self._file.stale = True
         return True
 
@@ -270,7 +271,7 @@ class CallKeeper(Service):
 
     def _made(self, lone: Lone) -> Live:
         """From now on there is a record, and it may be told of TURN."""
-        del self._lones[lone.id]
+        self._lones.remove(lone)
         live = Live(lone.room, lone.call())
         client = self._whose.add(
             live, lone.client, lone.address, lone.tags.users_since(lone.room, lone.client))
@@ -313,7 +314,8 @@ class CallKeeper(Service):
     def _keep(self, live: Live | Lone) -> None:
         """It changes no more."""
         if isinstance(live, Lone) and not debugging():
-            del self._late[live.id], self._lones[live.id]
+            del self._late[live.id]
+            self._lones.remove(live)
             self._archive.add_lone(live)
             self._recorded.value += 1
             return
@@ -353,7 +355,7 @@ class CallKeeper(Service):
         now = self._now()
         if isinstance(news, Challenged):
             at = network(news.host)
-            lones = [one for one in self._lones.values() if one.address == at]
+            lones = self._lones.at(at)
             sharing = len(lones) + len(self._whose.at(at))
             for lone in lones:
                 if sharing <= MAX_SHARING:
@@ -371,8 +373,7 @@ class CallKeeper(Service):
         self._whose.catch_up(lambda: [one for one in self._those() if isinstance(one, Live)])
         whose = self._whose.of_user(news.user)
         if whose is None and "-" in news.user:  # as in the users of clients; of one who came alone, perhaps
-            room_tag = news.user.partition("-")[0]
-            for lone in [one for one in self._lones.values() if one.is_of(room_tag)]:
+            for lone in self._lones.of(news.user.partition("-")[0]):
                 self._made(lone)
             whose = self._whose.of_user(news.user)
         if whose is None:
@@ -413,7 +414,7 @@ class CallKeeper(Service):
 
     def _make_some(self) -> bool:
         """Records, of those who came alone. Whether all that are to be written now are made, but for a few."""
-        lones = list(islice(self._lones.values(), AT_ONCE))
+        lones = self._lones.first(AT_ONCE)
         for lone in lones:
             self._made(lone)
         return self._archive.make_lines(AT_ONCE - len(lones)) and len(self._lones) < AT_ONCE

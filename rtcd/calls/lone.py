@@ -6,6 +6,7 @@ looks, or when more happens; till then a few facts are enough.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -84,13 +85,13 @@ class Lone(msgspec.Struct):
             self.made = encode(self.call())
         return self.made
 
-    def is_of(self, room_tag: str) -> bool:
-        """Whether its room is, or was while it was there, called so."""
-        tags = self.tags if self.learned is None else self.learned.next
+    def learn(self) -> tuple[str, ...]:
+        """What else its room is called now."""
+        known, tags = len(self.room_tags), self.tags if self.learned is None else self.learned.next
         while tags is not None:
             self.room_tags += tags.room_tags(self.room)
             self.learned, tags = tags, tags.next
-        return room_tag in self.room_tags
+        return self.room_tags[known:]
 
     def call(self) -> Call:
         """The record, as `rtcd.calls.changes` would have made it."""
@@ -106,3 +107,61 @@ class Lone(msgspec.Struct):
         return Call(
             self.id, shown_name(self.room), began, self.ended_at, why, self.turn, self.places, tag, (person,),
             events=(*events, Event(left, "gone", FIRST, {"why": why}), Event(left, "end", "", {"why": why})))
+
+
+class Lones:
+    """Those that there are, by id, by address, and by what their rooms are called: this once it is asked for."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Lone] = {}
+        self._addresses: dict[str, dict[str, Lone]] = {}
+        self._tags: dict[str, dict[str, Lone]] = {}
+        self._unlearned: dict[str, Lone] = {}
+        """Whose rooms may be called something that we do not know yet."""
+        self._last: Tags | None = None
+        """The newest when there were none of these."""
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, lone: Lone) -> None:
+        """One more."""
+        self._all[lone.id] = self._unlearned[lone.id] = lone
+        there = self._addresses.get(lone.address)
+        if there is None:
+            self._addresses[lone.address] = {lone.id: lone}
+        else:
+            there[lone.id] = lone
+
+    def remove(self, lone: Lone) -> None:
+        """One that there is."""
+        del self._all[lone.id]
+        self._unlearned.pop(lone.id, None)
+        _drop(self._addresses, lone.address, lone)
+        for tag in lone.room_tags:
+            _drop(self._tags, tag, lone)
+
+    def first(self, most: int) -> list[Lone]:
+        """So many, or all: those that began first."""
+        return list(islice(self._all.values(), most))
+
+    def at(self, address: str) -> tuple[Lone, ...]:
+        """Who came from there."""
+        return tuple(self._addresses.get(address, {}).values())
+
+    def of(self, room_tag: str) -> tuple[Lone, ...]:
+        """Whose rooms are, or were while they were there, called so."""
+        if self._last is not None and self._last.next is not None:
+            self._unlearned = dict(self._all)
+        for lone in self._unlearned.values():
+            for tag in lone.learn():
+                self._tags.setdefault(tag, {})[lone.id] = lone
+            self._last = lone.learned
+        self._unlearned.clear()
+        return tuple(self._tags.get(room_tag, {}).values())
+
+
+def _drop(table: dict[str, dict[str, Lone]], key: str, lone: Lone) -> None:
+    there = table.get(key)
+    if there is not None and there.pop(lone.id, None) is not None and not there:
+        del table[key]

@@ -12,9 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from rtcd.allocations.allocation import Traffic
 from rtcd.calls import keeper as keeping
 from rtcd.calls.keeper import LATE_S, WRITE_S
-from rtcd.calls.lone import Lone
+from rtcd.calls.lone import Lone, Lones
 from rtcd.calls.record import Call
-from rtcd.ice.credentials import Credentials
+from rtcd.ice.credentials import Credentials, Tags
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.state import StateDirectory
 from rtcd.tap import _take_reloads
@@ -243,6 +243,36 @@ class LoneTests(SynchronousTestCase):
         self.assertEqual({room: one["tag"] for room, one in found.items()}, tags)
         self.assertEqual(found["room3"]["people"][0]["relays"], {"udp": 3})
 
+    def test_rooms_are_asked_once_what_they_are_called(self) -> None:
+        """However many strangers come, and again only when there are new secrets."""
+        asked: list[str] = []
+        real = Tags.room_tags
+
+        def room_tags(tags: Tags, room: str) -> tuple[str, ...]:
+            asked.append(room)
+            return real(tags, room)
+
+        self.patch(Tags, "room_tags", room_tags)
+        credentials, lones = Credentials(("one", "two"), 43200), Lones()
+        made = [Lone(f"{number}", f"room{number % 2}", 0.0, "c", "", f"192.0.2.{number % 2}", "", (), credentials.tags)
+                for number in range(4)]
+        for one in made:
+            lones.add(one)
+        users = [credentials.users_of("room1", "c")]
+        for _ in range(3):
+            self.assertEqual((lones.of("nobody"), lones.of(users[0][1].partition("-")[0])), ((), (made[1], made[3])))
+        self.assertEqual(asked, ["room0", "room1"] * 2)
+        credentials.take(Credentials(("three",), 43200))
+        users.append(credentials.users_of("room1", "c"))
+        lones.remove(made[1])
+        for user in (users[0][0], users[0][1], users[1][0]) * 2:
+            self.assertEqual(lones.of(user.partition("-")[0]), (made[3],))
+        self.assertEqual(len(asked), 4 + 3)
+        self.assertEqual((lones.at("192.0.2.1"), lones.at("192.0.2.0")), ((made[3],), (made[0], made[2])))
+        for one in (made[0], made[2], made[3]):
+            lones.remove(one)
+        self.assertEqual((len(lones), lones._addresses, lones._tags, lones._unlearned), (0, {}, {}, {}))
+
     def test_a_crowd_at_one_address_and_records_that_are_no_longer_wanted_are_not_made(self) -> None:
         """What comes from there says nothing of any, which each record tells when it is made."""
         self.patch(keeping, "MAX_SHARING", 2)
@@ -258,7 +288,7 @@ class LoneTests(SynchronousTestCase):
         self.assertEqual([one["crowded"] for some in people for one in some], [True] * 4)
         Android(server, "room4").join()
         keeper.use(0)
-        self.assertEqual((keeper._lones, len(keeper._whose), keeper._whose.at(host)), ({}, 0, ()))
+        self.assertEqual((len(keeper._lones), len(keeper._whose), keeper._whose.at(host)), (0, 0, ()))
 
     def test_where_the_log_tells_of_each_call_each_has_its_record(self) -> None:
         """Its lines name what is in the record."""
