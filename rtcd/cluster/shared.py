@@ -3,7 +3,7 @@
 A change is tried on the room as it was last known and committed if nobody was quicker, else tried again on what it is
 now. Its effects come back in our inbox and are carried out from there, so those of one room have one order for all.
 Updates of one room by one process go one after another. What is done by itself (deadlines, dead nodes, what an outage
-has left) is in ``upkeep``.
+has left) is in ``upkeep``, what becomes of a socket that is gone in ``handover``.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar, cast
 
-import msgspec
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from rtcd.cluster.backend import PASSED, UNREACHABLE, Backend, Bounds, Conflict, Entry, State, Stored, Totals
+from rtcd.cluster.backend import PASSED, UNREACHABLE, Backend, Bounds, Commit, Conflict, Entry, State, Stored, Totals
 from rtcd.cluster.commits import NO_ROOM, Author, Known, commit_of, known_from
+from rtcd.cluster.entries import OwnEntries
+from rtcd.cluster.handover import Handover
 from rtcd.cluster.inbox import Inbox
 from rtcd.cluster.short import ShortWay
 from rtcd.cluster.turns import BUSY, Turns
@@ -32,12 +33,9 @@ from rtcd.metrics import Metrics
 from rtcd.rooms.outcome import (
     DRAINING,
     ENDING,
-    Attach,
     Census,
     Change,
-    Close,
     Outcome,
-    Said,
     Socket,
     StoreAway,
     StoreFull,
@@ -45,7 +43,6 @@ from rtcd.rooms.outcome import (
     Watcher,
 )
 from rtcd.rooms.records import Limits, Room
-from rtcd.rooms.room import wait_again
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.rooms.snapshot import announcement
 
@@ -67,17 +64,6 @@ MAX_KNOWN = 4096
 
 OPEN_S = 2.5
 """How long who comes at our start waits for the first attempt to reach the store; then it is away, as at any other time."""
-
-ENTRY_S = 5.0
-"""How long an update that is done waits for its own entry; then it answers all the same."""
-
-HANDOVER_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-"""So often, and with these pauses, it is asked whether another process has given back what came for a client's last socket,
-before its next one is attached all the same: that process is perhaps dead."""
-
-SETTLING = object()
-"""Answer of an update that has to wait so."""
-
 
 BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5)
 """Of the histogram of round trips, in seconds."""
@@ -107,8 +93,8 @@ class SharedRooms:
         self.totals = Totals()
         self.turns = Turns()
         self._serial = 0
-        self._own: dict[int, Deferred[bool]] = {}
-        self._attaching: dict[int, Socket] = {}
+        self._own = OwnEntries(clock, backend.node)
+        self._handover = Handover(self)
         self._draining = False
         self._idle: list[Deferred[None]] = []
         self._closing: Deferred[None] | None = None
@@ -164,12 +150,8 @@ class SharedRooms:
             return await self.apply(room, lambda known, now: change(known.room, now) if self._is_lost(room, known, lost)
                                     else Outcome(known.room, cast(T, None)))
         if socket is not None:
-            for pause in HANDOVER_S:
-                result = await self.apply(room, lambda known, now: _unless_settling(known, change(known.room, now)), socket)
-                if result is not SETTLING:
-                    return cast(T, result)
-                await deferLater(self.clock, pause)
-        return await self.apply(room, lambda known, now: change(known.room, now), socket)
+            return await self._handover.attach(room, change, socket)
+        return await self.apply(room, lambda known, now: change(known.room, now))
 
     async def census(self, address: str) -> Census:
         """See `IRoomStore.census`."""
@@ -229,7 +211,8 @@ class SharedRooms:
         """Apply a step in its turn; see `rtcd.cluster.commits.commit_of` for what else there is."""
         if self._opening is None:
             self._check_reachable()
-        return cast(T, await self.turns.take(name, lambda: self._apply(name, step, socket, forced, without)))
+        return cast(T, await self.turns.take(
+            name, lambda: self.apply_now(name, step, socket, forced=forced, without=without)))
 
     async def asked(self, question: Coroutine[Any, Any, T]) -> T:
         """Ask the backend something and time it."""
@@ -295,7 +278,10 @@ class SharedRooms:
             self._unavailable.value += 1
             raise StoreAway(UNREACHABLE)
 
-    async def _apply(self, name: str, step: Step[T], socket: Socket | None, forced: bool, without: str) -> T:
+    async def apply_now(
+        self, name: str, step: Step[T], socket: Socket | None = None, *, forced: bool = False, without: str = ""
+    ) -> T:
+        """The same, of who has its turn."""
         if self._opening is not None:
             await self._opening
         known, fresh = self.known.get(name, NO_ROOM), False
@@ -304,7 +290,7 @@ class SharedRooms:
                 await deferLater(self.clock, min(REST_S * 2 ** ((tries - EAGER_TRIES) // 2), MAX_REST_S))
             self._check_reachable()
             outcome = step(known, self.clock.seconds())
-            outcome = self._with_closes(name, known, outcome)
+            outcome = self._handover.with_closes(name, known, outcome)
             self._serial += 1
             by = Author(self.backend.node, self.limits, self.bounds)
             commit, after = commit_of(
@@ -314,7 +300,7 @@ class SharedRooms:
             if commit is None or (opens and self._draining):  # what that comes from has to be so
                 stored = None if fresh else await self.asked(self.backend.load(name))
                 if fresh or (stored.version if stored else 0) == known.version:
-                    await self._settle(name, known)
+                    await self._handover.settle(name, known)
                     if opens:
                         self._refused.value += 1
                         raise StoreUnavailable(DRAINING)
@@ -331,7 +317,7 @@ class SharedRooms:
                 known, fresh = await self._learned(name, known, conflict.stored), True
                 continue
             self._opened.value += opens
-            await self._settle(name, self.remember(name, known))
+            await self._handover.settle(name, self.remember(name, known))
             if short is not None and commit.text:
                 short.rests(name, known.version)
             return outcome.result
@@ -346,69 +332,13 @@ class SharedRooms:
             return self.known.get(name, NO_ROOM)
         return self.learn(name, stored)
 
-    async def _committed(self, commit: Any, socket: Socket | None) -> int:
+    async def _committed(self, commit: Commit, socket: Socket | None) -> int:
         """Commit, and wait until its own entry is carried out. Returns the version."""
-        serial, own = commit.serial, None
-        if commit.returns(self.backend.node):
-            own = self._own[serial] = Deferred()
-        if socket is not None:
-            self._attaching[serial] = socket
         try:
-            version = await self.asked(self.backend.commit(commit))
-            if own is not None and not await self._came(own) and socket is not None:
-                raise StoreUnavailable(UNREACHABLE)
-            return version
+            return await self._own.after(self.asked(self.backend.commit(commit)), commit, socket)
         except StoreFull:
             self._refused.value += 1
             raise
-        finally:
-            self._own.pop(serial, None)
-            self._attaching.pop(serial, None)
-
-    async def _came(self, own: Deferred[bool]) -> bool:
-        """Whether an entry has come, in time."""
-        if own.called:
-            return await own
-        timer = self.clock.callLater(ENTRY_S, own.callback, False)
-        came = await own
-        if timer.active():
-            timer.cancel()
-        return came
-
-    def _give_up_waiting(self) -> None:
-        """Entries are missing, perhaps those that are waited for."""
-        for own in list(self._own.values()):
-            if not own.called:
-                own.callback(False)
-
-    async def _settle(self, name: str, known: Known) -> None:
-        """The store knows of the room what we know: whom it does not take us to hold a socket of any more, we owe nothing
-        but what came for their sockets when these were gone."""
-        ours = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) == self.backend.node]
-        waiting = [one for one in ours if known.settles(one)]
-        quits = [one for one in self.inbox.owed.get(name, ()) if one in waiting or one not in ours]
-        for client, late in [(one, self.inbox.quit(name, one)) for one in quits]:
-            if late or client in waiting:
-                await self._keep(name, client, late)
-
-    def _with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
-        """Of sockets of ours that are gone, and are taken for lost from now on, something comes back to us: behind all that
-        came for them before."""
-        lost = [one for one in self.inbox.owed.get(name, ()) if known.holders.get(one) == self.backend.node
-                and (client := outcome.room.client(one)) is not None and not client.registered]
-        return msgspec.structs.replace(outcome, effects=(*outcome.effects, *map(Close, lost))) if lost else outcome
-
-    async def _keep(self, name: str, client: str, late: list[Said]) -> None:
-        """What came for a socket that was gone already waits for its client, before all that was said since; with that the
-        client may have its next one."""
-        try:
-            await self._apply(name, lambda known, now: wait_again(known.room, now, self.limits, client, late)
-                              if late else Outcome(known.room, None), None, False, "")
-        except StoreFull:
-            if late:
-                await self._keep(name, client, [])
-        except StoreUnavailable:
-            pass  # the next one waits for `HANDOVER_S`, or until we commit again
 
     def _take(self, entry: Entry) -> None:
         here = entry.author.startswith(self._daemon)
@@ -416,10 +346,9 @@ class SharedRooms:
             self._short.take(entry, here=here)
             return
         ours = entry.author == self.backend.node
-        self.inbox.take(entry, self._attaching.get(entry.serial) if ours else None, here=here)
-        own = self._own.get(entry.serial) if ours else None
-        if own is not None and not own.called:
-            own.callback(True)
+        self.inbox.take(entry, self._own.attached_by(entry) if ours else None, here=here)
+        if ours:
+            self._own.carried_out(entry)
         known = None if ours or entry.name in self.inbox.held else self.known.get(entry.name)
         if known is not None and known.version <= entry.version:
             del self.known[entry.name]  # it goes on elsewhere, or has ended
@@ -441,7 +370,7 @@ class SharedRooms:
         if state is not State.BACK:
             self._losses.value += 1
             self._log.warn("the store of rooms has lost something ({what}): pages connect anew", what=state.value)
-            self._give_up_waiting()
+            self._own.give_up()
         if state is State.RESET or self._upkeep.owes:
             self.reachable = False  # until it was given back what was lost
         else:
@@ -459,12 +388,5 @@ class SharedRooms:
         try:
             await self._upkeep.stop()
         finally:
-            self._give_up_waiting()
+            self._own.give_up()
             await self.backend.close()
-
-
-def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:
-    """Nothing, instead of a socket for a client whose last one is not settled yet."""
-    if any(isinstance(one, Attach) and known.settles(one.client) for one in outcome.effects):
-        return Outcome(known.room, SETTLING)
-    return outcome

@@ -1,0 +1,82 @@
+"""`Handover`: what becomes of a socket of ours that is gone: the store is told, and what came for it meanwhile waits for the
+client's next one, which waits for that in its turn, whichever process it is at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+from twisted.internet.task import deferLater
+
+from rtcd.cluster.commits import Known
+from rtcd.rooms.outcome import Attach, Change, Close, Outcome, Said, Socket, StoreFull, StoreUnavailable
+from rtcd.rooms.room import wait_again
+
+if TYPE_CHECKING:
+    from rtcd.cluster.shared import SharedRooms
+
+T = TypeVar("T")
+
+HANDOVER_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""So often, and with these pauses, it is asked whether another process has given back what came for a client's last socket,
+before its next one is attached all the same: that process is perhaps dead."""
+
+_SETTLING: Any = object()
+"""Answer of an update that has to wait so."""
+
+
+class Handover:
+    """Of one `SharedRooms`."""
+
+    def __init__(self, rooms: SharedRooms) -> None:
+        self._rooms = rooms
+        self._owed = rooms.inbox.owed
+        self._node = rooms.backend.node
+
+    async def attach(self, name: str, change: Change[T], socket: Socket) -> T:
+        """Apply a change that attaches a socket, if it does, when the client's last one is settled."""
+        rooms = self._rooms
+        for pause in HANDOVER_S:
+            result = await rooms.apply(name, lambda known, now: _unless_settling(known, change(known.room, now)), socket)
+            if result is not _SETTLING:
+                return cast(T, result)
+            await deferLater(rooms.clock, pause)
+        return await rooms.apply(name, lambda known, now: change(known.room, now), socket)
+
+    def with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
+        """Of sockets of ours that are gone, and are taken for lost from now on, something comes back to us: behind all that
+        came for them before."""
+        lost = [one for one in self._owed.get(name, ()) if known.holders.get(one) == self._node
+                and (client := outcome.room.client(one)) is not None and not client.registered]
+        return msgspec.structs.replace(outcome, effects=(*outcome.effects, *map(Close, lost))) if lost else outcome
+
+    async def settle(self, name: str, known: Known) -> None:
+        """In the room's turn. The store knows of the room what we know: whom it does not take us to hold a socket of any
+        more, we owe nothing but what came for their sockets when these were gone."""
+        ours = [one for one in self._owed.get(name, ()) if known.holders.get(one) == self._node]
+        waiting = [one for one in ours if known.settles(one)]
+        quits = [one for one in self._owed.get(name, ()) if one in waiting or one not in ours]
+        for client, late in [(one, self._rooms.inbox.quit(name, one)) for one in quits]:
+            if late or client in waiting:
+                await self._give_back(name, client, late)
+
+    async def _give_back(self, name: str, client: str, late: list[Said]) -> None:
+        """What came for a socket that was gone already waits for its client, before all that was said since; with that the
+        client may have its next one."""
+        limits = self._rooms.limits
+        try:
+            await self._rooms.apply_now(name, lambda known, now: wait_again(known.room, now, limits, client, late) if late
+                                        else Outcome(known.room, None))
+        except StoreFull:
+            if late:
+                await self._give_back(name, client, [])
+        except StoreUnavailable:
+            pass  # the next one waits for `HANDOVER_S`, or until we commit again
+
+
+def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:
+    """Nothing, instead of a socket for a client whose last one is not settled yet."""
+    if any(isinstance(one, Attach) and known.settles(one.client) for one in outcome.effects):
+        return Outcome(known.room, _SETTLING)
+    return outcome
