@@ -89,7 +89,7 @@ class Checks:
             try:
                 await one.update(NO_ROOM, _unchanged)
             except StoreUnavailable as fault:
-                faults.append(str(fault))
+                faults.append(getattr(one, "trouble", "") or str(fault))
         return f"{len(faults)} of {len(stores)} stores: {faults[0]}" if faults and len(stores) > 1 else "".join(faults)
 
     async def turn(self) -> str:

@@ -202,8 +202,10 @@ class OutageTests(TestCase):
         ask(server.path, "CONFIG", "SET", "min-replicas-to-write", "1")
         await self.assertFailure(ensureDeferred(second.join("r", "b")), StoreAway)
         await until(lambda: not first.store.reachable and not second.store.reachable)
+        await until(lambda: first.store.trouble.startswith(f"[rooms] store unix://{server.path}: NOREPLICAS"))
         ask(server.path, "CONFIG", "SET", "min-replicas-to-write", "0")
         await until(lambda: first.store.reachable and second.store.reachable)
+        self.assertEqual(first.store.trouble, "")
         self.assertEqual((await second.join("r", "b"), await first.seats("r"), socket.closed),
                          ("SUCCESS", [("a", True), ("b", False)], False))
 
