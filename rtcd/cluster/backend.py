@@ -169,6 +169,10 @@ class Backend(Protocol):
         its processes."""
 
     @property
+    def place(self) -> str:
+        """Where the rooms are, as the ini names it, without a password; empty if it names no place."""
+
+    @property
     def trouble(self) -> str:
         """Why it cannot be reached, for the operator; empty where there is no more to say, or nothing."""
 

@@ -17,6 +17,7 @@ from rtcd.cluster.speaker import Speaker
 class HubBackend:
     """It asks the hub without a detour."""
 
+    place = ""
     trouble = ""
 
     def __init__(self, server: HubServer, node: str = "") -> None:

@@ -29,6 +29,7 @@ class SocketBackend:
     """The backend of a process that reaches the hub by ``endpoint``."""
 
     _log = Logger()
+    place = ""
     trouble = ""
 
     def __init__(self, clock: Any, endpoint: IStreamClientEndpoint, node: str = "") -> None:

@@ -107,9 +107,14 @@ class RedisBackend:
         self._beating.clock = reactor
 
     @property
+    def place(self) -> str:
+        """See `rtcd.cluster.backend.Backend.place`."""
+        return self._wire.address.shown
+
+    @property
     def trouble(self) -> str:
         """See `rtcd.cluster.backend.Backend.trouble`."""
-        return f"[rooms] store {self._wire.address.shown}: {self._said}" if self._said else ""
+        return self._said
 
     def follow(self, entry: Callable[[Entry], None], state: Callable[[State], None]) -> None:
         """See `rtcd.cluster.backend.Backend.follow`."""
@@ -346,7 +351,7 @@ class RedisBackend:
         if reason != self._said:
             self._said = reason
             self._log.warn("[rooms] store {store}: {reason}; nobody can join meanwhile, and rtcd doctor says what mends it",
-                           store=self._wire.address.shown, reason=reason)
+                           store=self.place, reason=reason)
 
     def _broken(self, failure: Any, made: Iterable[Connection]) -> None:
         self._log.failure("reading the inbox failed; connecting anew", failure)

@@ -128,6 +128,11 @@ class SharedRooms:
         backend.follow(self._take, self._stands)
 
     @property
+    def place(self) -> str:
+        """Which Redis it is, or nothing."""
+        return self.backend.place
+
+    @property
     def trouble(self) -> str:
         """Why the store cannot be reached, for the operator."""
         return self.backend.trouble

@@ -341,7 +341,7 @@ class HealthTests(MonitoringTestCase):
     def test_why_a_store_is_away_is_told(self) -> None:
         """With key and place, if it is known; what clients are told says less."""
         class Away:
-            trouble = "[rooms] store redis://h:6379: WRONGPASS"
+            place, trouble = "redis://h:6379", "WRONGPASS"
 
             async def update(self, *_: object) -> None:
                 raise StoreUnavailable("away")
@@ -349,7 +349,7 @@ class HealthTests(MonitoringTestCase):
         self.start()
         rooms: Any = self.server.rooms
         rooms.stores = (Away(),)
-        self.assertEqual(self.broken(), {"rooms": Away.trouble})
+        self.assertEqual(self.broken(), {"rooms": "[rooms] store redis://h:6379: WRONGPASS"})
 
     def test_rooms_that_cannot_be_reached(self) -> None:
         """The check changes no room, and tells nobody."""
