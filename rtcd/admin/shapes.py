@@ -268,6 +268,15 @@ class TurnNode(Struct):
     since: Moment
 
 
+class Store(Struct):
+    """A Redis of [rooms] store."""
+
+    name: Annotated[str, Meta(description="its URL, without who we are to it")]
+    reachable: bool
+    reason: Annotated[str, Meta(description="why it cannot be reached, if that is known; or empty")]
+    processes: Annotated[int, Meta(description="how many share its rooms, as it was told last")]
+
+
 class Status(Struct):
     """How the daemon is."""
 
@@ -279,6 +288,7 @@ class Status(Struct):
     certificates: list[Certificate]
     counts: Counts
     nodes: Annotated[list[TurnNode], Meta(description="TURN nodes, as this daemon sees them; empty if it names none")]
+    stores: Annotated[list[Store], Meta(description="empty if rooms are in the daemon's memory")]
 
 
 class Reloaded(Struct):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 from rtcd import __version__
 from rtcd.admin import shapes
@@ -47,6 +48,7 @@ class UpkeepOperations:
         context, now = self._context, self._context.reactor.seconds()
         nodes = context.desk.ask("ice.nodes") if context.desk.offers("ice.nodes") else []
         counted = await self._counted()
+        store: Any = context.rooms
         return shapes.Status(
             __version__, self.started_at, max(0.0, now - self.started_at), context.desk.ask("daemon.draining"),
             [shapes.Listener(one.service, one.transport, one.host, one.port, one.last_port)
@@ -55,7 +57,9 @@ class UpkeepOperations:
              for one in context.doorway.certificates.chains],
             shapes.Counts(**counted),
             [shapes.TurnNode(one.name, one.region, one.weight, list(one.urls), one.state, one.usable, one.reason,
-                             None if one.rtt_s is None else round(one.rtt_s * 1000, 1), one.since) for one in nodes])
+                             None if one.rtt_s is None else round(one.rtt_s * 1000, 1), one.since) for one in nodes],
+            [shapes.Store(one.place, one.reachable, "" if one.reachable else one.trouble, one.totals.nodes)
+             for one in getattr(store, "stores", (store,)) if getattr(one, "place", "")])
 
     async def _counted(self) -> dict[str, int]:
         """Of the whole daemon, if this is one of several workers."""

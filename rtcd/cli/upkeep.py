@@ -44,6 +44,7 @@ def _status_lines(found: dict[str, Any]) -> Iterator[str]:
         by = "local authority" if one["local"] else "own or issued"
         yield f"certificate for {', '.join(one['names'])}: {one['days_left']:.0f} days left ({by})"
     yield from columns(_node(one) for one in found.get("nodes", ()))
+    yield from columns(_store(one) for one in found.get("stores", ()))
     yield from columns((one["service"], one["transport"], _address(one)) for one in found["listeners"])
 
 
@@ -51,6 +52,12 @@ def _node(one: dict[str, Any]) -> tuple[str, ...]:
     """A TURN node, for people."""
     took = f"{one['ms']:g} ms" if one["ms"] is not None else ""
     return ("TURN node", one["name"], one["region"] or "-", one["state"], one["reason"] or took)
+
+
+def _store(one: dict[str, Any]) -> tuple[str, ...]:
+    """A Redis, for people."""
+    shared = f"reached, shared by {one['processes']} processes"
+    return ("rooms on", one["name"], shared if one["reachable"] else ": ".join(filter(None, ["away", one["reason"]])))
 
 
 def _address(one: dict[str, Any]) -> str:

@@ -168,6 +168,14 @@ class Backend(Protocol):
         """Whether rooms go on when this process has ended: on Redis always, else as long as the daemon does not end with all
         its processes."""
 
+    @property
+    def place(self) -> str:
+        """Where the rooms are, as the ini names it, without a password; empty if it names no place."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be reached, for the operator; empty where there is no more to say, or nothing."""
+
     async def start(self) -> None:
         """Connect and be a live node from now on. Returns when the first attempt has ended; whether it was reached
         ``state`` tells, now and later."""

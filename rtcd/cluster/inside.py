@@ -17,6 +17,9 @@ from rtcd.cluster.speaker import Speaker
 class HubBackend:
     """It asks the hub without a detour."""
 
+    place = ""
+    trouble = ""
+
     def __init__(self, server: HubServer, node: str = "") -> None:
         self.node = node or new_node()
         self.speaker = Speaker(self.node, self._tell, lambda work: work())

@@ -29,6 +29,8 @@ class SocketBackend:
     """The backend of a process that reaches the hub by ``endpoint``."""
 
     _log = Logger()
+    place = ""
+    trouble = ""
 
     def __init__(self, clock: Any, endpoint: IStreamClientEndpoint, node: str = "") -> None:
         self.node = node or new_node()

@@ -106,6 +106,16 @@ class RedisBackend:
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
+    @property
+    def place(self) -> str:
+        """See `rtcd.cluster.backend.Backend.place`."""
+        return self._wire.address.shown
+
+    @property
+    def trouble(self) -> str:
+        """See `rtcd.cluster.backend.Backend.trouble`."""
+        return self._said
+
     def follow(self, entry: Callable[[Entry], None], state: Callable[[State], None]) -> None:
         """See `rtcd.cluster.backend.Backend.follow`."""
         self._entry, self._state = entry, state
@@ -340,7 +350,8 @@ class RedisBackend:
         """Once for each reason, until it is reached again."""
         if reason != self._said:
             self._said = reason
-            self._log.warn("{store}: {reason}", store=self._wire.address.shown, reason=reason)
+            self._log.warn("[rooms] store {store}: {reason}; nobody can join meanwhile, and rtcd doctor says what mends it",
+                           store=self.place, reason=reason)
 
     def _broken(self, failure: Any, made: Iterable[Connection]) -> None:
         self._log.failure("reading the inbox failed; connecting anew", failure)

@@ -121,6 +121,16 @@ class SharedRooms:
         """The short way of a text, see `ShortWay`; None if there is none."""
         backend.follow(self._take, self._stands)
 
+    @property
+    def place(self) -> str:
+        """Which Redis it is, or nothing."""
+        return self.backend.place
+
+    @property
+    def trouble(self) -> str:
+        """Why the store cannot be reached, for the operator."""
+        return self.backend.trouble
+
     async def start(self) -> None:
         """Begin. Returns when the store was reached, or could not be; then we go on trying."""
         timer = self.clock.callLater(OPEN_S, self._opened_or_not)

@@ -139,14 +139,16 @@ class Wire:
         fault = ""
         for index in ((self._first + turn) % count for turn in range(count)):
             host, port = address.hosts[index]
+            asked = f"Sentinel {host}:{port}"
             try:
                 master = await self._named_by(host, port)
                 if master in tried:  # two Sentinels name one that cannot be reached; asking it twice takes time
                     continue
                 tried.add(master)
+                asked += f" names {master[0]}:{master[1]} as master"
                 found = await self._led_to(master, answer_s)
             except Fault as failed:
-                fault = f"{host}:{port}: {failed}"
+                fault = f"{asked}: {failed}"
                 continue
             self._first = index
             return found

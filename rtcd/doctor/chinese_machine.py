@@ -52,10 +52,17 @@ TEXTS = {
         "请看关于配置的说明；如果该文件属于 root，请以 root 身份运行 doctor。"),
     "store.unreachable": Words(
         "无法连接房间的存储。", "{where}：{reason}", "正在进行的通话继续，但在它恢复之前没有人能加入。",
-        "启动 Redis，或改正 [rooms] store。如果它在本机运行："),
+        "请确认 {ini} 中的 [rooms] store 正确，Redis 在该地址上监听（其 redis.conf 中的 bind），中间没有防火墙，并启动它："),
+    "store.database": Words(
+        "要存放房间的 Redis 没有这个编号的数据库。", "{where}：{reason}", "没有人能加入。",
+        "从 {ini} 的 [rooms] store 中去掉 /{number}，或在 redis.conf 中增加数据库的数目。"),
+    "store.unwritable": Words(
+        "存放房间的 Redis 不接受写入。", "{where}：{reason}", "没有人能加入。",
+        "NOREPLICAS：启动它的副本；若没有副本，从其 redis.conf 中去掉 min-replicas-to-write。"
+        "MISCONF：它的日志说明为何不能写盘。"),
     "store.password": Words(
         "房间的存储不让守护进程进入。", "{where}：{reason}", "没有人能加入。",
-        "在 [rooms] store-password-file 中写明 Redis 的密码。"),
+        "把 Redis 的密码（其 redis.conf 中的 requirepass）写进 {ini} 的 [rooms] {key}。"),
     "store.old": Words(
         "存放房间的 Redis 太旧。", "{where} 的版本是 {version}。", "没有人能加入。", "安装 Redis {minimum} 或更新的版本。"),
     "store.replica": Words(

@@ -128,7 +128,8 @@ TEXTS = {
     "relay.other-secret": Words(
         "另一个 TURN 服务器拒绝我们的凭据。", "{ways}（写在 [ice] servers 中）：401；密钥来自 {source}。",
         "被引到那里的客户端得不到中继，其中一部分通话失败。",
-        "在它的配置中写相同的 [credentials] secret（coturn 中为 static-auth-secret），并重新启动它。"),
+        "在它的配置中写相同的 [credentials] secret（coturn 中为 static-auth-secret），并重新启动它；"
+        "若密钥已经相同，则是它的时钟不对。"),
     "relay.redirected": Words("中继把客户端引到别处。", "{ways}：300。", "按 [turn] alternate-server 的设置。", ""),
     "relay.draining": Words("中继不再接受新客户端。", "{ways}：403。", "它正在排空：经它的通话继续，新的通话去别处。", ""),
     "relay.nowhere": Words(
@@ -146,7 +147,7 @@ TEXTS = {
         "中继的加密握手失败。", "{ways}：{reason}", "严格网络中的客户端得不到中继。", "请看关于证书的内容；否则看日志。"),
     "relay.silent": Words(
         "中继没有回答。", "{ways}：没有任何回应。", "走这条路的客户端等待之后得不到中继。没有 UDP，通话质量差或失败。",
-        "本机或途中的防火墙丢弃了它；请看关于防火墙的内容。"),
+        "本机或途中的防火墙丢弃了它；请看关于防火墙的内容。若它写在 [ice] servers 中：也许它没有运行。"),
     "relay.lost": Words(
         "中继收下数据却送不到。", "{ways}：从中继到中继（{relayed}）没有收到任何数据。", "经中继的通话是黑屏。",
         "防火墙丢弃了中继端口，或 [turn] external-ip 不对；请看相应内容。"),

@@ -62,10 +62,18 @@ TEXTS = {
     "store.unreachable": Words(
         "The store of rooms cannot be reached.", "{where}: {reason}",
         "Calls that run go on, and nobody can join until it is back.",
-        "Start Redis, or correct [rooms] store. If it runs on this machine:"),
+        "See that [rooms] store in {ini} is right, that Redis listens at that address (bind in its redis.conf), that no"
+        " firewall is between, and start it:"),
+    "store.database": Words(
+        "The Redis that is to keep rooms has no database of this number.", "{where}: {reason}", "Nobody can join.",
+        "Leave /{number} away from [rooms] store in {ini}, or have more databases in redis.conf."),
+    "store.unwritable": Words(
+        "The Redis that keeps rooms takes no writes.", "{where}: {reason}", "Nobody can join.",
+        "NOREPLICAS: start its replicas, or remove min-replicas-to-write from its redis.conf if it has none. MISCONF: its"
+        " log says why it cannot write to its disk."),
     "store.password": Words(
         "The store of rooms does not let the daemon in.", "{where}: {reason}", "Nobody can join.",
-        "Set the password of Redis in [rooms] store-password-file."),
+        "Write the password of Redis (requirepass in its redis.conf) into [rooms] {key} of {ini}."),
     "store.old": Words(
         "The Redis that keeps rooms is too old.", "{where} is version {version}.", "Nobody can join.",
         "Install Redis {minimum} or newer."),

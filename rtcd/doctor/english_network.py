@@ -150,7 +150,8 @@ TEXTS = {
     "relay.other-secret": Words(
         "Another TURN server refuses our credentials.", "{ways}, named in [ice] servers: 401; the secret is from {source}.",
         "Clients that are sent there get no relay, and calls fail for some of them.",
-        "Write the same [credentials] secret into its configuration (static-auth-secret in coturn) and restart it."),
+        "Write the same [credentials] secret into its configuration (static-auth-secret in coturn) and restart it;"
+        " if it is the same one, its clock is wrong."),
     "relay.redirected": Words(
         "The relay sends clients elsewhere.", "{ways}: 300.", "As [turn] alternate-server says.", ""),
     "relay.draining": Words(
@@ -175,7 +176,8 @@ TEXTS = {
     "relay.silent": Words(
         "The relay does not answer.", "{ways}: nothing came back.",
         "Clients by this way wait, and then have no relay. Without UDP calls are worse, or fail.",
-        "A firewall drops it, here or between; look at what is said of it."),
+        "A firewall drops it, here or between; look at what is said of it. If [ice] servers names it:"
+        " perhaps it does not run."),
     "relay.lost": Words(
         "The relay takes data and does not bring it.", "{ways}: from relay to relay ({relayed}) nothing came.",
         "Relayed calls stay black.",

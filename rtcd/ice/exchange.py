@@ -32,7 +32,7 @@ UNAUTHORIZED, STALE = 401, 438
 VERDICTS = {300: (DRAINING, "sends clients elsewhere (300)"), 403: (DRAINING, "takes no new clients (403)"),
             486: (FULL, "has no allocation left (486)"), 508: (FULL, "has no port left (508)")}
 """What error codes of an Allocate with a good credential mean; any other is a failure."""
-REFUSED = "does not know our credentials (401): its secret is another one, or its clock is wrong"
+REFUSED = "does not know our credentials (401): its [credentials] secret is another one, or its clock is wrong"
 NO_ANSWER, STUN_ALONE = "no answer", "answers STUN and no Allocate"
 
 

@@ -89,7 +89,8 @@ class Checks:
             try:
                 await one.update(NO_ROOM, _unchanged)
             except StoreUnavailable as fault:
-                faults.append(str(fault))
+                trouble = getattr(one, "trouble", "")
+                faults.append(f"[rooms] store {one.place}: {trouble}" if trouble else str(fault))
         return f"{len(faults)} of {len(stores)} stores: {faults[0]}" if faults and len(stores) > 1 else "".join(faults)
 
     async def turn(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,6 +14,7 @@ from rtcd.admin.openapi import describe, text
 from rtcd.admin.problem import Problem
 from rtcd.admin.resource import MAX_BODY_BYTES
 from rtcd.admin.routes import ROUTES, find
+from rtcd.cluster.backend import Totals
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.ice.settings import Settings as IceSettings
 from rtcd.rooms import room as rooms
@@ -248,6 +250,15 @@ class OtherTests(AdminCase):
         self.assertEqual(self.server.get("/status")["nodes"], [{
             "name": "r", "region": "eu", "weight": 1, "urls": ["turn:r", "stun:r"], "state": "unknown", "usable": True,
             "reason": "", "ms": None, "since": self.server.clock.seconds()}])
+
+    def test_the_status_has_the_stores_of_rooms(self) -> None:
+        """Each Redis; rooms that are in the process are on none."""
+        self.assertEqual(self.server.get("/status")["stores"], [])
+        rooms: Any = self.server.context.rooms
+        away = SimpleNamespace(place="redis://h:6379", reachable=False, trouble="WRONGPASS", totals=Totals(nodes=2))
+        rooms.stores = (away,)
+        self.assertEqual(self.server.get("/status")["stores"], [
+            {"name": "redis://h:6379", "reachable": False, "reason": "WRONGPASS", "processes": 2}])
 
     def test_the_daemon_is_told_to_reload_and_to_drain(self) -> None:
         self.assertEqual(json.loads(self.server.api("POST", "/reload").body), {"lines": ["reloaded: nothing has changed"]})

@@ -121,6 +121,18 @@ class ControlTests(CommandTestCase):
             "TURN node  relay1       eu  alive  20 ms", "TURN node  2001:db8::1  -   dead   no answer"])
         self.assertEqual(len(self.ask("status", answers=(status,))[0].splitlines()), 2)
 
+    def test_the_status_has_a_line_for_each_redis(self) -> None:
+        """Why it is away, or how many processes share it; one of a version that tells of none is no fault."""
+        status = {"version": "1", "uptime": 60, "draining": False, "counts": {"rooms": 0, "seats": 0, "allocations": 0},
+                  "certificates": [], "listeners": []}
+        well = {"name": "redis://h:6379", "reachable": True, "reason": "", "processes": 3}
+        away = {"name": "redis://i:6379", "reachable": False, "reason": "WRONGPASS", "processes": 3}
+        lost = {"name": "redis://j:6379", "reachable": False, "reason": "", "processes": 3}
+        out, _ = self.ask("status", answers=({**status, "stores": [well, away, lost]},))
+        self.assertEqual(out.splitlines()[2:], [
+            "rooms on  redis://h:6379  reached, shared by 3 processes", "rooms on  redis://i:6379  away: WRONGPASS",
+            "rooms on  redis://j:6379  away"])
+
     def test_what_the_daemon_refuses_is_said_in_its_words(self) -> None:
         server = Answers(self, (404, {"detail": "There is no room of this name."}), (500, b""), b"<html>")
         for said in ("There is no room of this name", "answers 500", "is not rtcd"):

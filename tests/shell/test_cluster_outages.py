@@ -9,7 +9,7 @@ from typing import Any
 from unittest import skipUnless
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -202,8 +202,10 @@ class OutageTests(TestCase):
         ask(server.path, "CONFIG", "SET", "min-replicas-to-write", "1")
         await self.assertFailure(ensureDeferred(second.join("r", "b")), StoreAway)
         await until(lambda: not first.store.reachable and not second.store.reachable)
+        await until(lambda: first.store.trouble.startswith("NOREPLICAS"))
         ask(server.path, "CONFIG", "SET", "min-replicas-to-write", "0")
         await until(lambda: first.store.reachable and second.store.reachable)
+        self.assertEqual((first.store.place, first.store.trouble), (f"unix://{server.path}", ""))
         self.assertEqual((await second.join("r", "b"), await first.seats("r"), socket.closed),
                          ("SUCCESS", [("a", True), ("b", False)], False))
 
@@ -296,6 +298,9 @@ class OutageTests(TestCase):
         for _ in range(2):
             await (await wire.connect(1.0)).end()
         self.assertEqual(asked, ["a", "b", "c", "c"])
+        self.patch(wire, "_named_by", lambda host, port: succeed(("127.0.0.1", gone)))
+        fault = await self.assertFailure(ensureDeferred(wire.connect(1.0)), Fault)
+        self.assertIn(f"Sentinel c:3 names 127.0.0.1:{gone} as master: Connection was refused", str(fault))
 
     async def test_the_end_of_a_node_keeps_the_seats_of_its_clients(self) -> None:
         """A rolling restart: their sockets are closed, nobody is told bye, and they register at the other node."""

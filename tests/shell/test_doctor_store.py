@@ -104,6 +104,38 @@ class StoreTests(DoctorTestCase):
         self.assertEqual(set(found), {"store.good"})
         self.assertNotIn("s3cret-word", str(found))
 
+    def test_the_password_is_asked_for_where_it_is_written(self) -> None:
+        """In the URL, or in the key beside it; and in which file."""
+        port = self.server("--requirepass", "s3cret-word").port
+        for lines, key in ((f"store = redis://127.0.0.1:{port}", "store-password-file"),
+                           (f"store = redis://:wrong-word@127.0.0.1:{port}\nstore-password = another", "store"),
+                           (f"store = redis://127.0.0.1:{port}\nstore-password = wrong-word", "store-password")):
+            self.ini.write_text(f"[turn]\n[rooms]\n{lines}\n")
+            values = self.examine("store")["store.password"].values
+            self.assertEqual((values["key"], values["ini"]), (key, str(self.ini)))
+
+    def test_one_that_takes_no_writes_is_named(self) -> None:
+        """A line for a Redis with replicas, copied to one that has none: it answers all the same."""
+        server = self.server("--appendonly", "yes", "--min-replicas-to-write", "1")
+        self.ini.write_text(f"[turn]\n[rooms]\nstore = redis://127.0.0.1:{server.port}\n")
+        found = self.examine("store")
+        self.assertEqual(set(found), {"store.unwritable"})
+        self.assertIn("NOREPLICAS", found["store.unwritable"].values["reason"])
+
+    def test_a_database_that_is_not_there_is_named(self) -> None:
+        """Redis has sixteen, unless it is told otherwise; the daemon could not begin."""
+        server = self.server("--appendonly", "yes")
+        self.ini.write_text(f"[turn]\n[rooms]\nstore = redis://127.0.0.1:{server.port}/99\n")
+        found = self.examine("store")
+        self.assertEqual({one.id: one.values["number"] for one in found.values()}, {"store.database": "99"})
+
+    def test_tls_to_one_without_is_told_as_such(self) -> None:
+        """It waits for a command, and the handshake for an answer."""
+        server = self.server("--appendonly", "yes")
+        self.ini.write_text(f"[turn]\n[rooms]\nstore = rediss://127.0.0.1:{server.port}\n")
+        found = self.examine("store")["store.unreachable"]
+        self.assertIn("perhaps it speaks no TLS", found.values["reason"])
+
     def test_no_error_of_redis_shows_the_password(self) -> None:
         """One without AUTH repeats what it was sent."""
         server = self.server("--rename-command", "AUTH", "")

@@ -338,6 +338,19 @@ class HealthTests(MonitoringTestCase):
             rooms.stores = stores
             self.assertEqual(self.broken(), broken)
 
+    def test_why_a_store_is_away_is_told(self) -> None:
+        """With key and place, if it is known; what clients are told says less."""
+        class Away:
+            place, trouble = "redis://h:6379", "WRONGPASS"
+
+            async def update(self, *_: object) -> None:
+                raise StoreUnavailable("away")
+
+        self.start()
+        rooms: Any = self.server.rooms
+        rooms.stores = (Away(),)
+        self.assertEqual(self.broken(), {"rooms": "[rooms] store redis://h:6379: WRONGPASS"})
+
     def test_rooms_that_cannot_be_reached(self) -> None:
         """The check changes no room, and tells nobody."""
         self.start()

@@ -125,6 +125,8 @@ def cases() -> Iterator[tuple[str, list[Finding]]]:
         "good ok": {}, "unreachable broken": {"fault": "Connection refused"},
         "not-asked note": {"unasked": "[rooms] store-ca: /ca.pem cannot be read"},
         "password broken": {"fault": "NOAUTH Authentication required.", "refused": True},
+        "database broken": {"fault": "ERR DB index is out of range", "database": 99},
+        "unwritable broken": {"unwritable": "NOREPLICAS Not enough good replicas to write."},
         "old broken": {"version": "6.0.16"}, "replica broken": {"role": "slave"},
         "evicts broken": {"policy": "allkeys-lru"}, "unsaved degraded": {"kept": False},
         "slow degraded": {"latency_s": 0.05}, "clock degraded": {"ahead_s": -9.0},

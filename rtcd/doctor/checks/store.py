@@ -39,6 +39,13 @@ class Asked:
     """What of ours is at fault, for which it was not asked."""
     refused: bool = False
     """It answered, and did not take our password, or wants one."""
+    ini: str = ""
+    key: str = ""
+    """Of ``[rooms]`` in it: where the password is, or belongs."""
+    database: int = 0
+    """That it does not have, if there is a fault."""
+    unwritable: str = ""
+    """Why it changes nothing at the moment, although it answers."""
     version: str = ""
     role: str = "master"
     policy: str | None = None
@@ -72,15 +79,19 @@ def _judged(one: Asked) -> list[Finding]:
     if one.unasked:
         return [note("store.not-asked", where=one.where, reason=one.unasked)]
     if one.refused:
-        return [broken("store.password", where=one.where, reason=one.fault)]
+        return [broken("store.password", where=one.where, reason=one.fault, key=one.key, ini=one.ini)]
+    if one.fault and one.database:
+        return [broken("store.database", where=one.where, reason=one.fault, number=str(one.database), ini=one.ini)]
     if one.fault:
         return [broken("store.unreachable", command=f"systemctl restart {SERVICE}" if mends else "", where=one.where,
-                       reason=one.fault)]
+                       reason=one.fault, ini=one.ini)]
     found = []
     if too_old(one.version):
         found.append(broken("store.old", where=one.where, version=one.version, minimum=MINIMUM))
     if one.role != "master":
         found.append(broken("store.replica", where=one.where, role=one.role))
+    elif one.unwritable:
+        found.append(broken("store.unwritable", where=one.where, reason=one.unwritable))
     if one.limited and one.policy not in (None, "noeviction"):
         found.append(broken("store.evicts", where=one.where, policy=one.policy, command=_set(
             one, "maxmemory-policy noeviction")))

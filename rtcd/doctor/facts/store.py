@@ -7,7 +7,7 @@ import socket
 import ssl
 from typing import Any, BinaryIO
 
-from rtcd.cluster.address import Address, auth_fault
+from rtcd.cluster.address import Address, auth_fault, parse_all
 from rtcd.cluster.trust import authority
 from rtcd.config import ConfigError
 from rtcd.doctor.checks.store import Asked, Facts
@@ -17,6 +17,8 @@ TIMEOUT_S = 3.0
 TIMES = 5
 """So often the way there and back is measured; the quickest counts."""
 MAX_ANSWER_BYTES = 1048576
+UNWRITABLE = ("NOREPLICAS", "MISCONF")
+"""Errors with which Redis refuses every write, besides that of a copy."""
 
 
 class Refused(Exception):
@@ -35,7 +37,11 @@ class Line:
             self._socket = socket.create_connection((host, port), TIMEOUT_S)
             if address.tls:
                 context = ssl.create_default_context(cafile=ca)
-                self._socket = context.wrap_socket(self._socket, server_hostname=host)
+                try:
+                    self._socket = context.wrap_socket(self._socket, server_hostname=host)
+                except TimeoutError:
+                    raise TimeoutError(
+                        "the TLS handshake is not answered; perhaps it speaks no TLS, which is redis://") from None
         self._file: BinaryIO = self._socket.makefile("rb")
 
     def ask(self, *words: str) -> Any:
@@ -92,7 +98,7 @@ def gather(subject: Subject) -> Facts | None:
 def _asked(address: Address, ca: str | None, subject: Subject) -> Asked:
     host, port = address.hosts[0] if address.hosts else ("", 0)
     known: dict[str, Any] = {"where": address.shown, "path": address.path, "tls": address.tls,
-                             "password": bool(address.password)}
+                             "password": bool(address.password), "ini": subject.ini, "key": _key(address, subject)}
     try:
         if address.master:
             host, port = _master(address, ca)
@@ -104,6 +110,13 @@ def _asked(address: Address, ca: str | None, subject: Subject) -> Asked:
     try:
         if address.password:
             line.authenticate(*([address.user] if address.user else []), address.password)
+        if address.database:
+            try:
+                line.ask("SELECT", str(address.database))
+            except Refused as error:
+                if "out of range" in str(error):
+                    return Asked(fault=str(error), database=address.database, **known)
+                raise
         return Asked(**known, **_told(line, subject))
     except Refused as error:
         refused = str(error).startswith(("NOAUTH", "WRONGPASS", "ERR AUTH", "NOPERM", "AUTH "))
@@ -123,11 +136,25 @@ def _told(line: Line, subject: Subject) -> dict[str, Any]:
         after = subject.now()
         if after - before < latency:
             latency, ahead = max(0.0, after - before), seconds + micros / 1e6 - (before + after) / 2
+    unwritable = ""
+    try:
+        line.ask("DEL", f"{subject.section('rooms').store_prefix}doctor")  # a write that changes nothing
+    except Refused as error:
+        unwritable = str(error) if str(error).startswith(UNWRITABLE) else ""
     kept = info.get("aof_enabled") == "1" or info.get("connected_slaves", "0") != "0" or None
     with contextlib.suppress(Refused, IndexError):  # what is hidden is not held against it
         kept = kept or bool(line.ask("CONFIG", "GET", "save")[1])
     return {"version": info.get("redis_version", ""), "role": info.get("role", ""), "policy": info.get("maxmemory_policy"),
-            "limited": info.get("maxmemory", "0") != "0", "kept": kept, "latency_s": latency, "ahead_s": ahead}
+            "limited": info.get("maxmemory", "0") != "0", "kept": kept, "latency_s": latency, "ahead_s": ahead,
+            "unwritable": unwritable}
+
+
+def _key(address: Address, subject: Subject) -> str:
+    """Of ``[rooms]``: where the password of this Redis is, or belongs."""
+    settings, written = subject.section("rooms"), subject.configuration.written.get("rooms", {})
+    if any(one.shown == address.shown and one.password for one in parse_all(settings.store)):
+        return "store-file" if "store-file" in written else "store"
+    return "store-password" if "store-password" in written else "store-password-file"
 
 
 def _master(address: Address, ca: str | None) -> tuple[str, int]:
