@@ -19,7 +19,7 @@ LENGTH_BYTES = 4
 PARENT = 0
 """Who is asked: the parent."""
 EVERYBODY = -1
-"""Every worker that is ready. Other numbers are workers'."""
+"""Every worker that is ready; and what needs no answer one hears that has started. Other numbers are workers'."""
 
 
 class Open(msgspec.Struct, array_like=True, tag=True):

@@ -64,11 +64,17 @@ class Process:
         self._frames = Frames()
         self._limit: Any = None
         self._mine: set[int] = set()
+        self._started = False
 
     @property
     def up(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it is ready, and does not end."""
         return self.state in ("ready", "drained")
+
+    @property
+    def hears(self) -> bool:
+        """Whether it can be asked: it is ready, or about to be. Before, it reads nothing but what it gets its sockets by."""
+        return self.up or (self._started and self.state == "starting")
 
     @property
     def pid(self) -> int:
@@ -96,6 +102,7 @@ class Process:
         while True:
             for frame in self._frames.feed(data):
                 if isinstance(frame, Say) and frame.what == what:
+                    self._started = what == "started"
                     return True  # what it says next stays for `begin`
                 if isinstance(frame, Open):
                     self._open(frame)
@@ -130,7 +137,7 @@ class Process:
 
     def ask(self, who: int, topic: str, payload: bytes) -> Deferred[bytes | None]:
         """What it answers, or None. ``who`` asks."""
-        if not self.up:
+        if not self.hears:
             return succeed(None)
         number, answer = self._questions.ask()
         if number:
@@ -160,6 +167,8 @@ class Process:
                 self.ready_at = self._reactor.seconds()
                 if self.state == "starting":  # it may have drained already, or end
                     self.state = "ready"
+            elif frame.what == "started":
+                self._started = True
             elif frame.what in ("drained", "shut"):
                 self.state = frame.what
             if self.up:

@@ -498,6 +498,22 @@ class SupervisorTests(SupervisorTestCase):
         first.ask_parent(6, PARENT, "metrics.samples")
         self.assertEqual(decode(first.answer(), list[Sample])[0].value, 7.0)
 
+    def test_what_needs_no_answer_from_all_one_hears_that_is_about_to_be_ready(self) -> None:
+        """Or it would be ready and know less than the others; it may be asked by name. Before it reads nothing."""
+        first, second = self.start()
+        second.end(-9)
+        self.clock.advance(0.0)
+        third = self.made[-1]
+        third.replies["x"] = 5
+        for heard, answer, one in ((0, None, 1), (2, encode(5), 3)):
+            first.ask_parent(0, EVERYBODY, "news", 1)
+            first.ask_parent(0, 2, "news", 2)
+            first.ask_parent(one, 2, "x")
+            self.assertEqual((len(third.told), first.answer()), (heard, answer))
+            first.ask_parent(4, EVERYBODY, "x")
+            self.assertEqual(first.answer(), Answers(4, [(1, None), (2, None)]))
+            third.say("started")
+
     def test_what_a_worker_that_ends_during_a_scrape_has_counted_is_counted_once(self) -> None:
         """It has answered, and is gone before the others have: then, and afterwards."""
         first, second = self.start()
@@ -653,12 +669,14 @@ class ProcessTests(SynchronousTestCase):
         self.assertTrue(self.process.wait_for("bound", self.clock.seconds))
         times = iter([0.0])  # there is no time to wait
         self.assertTrue(self.process.wait_for("started", lambda: next(times)))
+        self.assertTrue(self.process.hears)
 
     def test_questions_of_one_that_dies_are_answered_by_nothing(self) -> None:
         """At once; and its end is told when the system knows of it."""
         self.begin()
-        self.assertIsNone(self.successResultOf(self.process.ask(0, "x", b"")), "it is not ready")
-        self.say(Say("ready"))
+        self.assertIsNone(self.successResultOf(self.process.ask(0, "x", b"")), "it has not started")
+        self.say(Say("started"))
+        self.assertEqual((self.process.up, self.process.hears), (False, True))
         answered, lost = self.process.ask(0, "x", b"1"), self.process.ask(2, "x", b"2")
         self.say(Answer(1, b"yes"), Ask(7, 2, "y", b""))
         self.assertEqual((self.successResultOf(answered), self.heard[-1]), (b"yes", Ask(7, 2, "y", b"")))
@@ -666,7 +684,7 @@ class ProcessTests(SynchronousTestCase):
         for one in list(self.clock.getReaders()):
             one.connectionLost(one.doRead())
         self.assertIsNone(self.successResultOf(lost))
-        self.assertFalse(self.process.up)
+        self.assertFalse(self.process.hears)
         self.clock.advance(LINGER_S)
         self.assertEqual(self.child.signals, [signal.SIGKILL])
         self.child.code = -9
@@ -780,6 +798,19 @@ class WorkerTests(SynchronousTestCase):
         self.patch(self.worker, "say", done.append)
         self.worker.shut()
         self.assertEqual(done, ["quiet", "shut"])
+
+    def test_it_accepts_nothing_while_it_holds(self) -> None:
+        """And never again when it ends meanwhile."""
+        done: list[str] = []
+        port: Any = type("Port", (), {"stopReading": lambda _: done.append("quiet"),
+                                      "startReading": lambda _: done.append("on")})()
+        self.worker.ports.append(port)
+        self.worker.hold()
+        self.worker.go_on()
+        self.assertEqual(done, ["quiet", "on"])
+        self.worker.shut()
+        self.worker.go_on()
+        self.assertEqual(done, ["quiet", "on", "quiet"])
 
     def test_without_its_parent_it_ends(self) -> None:
         """Nobody would start it again."""
@@ -1075,12 +1106,48 @@ class DivisionTests(SynchronousTestCase):
         self.assertTrue(second.renewal.waiting)
         later: Any = FakeFamily(2)
         later.workers[0].offers = self.family.workers[0].offers
-        doorway = make_doorway(self.clock, self.state.path("state"))
-        share_work(Context(self.clock, doorway, None, None, Metrics(), Reloads(),  # type: ignore[arg-type] # not needed
-                           WorkerDesk(later.workers[1], lambda: b"")), later.workers[1], self.state, {}, [])
-        self.assertEqual(doorway.renewal.challenges.http("abc"), "abc.thumb")
+        doorway = self.joined(later.workers[1])
+        self.assertEqual((doorway.renewal.challenges.http("abc"), later.workers[1].holds), ("abc.thumb", False))
         first.renewal.challenges.clear()
         self.assertFalse(second.renewal.waiting)
+
+    def test_nobody_is_accepted_before_it_is_known_what_an_authority_wants_to_see(self) -> None:
+        """It may be among those who have waited since the worker before this one. For a first worker that is not there
+        nobody waits."""
+        for answer in (encode(({"abc": "abc.thumb"}, {})), None):
+            asked: Deferred[bytes | None] = Deferred()
+            worker: Any = FakeFamily(2).workers[1]
+            self.patch(worker, "ask", lambda *_, asked=asked: asked)
+            self.joined(worker)
+            self.assertTrue(worker.holds)
+            asked.callback(answer)
+            self.assertFalse(worker.holds)
+
+    def test_the_authority_is_sent_for_when_all_show_what_it_wants_to_see(self) -> None:
+        """What they answer is waited for."""
+        asked: Deferred[Any] = Deferred()
+        worker: Any = self.family.workers[0]
+        self.patch(worker, "ask_all", lambda topic, value: asked)
+        waiting: Any = self.doorways[0].renewal.challenges.everywhere()
+        self.assertNoResult(waiting)
+        asked.callback([])
+        self.successResultOf(waiting)
+
+    def test_a_new_first_worker_tells_what_the_one_before_may_have_left_unsaid(self) -> None:
+        """That nothing is shown any more, and that there may be a new certificate."""
+        taken: list[str] = []
+        second = self.doorways[1]
+        second.renewal.challenges.show({"abc": "abc.thumb"}, {"a.example": bytes(32)})
+        self.patch(second.certificates, "take_issued", lambda: taken.append("second"))
+        self.joined(self.family.workers[0])
+        self.assertEqual((second.renewal.challenges.shown(), taken), (({}, {}), ["second"]))
+
+    def joined(self, worker: Any) -> Any:
+        """The doorway of a worker that starts now."""
+        doorway = make_doorway(self.clock, self.state.path("state"))
+        share_work(Context(self.clock, doorway, None, None, Metrics(), Reloads(),  # type: ignore[arg-type] # not needed
+                           WorkerDesk(worker, lambda: b"")), worker, self.state, {}, [])
+        return doorway
 
     def test_a_new_certificate_is_taken_by_all(self) -> None:
         """When the first has it in service, and not when it was refused."""
