@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from rtcd.workers.channel import READ_BYTES, Channel
 from rtcd.workers.frames import Answer, Ask, Do, Frame, Frames, Open, Opened, Say, pack
-from rtcd.workers.groups import Groups
+from rtcd.workers.groups import Groups, Key
 from rtcd.workers.questions import Questions
 
 START_S = 60.0
@@ -65,6 +65,7 @@ class Process:
         self._limit: Any = None
         self._mine: set[int] = set()
         self._started = False
+        self._taken: set[Key] = set()
 
     @property
     def up(self) -> bool:
@@ -85,6 +86,7 @@ class Process:
         """``command(descriptor)``: how it is started with this end of its channel. ``configuration``: what it reads as its
         standard input. Raises OSError."""
         self.configuration = configuration
+        self._taken.clear()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, _kept(configuration) as told:
             arguments, environment = command(theirs.fileno())
@@ -177,8 +179,12 @@ class Process:
 
     def _open(self, wanted: Open) -> None:
         assert self._sock is not None
+        key = wanted.kind, wanted.host, wanted.port, wanted.nth
         try:
+            if key in self._taken:  # as the system says it to one process that listens twice
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             sock = self._groups.take(wanted, self.number)
+            self._taken.add(key)
         except OSError as error:
             data = pack(Opened(error.errno or errno.EINVAL, error.strerror or str(error)))
             self._sock.setblocking(True)

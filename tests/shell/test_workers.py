@@ -654,6 +654,28 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((self.heard, self.process.up, self.child.options["start_new_session"]), (["ready"], True, True))
         self.assertEqual(self.child.read, b"configuration")
 
+    def test_a_port_that_it_has_already_is_taken(self) -> None:
+        """Of two listeners at one address each would get some connections of the other's. The next process of it may."""
+        for _ in range(2):
+            self.process.start(lambda descriptor: (["worker"], {}))
+            end = self.children[-1].end
+            self.addCleanup(end.close)
+            wanted: list[Any] = [Open("tcp", LOOPBACK, 0, nth) for nth in (0, 1, 0)]
+            end.sendall(b"".join(map(pack, (*wanted, Say("bound")))))
+            self.assertTrue(self.process.wait_for("bound", self.clock.seconds))
+            data, given = b"", 0
+            end.setblocking(False)
+            while True:
+                try:
+                    more, descriptors, _, _ = socket.recv_fds(end, 1000, 1)
+                except BlockingIOError:
+                    break
+                data, given = data + more, given + len(descriptors)
+                for one in descriptors:
+                    os.close(one)
+            taken = Opened(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            self.assertEqual((given, data), (2, b"".join(map(pack, (Opened(), Opened(), taken)))))
+
     def test_one_that_does_not_come_up_is_told_from_one_that_has_ended(self) -> None:
         """The one is killed, the other has said why."""
         times = iter([0.0, START_S])
