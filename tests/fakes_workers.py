@@ -102,6 +102,8 @@ class FakeProcess:
         self.killed = False
         self.started = False
         self.replies: dict[str, object] = {}
+        self.applied: dict[str, list[str]] = {}
+        """What of a reload it takes."""
         self._reactor = reactor
         self._said = said
         self.asked = asked
@@ -140,7 +142,10 @@ class FakeProcess:
 
     def ask(self, who: int, topic: str, payload: bytes) -> Deferred[bytes | None]:
         """What the test has given."""
-        return succeed(encode(self.replies[topic]) if self.hears and topic in self.replies else None)
+        if not self.hears or topic not in self.replies:
+            return succeed(None)
+        found = self.replies[topic]
+        return succeed(encode((found, self.applied) if topic == "daemon.reload" else found))
 
     def kill(self) -> None:
         """Remember it."""

@@ -48,7 +48,21 @@ from rtcd.workers.command import Commands
 from rtcd.workers.configuration import packed, unpacked
 from rtcd.workers.division import nonce_key, share_work, shared_rooms
 from rtcd.workers.forward import ARRIVED, MAX_REQUESTS, First, Forward, arrived, inner
-from rtcd.workers.frames import EVERYBODY, PARENT, Answer, Answers, Ask, Do, Open, Opened, Say, decode, encode, pack
+from rtcd.workers.frames import (
+    EVERYBODY,
+    PARENT,
+    Answer,
+    Answers,
+    Ask,
+    Do,
+    Open,
+    Opened,
+    Reloaded,
+    Say,
+    decode,
+    encode,
+    pack,
+)
 from rtcd.workers.groups import MAX_GROUPS, Groups
 from rtcd.workers.process import LINGER_S, SILENT_S, START_S, Process
 from rtcd.workers.questions import MAX_OPEN, Questions
@@ -456,6 +470,23 @@ class SupervisorTests(SupervisorTestCase):
         self.assertEqual((asked.number, asked.topic), (0, "daemon.reload"))
         schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
         self.assertEqual(unpacked(decode(asked.payload, bytes), schemas)["log"].level, "debug")
+
+    def test_one_that_is_started_again_does_without_what_was_before(self) -> None:
+        """It starts with what the others have put in force, of which they have told: the certificate's file of the first
+        start may be gone. What they have not taken it does not start with either."""
+        first, second = self.start()
+        self.found = {"daemon": DaemonSettings(workers="3", drain_timeout=60), "log": LogSettings(level="debug")}
+        first.replies["daemon.reload"] = second.replies["daemon.reload"] = []
+        first.applied = {"daemon": ["drain-timeout"]}
+        self.successResultOf(Deferred.fromCoroutine(self.parent.reload()))
+        second.end(-9)
+        self.clock.advance(0.0)
+        schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
+        self.assertEqual(unpacked(self.made[-1].configuration, schemas),
+                         {"daemon": DaemonSettings(workers="2", drain_timeout=60), "log": LogSettings()})
+        self.made[-1].say("started")
+        told: Any = self.made[-1].told[0]
+        self.assertEqual(unpacked(decode(told.payload, bytes), schemas), self.found)
 
     def test_a_reload_before_a_worker_is_ready_is_not_missed(self) -> None:
         """It cannot be asked yet, and hears of it then; what it has heard it does not hear twice."""
@@ -921,6 +952,7 @@ class DeskTests(SynchronousTestCase):
             desk.offer("turn.forget", lambda user: None)
             desk.offer("turn.observe", self.observers[number].append)
             desk.offer("daemon.reload", lambda worker=worker: [f"took {worker.configuration.decode()}"])
+            desk.offer("daemon.applied", lambda: {"x": ["y"]})
             self.desks.append(desk)
         self.first, self.second = self.desks
         for desk in self.desks:
@@ -988,7 +1020,7 @@ class DeskTests(SynchronousTestCase):
     def test_a_reload_takes_what_the_parent_hands_out(self) -> None:
         """And not what the ini says a moment later."""
         asked = self.family.ask(2, "daemon.reload", b"that")
-        self.assertEqual(decode(self.successResultOf(asked) or b"", list[str]), ["took that"])
+        self.assertEqual(decode(self.successResultOf(asked) or b"", Reloaded), (["took that"], {"x": ["y"]}))
 
     def test_a_topic_that_nobody_offers_is_not_offered(self) -> None:
         """Though it would be asked of all."""
