@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -121,6 +121,8 @@ class Daemon(MultiService):
         self._handlers: dict[int, Any] = {}
         self._ended = False
         self._said: list[str] = []
+        self._applied: dict[str, list[str]] = {}
+        """What the latest reload has put in force: section to keys."""
         self._drain = Drain(reactor, lambda: [rooms, *self], self._drained)
         reloads("daemon", lambda old, new: changes(old, new).keys() & {"drain-timeout"})
 
@@ -182,18 +184,20 @@ class Daemon(MultiService):
 
     def serve(self, desk: Desk) -> None:
         """Offer ``daemon.settings`` (section to settings in force), ``daemon.draining``, ``daemon.reload`` (returns
-        the lines that it logs) and ``daemon.drain``: what SIGHUP does, and what SIGUSR1 begins."""
+        the lines that it logs) and ``daemon.drain``: what SIGHUP does, and what SIGUSR1 begins; and ``daemon.applied``
+        (section to the keys that the latest reload has put in force)."""
         desk.offer("daemon.settings", lambda: dict(self._settings))
         desk.offer("daemon.draining", lambda: self.draining)
         desk.offer("daemon.reload", self.reload)
         desk.offer("daemon.drain", self.drain)
+        desk.offer("daemon.applied", lambda: self._applied)
 
     def reload(self) -> list[str]:
         """Read the configuration again and say what changed, what is in force, and what needs a restart. Returns the lines
         that the log got."""
         if not self.running:
             return []
-        self._said = []
+        self._said, self._applied = [], {}
         self._notify.reloading()
         try:
             self._take(self._read())
@@ -235,7 +239,9 @@ class Daemon(MultiService):
                 state = "in force" if key in applied else "needs a restart"
                 self._say(self._log.info, "[{section}] {key}: {what}: {state}", section=section, key=key, what=what,
                           state=state)
-            self._settings[section] = _merged(old, new, applied)
+            self._settings[section] = in_force(old, new, applied)
+            if taken := sorted(applied & changed.keys()):
+                self._applied[section] = taken
         if untouched:
             self._say(self._log.info, "reloaded: nothing has changed")
 
@@ -308,8 +314,8 @@ def _print(text: str) -> None:
         terminal.flush()
 
 
-def _merged(old: Any, new: Any, applied: set[str]) -> Any:
-    """What is in force now: the new values of the applied keys, the old ones of those that wait for a restart."""
+def in_force(old: Any, new: Any, applied: Collection[str]) -> Any:
+    """What of a section is in force: the new values of the applied keys, the old ones of those that wait for a restart."""
     taken = {one.name: getattr(new, one.name) for one in fields(new) if key_of(one) in applied}
     return replace(old, **taken)
 

@@ -41,6 +41,7 @@ class FakeWorker:
         self.said: list[str] = []
         self.ports: list[Any] = []
         self.opened: list[tuple[str, str, int]] = []
+        self.holds = False
         self._family = family
 
     def open(self, kind: str, host: str, port: int, mode: int = 0) -> int:
@@ -51,6 +52,14 @@ class FakeWorker:
     def say(self, what: str) -> None:
         """Remember it."""
         self.said.append(what)
+
+    def hold(self) -> None:
+        """Remember it."""
+        self.holds = True
+
+    def go_on(self) -> None:
+        """Remember it."""
+        self.holds = False
 
     def offer(self, topic: str, kind: Any, answer: Callable[[Any], Any]) -> None:
         """As the real one."""
@@ -91,7 +100,10 @@ class FakeProcess:
         self.ready_at = 0.0
         self.told: list[Frame] = []
         self.killed = False
+        self.started = False
         self.replies: dict[str, object] = {}
+        self.applied: dict[str, list[str]] = {}
+        """What of a reload it takes."""
         self._reactor = reactor
         self._said = said
         self.asked = asked
@@ -102,6 +114,11 @@ class FakeProcess:
     def up(self) -> bool:
         """As the real one."""
         return self.state in ("ready", "drained")
+
+    @property
+    def hears(self) -> bool:
+        """As the real one."""
+        return self.up or (self.started and self.state == "starting")
 
     def start(self, command: Any, configuration: bytes) -> None:
         """What it was started with."""
@@ -125,7 +142,10 @@ class FakeProcess:
 
     def ask(self, who: int, topic: str, payload: bytes) -> Deferred[bytes | None]:
         """What the test has given."""
-        return succeed(encode(self.replies[topic]) if self.up and topic in self.replies else None)
+        if not self.hears or topic not in self.replies:
+            return succeed(None)
+        found = self.replies[topic]
+        return succeed(encode((found, self.applied) if topic == "daemon.reload" else found))
 
     def kill(self) -> None:
         """Remember it."""
@@ -133,6 +153,7 @@ class FakeProcess:
 
     def say(self, what: str) -> None:
         """It says something."""
+        self.started = self.started or what == "started"
         if what in ("drained", "shut") or (what, self.state) == ("ready", "starting"):
             self.state = what
             self.ready_at = self.ready_at or self._reactor.seconds()

@@ -115,22 +115,28 @@ class Attempt:
             raise AcmeError(f"the authority wants more than {MAX_CHALLENGES} names proved at once")
         up = threading.Event()
         faults: list[str] = []
-        self._reactor.callFromThread(self._put_up, stop, proofs, up, faults)
+        self._reactor.callFromThread(self._begin_to_show, stop, proofs, up, faults)
         if not up.wait(PROVE_S):
             raise AcmeError(f"the daemon was too busy to show its proofs within {PROVE_S:.0f} seconds")
         if faults:
             raise AcmeError(faults[0])
 
-    def _put_up(self, stop: threading.Event, proofs: Sequence[Proof], up: threading.Event, faults: list[str]) -> None:
+    def _begin_to_show(self, *told: Any) -> None:
+        Deferred.fromCoroutine(self._put_up(*told)).addErrback(
+            lambda failure: self._log.failure("the proofs cannot be shown", failure))
+
+    async def _put_up(self, stop: threading.Event, proofs: Sequence[Proof], up: threading.Event, faults: list[str]) -> None:
         try:
             for one in proofs if not stop.is_set() else ():
                 if one.kind == "http-01":
                     self._challenges.put_http(one.token, one.key_authorization)
                 else:
                     self._challenges.put_alpn(one.name, one.digest)
+            await self._challenges.everywhere()
         except ValueError as error:
             faults.append(str(error))
-        up.set()
+        finally:
+            up.set()
 
     def _keep(self, settings: AcmeSettings, account: Account) -> None:
         try:

@@ -7,7 +7,7 @@ handshake. All of it is used on the reactor's thread; the thread of an order ask
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from rtcd.tls.names import canonical
 
@@ -29,13 +29,15 @@ def is_token(text: str) -> bool:
 class Challenges:
     """Two tables: texts by token, digests by identifier."""
 
-    __slots__ = ("_alpn", "_http", "changed")
+    __slots__ = ("_alpn", "_http", "changed", "everywhere")
 
     def __init__(self) -> None:
         self._http: dict[str, str] = {}
         self._alpn: dict[str, bytes] = {}
         self.changed: Callable[[], object] = lambda: None
         """Is told of every change, but not of `show`."""
+        self.everywhere: Callable[[], Awaitable[object]] = _nowhere_else
+        """Returns when every process of this daemon shows what is up here: only then may somebody be asked to look."""
 
     def shown(self) -> tuple[dict[str, str], dict[str, bytes]]:
         """All that is up: texts by token, digests by identifier."""
@@ -87,6 +89,10 @@ class Challenges:
     def alpn(self, name: str) -> bytes | None:
         """The digest for the server name of a ClientHello, as it was sent; None if there is none for it."""
         return self._alpn.get(from_sni(name))
+
+
+async def _nowhere_else() -> None:
+    """There is no other process."""
 
 
 def from_sni(name: str) -> str:

@@ -105,9 +105,10 @@ class Reach:
             self._challenges.put_http(token, text)
         except ValueError:
             return False
-        knocking = Deferred.fromCoroutine(self._get(name, address, http, token, len(text)))
-        knocking.addTimeout(PROBE_S, self._reactor, _too_slow)
         try:
+            await self._challenges.everywhere()
+            knocking = Deferred.fromCoroutine(self._get(name, address, http, token, len(text)))
+            knocking.addTimeout(PROBE_S, self._reactor, _too_slow)
             return secrets.compare_digest(await knocking, text.encode())
         except Exception as error:  # whatever is wrong over there, it is not us
             if _is_cancelled(error):

@@ -22,10 +22,12 @@ from rtcd.context import Context
 from rtcd.doorway.connections import Connections
 from rtcd.doorway.immediate import ConnectingAtOnce
 from rtcd.doorway.layers import PlainFactory
+from rtcd.doorway.renewal import Renewal
 from rtcd.doorway.settings import DoorwaySettings
 from rtcd.metrics import Metrics
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.state import StateDirectory
+from rtcd.tls.certificates import Certificates
 from rtcd.unix import SocketPath
 from rtcd.workers.family import FIRST, FOLDER, ROOMS
 from rtcd.workers.forward import First, Forward, inner
@@ -38,6 +40,8 @@ FORWARDED = {"admin": "/admin", "check": "/check"}
 MAX_CONNECTIONS = 1024
 """Of other workers, at the first one's unix socket."""
 NONCE_KEY_BYTES = 32
+
+_log = Logger()
 
 
 class Shown(NamedTuple):
@@ -77,19 +81,36 @@ def _share_certificates(context: Context, worker: Worker) -> None:
     challenges = renewal.challenges
     if worker.place.first:
         challenges.changed = lambda: worker.tell(EVERYBODY, "acme.show", challenges.shown())
+        challenges.everywhere = lambda: worker.ask_all("acme.show", challenges.shown())
         renewal.issued = lambda: worker.tell(EVERYBODY, "tls.issued", None)
         worker.offer("acme.shown", type(None), lambda _: challenges.shown())
+        context.reactor.callWhenRunning(_tell_again, renewal, certificates)
         return
 
-    def catch_up(found: bytes | None) -> None:
-        if found is not None:
-            challenges.show(*decode(found, Shown))
-        certificates.reload()
+    async def catch_up() -> None:
+        try:
+            found = await worker.ask(1, "acme.shown")
+            if found is not None:
+                challenges.show(*decode(found, Shown))
+            certificates.reload()
+        finally:
+            worker.go_on()
+
+    def begin() -> None:
+        worker.hold()  # an authority may be among those who wait to be accepted
+        Deferred.fromCoroutine(catch_up()).addErrback(lambda failure: _log.failure("what others show is not known", failure))
 
     renewal.leads = False
     worker.offer("acme.show", Shown, lambda shown: challenges.show(*shown))
     worker.offer("tls.issued", type(None), lambda _: certificates.take_issued())
-    context.reactor.callWhenRunning(lambda: worker.ask(1, "acme.shown").addCallback(catch_up))
+    context.reactor.callWhenRunning(begin)
+
+
+def _tell_again(renewal: Renewal, certificates: Certificates) -> None:
+    """The first worker before this one may have ended before the others heard of what it had done."""
+    renewal.challenges.changed()
+    if certificates.issued:
+        renewal.issued()
 
 
 def shared_rooms(

@@ -43,7 +43,7 @@ class Exchange:
         self.answers: dict[str, Callable[[Ask], Any]] = {FIGURES: lambda _: self.figures()}
 
     def up(self) -> list[int]:
-        """The workers that can be asked."""
+        """The workers that are ready."""
         return [number for number, one in self.processes.items() if one.up]
 
     def gone(self, number: int) -> None:
@@ -67,7 +67,7 @@ class Exchange:
                 found.addCallback(lambda payload: process.tell(Answer(asked.number, payload)))
         elif asked.who == EVERYBODY and not asked.number:
             for one in self.processes.values():
-                if one is not process and one.up:
+                if one is not process and one.hears:
                     one.tell(Ask(0, process.number, asked.topic, asked.payload))
         elif asked.who == EVERYBODY:
             self._all(process.number, asked.topic, asked.payload).addCallback(
@@ -75,7 +75,7 @@ class Exchange:
         else:
             other = self.processes.get(asked.who)
             if not asked.number:
-                if other is not None and other.up:
+                if other is not None and other.hears:
                     other.tell(Ask(0, process.number, asked.topic, asked.payload))
             elif other is None:
                 process.tell(Answer(asked.number, None))
@@ -97,8 +97,8 @@ class Exchange:
                 told[process] = decode(payload, list[Sample])
                 self._departed.told(process.number, told[process])
 
-        await gatherResults([
-            one.ask(PARENT, FIGURES, encode(None)).addCallback(tell, one) for one in list(self.processes.values())])
+        asked = [one for one in self.processes.values() if one.up]
+        await gatherResults([one.ask(PARENT, FIGURES, encode(None)).addCallback(tell, one) for one in asked])
         parts = [self._departed.samples(), [
             one._replace(value=float(one.value)) for one in (*self._own(), *self._metrics.samples())]]
         for number in range(1, self._count + 1):
@@ -112,7 +112,8 @@ class Exchange:
         asked: list[Deferred[bytes | None]] = []
         for one in numbers:
             nothing = succeed(None)
-            asked.append(self.processes[one].ask(who, topic, payload) if one in self.processes else nothing)
+            process = self.processes.get(one)
+            asked.append(process.ask(who, topic, payload) if process is not None and process.up else nothing)
         return gatherResults(asked).addCallback(lambda found: list(zip(numbers, found, strict=True)))
 
     def _fault(self, failure: Any) -> None:

@@ -6,7 +6,7 @@ Both are of one version, since the parent starts its own program, so that nothin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,7 +19,16 @@ LENGTH_BYTES = 4
 PARENT = 0
 """Who is asked: the parent."""
 EVERYBODY = -1
-"""Every worker that is ready. Other numbers are workers'."""
+"""Every worker that is ready; and what needs no answer one hears that has started. Other numbers are workers'."""
+
+
+class Reloaded(NamedTuple):
+    """What a worker answers to ``daemon.reload``."""
+
+    said: list[str]
+    """The lines that it has logged."""
+    applied: dict[str, list[str]]
+    """What it has put in force: section to keys."""
 
 
 class Open(msgspec.Struct, array_like=True, tag=True):

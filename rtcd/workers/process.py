@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from rtcd.workers.channel import READ_BYTES, Channel
 from rtcd.workers.frames import Answer, Ask, Do, Frame, Frames, Open, Opened, Say, pack
-from rtcd.workers.groups import Groups
+from rtcd.workers.groups import Groups, Key
 from rtcd.workers.questions import Questions
 
 START_S = 60.0
@@ -64,11 +64,18 @@ class Process:
         self._frames = Frames()
         self._limit: Any = None
         self._mine: set[int] = set()
+        self._started = False
+        self._taken: set[Key] = set()
 
     @property
     def up(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it is ready, and does not end."""
         return self.state in ("ready", "drained")
+
+    @property
+    def hears(self) -> bool:
+        """Whether it can be asked: it is ready, or about to be. Before, it reads nothing but what it gets its sockets by."""
+        return self.up or (self._started and self.state == "starting")
 
     @property
     def pid(self) -> int:
@@ -79,6 +86,7 @@ class Process:
         """``command(descriptor)``: how it is started with this end of its channel. ``configuration``: what it reads as its
         standard input. Raises OSError."""
         self.configuration = configuration
+        self._taken.clear()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, _kept(configuration) as told:
             arguments, environment = command(theirs.fileno())
@@ -96,6 +104,7 @@ class Process:
         while True:
             for frame in self._frames.feed(data):
                 if isinstance(frame, Say) and frame.what == what:
+                    self._started = what == "started"
                     return True  # what it says next stays for `begin`
                 if isinstance(frame, Open):
                     self._open(frame)
@@ -130,7 +139,7 @@ class Process:
 
     def ask(self, who: int, topic: str, payload: bytes) -> Deferred[bytes | None]:
         """What it answers, or None. ``who`` asks."""
-        if not self.up:
+        if not self.hears:
             return succeed(None)
         number, answer = self._questions.ask()
         if number:
@@ -160,6 +169,8 @@ class Process:
                 self.ready_at = self._reactor.seconds()
                 if self.state == "starting":  # it may have drained already, or end
                     self.state = "ready"
+            elif frame.what == "started":
+                self._started = True
             elif frame.what in ("drained", "shut"):
                 self.state = frame.what
             if self.up:
@@ -168,8 +179,12 @@ class Process:
 
     def _open(self, wanted: Open) -> None:
         assert self._sock is not None
+        key = wanted.kind, wanted.host, wanted.port, wanted.nth
         try:
+            if key in self._taken:  # as the system says it to one process that listens twice
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             sock = self._groups.take(wanted, self.number)
+            self._taken.add(key)
         except OSError as error:
             data = pack(Opened(error.errno or errno.EINVAL, error.strerror or str(error)))
             self._sock.setblocking(True)

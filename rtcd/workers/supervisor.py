@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from rtcd import __version__, log
 from rtcd.config import ConfigError
+from rtcd.daemon import in_force
 from rtcd.fault import AlreadySaid
 from rtcd.metrics import Metrics, Sample
 from rtcd.privileges import Owner, let_go
@@ -23,7 +24,7 @@ from rtcd.together import cannot_share
 from rtcd.workers.command import cannot_run
 from rtcd.workers.configuration import packed
 from rtcd.workers.exchange import Exchange
-from rtcd.workers.frames import PARENT, Ask, encode
+from rtcd.workers.frames import PARENT, Ask, Reloaded, encode
 from rtcd.workers.groups import Groups
 from rtcd.workers.process import Command, Process
 from rtcd.workers.restarts import Restarts
@@ -70,8 +71,9 @@ class Supervisor(MultiService):
         self._read = read
         self._settings = dict(settings)
         self._configuration = self._reloaded = packed(settings)
-        """What every worker starts with, as the first ones did, and what all were told to take since: of that it takes what
-        goes without a restart, as the others did."""
+        """What every worker starts with, which is what is in force, and what all were told to take last: of that it takes
+        what goes without a restart, as the others did."""
+        self._in_force = dict(settings)
         self._notify = notify
         self._rooms = rooms
         self._make = make
@@ -171,10 +173,13 @@ class Supervisor(MultiService):
             asked = self.exchange.up()
             for number in asked:
                 self.exchange.processes[number].configuration = self._reloaded
-            for number, lines in enumerate(await self.exchange.ask_all("daemon.reload", self._reloaded, list[str]), 1):
-                if lines is None and number in asked:
+            for number, answer in enumerate(await self.exchange.ask_all("daemon.reload", self._reloaded, Reloaded), 1):
+                lines = answer.said if answer is not None else []
+                if answer is not None:
+                    self._put_in_force(found, answer.applied)
+                elif number in asked:
                     lines = [f"worker {number} has not answered in time; its log says what came of it"]
-                said += [one for one in lines or () if one not in said]
+                said += [one for one in lines if one not in said]
         except ConfigError as error:
             said.append(f"{error.said(self._file)} (nothing was changed)")
             self._log.error("{line}", line=said[-1])
@@ -201,6 +206,12 @@ class Supervisor(MultiService):
             else:
                 self._settings["log"] = new
         self._settings["daemon"] = found["daemon"]
+
+    def _put_in_force(self, found: Mapping[str, Any], applied: Mapping[str, list[str]]) -> None:
+        """A worker has taken this: what was before may not even be there any more, such as the file of a certificate."""
+        for section, keys in applied.items():
+            self._in_force[section] = in_force(self._in_force[section], found[section], keys)
+        self._configuration = packed(self._in_force)
 
     def _start(self, number: int) -> Process:
         self._calls.pop(number, None)

@@ -33,7 +33,7 @@ from rtcd.ice.health import Known
 from rtcd.metrics import Sample
 from rtcd.turn.news import Began, Challenged, Denied, Ended, Failed, TurnNews
 from rtcd.turn.sightings import Sight
-from rtcd.workers.frames import PARENT, decode, encode
+from rtcd.workers.frames import PARENT, Reloaded, decode, encode
 from rtcd.workers.merging import readiness
 from rtcd.workers.shares import behind, inward, outward, ports
 from rtcd.workers.worker import Worker
@@ -151,10 +151,10 @@ class WorkerDesk(Desk):
         found = await self._worker.ask(PARENT, "daemon.reload")
         return decode(found, list[str]) if found is not None else ["no answer in time; the log says what came of it"]
 
-    def _reload_here(self, configuration: bytes) -> list[str]:
+    def _reload_here(self, configuration: bytes) -> Reloaded:
         self._worker.configuration = configuration
-        found: list[str] = super().ask("daemon.reload")
-        return found
+        said = super().ask("daemon.reload")
+        return Reloaded(said, super().ask("daemon.applied"))
 
     def _drain(self) -> Deferred[Any]:
         return self._worker.ask(PARENT, "daemon.drain")

@@ -63,6 +63,7 @@ class Worker:
         """Before any of its orders: the daemon is about to end, with all its workers."""
         self.ports: list[Any] = []
         """Our listening ports, of those that are shared."""
+        self._shut = False
         self._sock = sock
         self._channel: Channel | None = None
         self._one: Questions[bytes | None] | None = None
@@ -109,10 +110,20 @@ class Worker:
         loop.clock = reactor
         loop.start(WELL_S, now=False).addErrback(lambda fault: self._log.failure("the beat ended", fault))
 
-    def shut(self) -> None:
-        """Accept nothing any more, and then say so: from then on the parent refuses who comes."""
+    def hold(self) -> None:
+        """Accept nothing until `go_on`; who comes meanwhile waits."""
         for one in self.ports:
             one.stopReading()
+
+    def go_on(self) -> None:
+        """Accept again, or nothing happens if this worker ends."""
+        for one in self.ports if not self._shut else ():
+            one.startReading()
+
+    def shut(self) -> None:
+        """Accept nothing any more, and then say so: from then on the parent refuses who comes."""
+        self._shut = True
+        self.hold()
         self.say("shut")
 
     def stop(self) -> None:

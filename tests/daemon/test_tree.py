@@ -238,6 +238,9 @@ class DeskTests(TreeTestCase):
         context.desk.ask("daemon.reload")
         settings = context.desk.ask("daemon.settings")["one"]
         self.assertEqual((settings.word, settings.fixed), ("b", 1))
+        self.assertEqual(context.desk.ask("daemon.applied"), {"one": ["word"]})
+        context.desk.ask("daemon.reload")
+        self.assertEqual(context.desk.ask("daemon.applied"), {})
 
     def test_a_drain_begins(self) -> None:
         """As by SIGUSR1."""

@@ -25,11 +25,17 @@ from tests.daemon.process import DEADLINE_S
 from tests.interop import require_program
 
 
+def free_ports() -> tuple[int, int]:
+    """Two ports that nobody has at this moment."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1]), int(other.getsockname()[1])
+
+
 def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One of them."""
+    return free_ports()[0]
 
 
 class Dns:
@@ -116,7 +122,7 @@ class Pebble:
         self._dns.end()
 
     def _start(self, program: str, config: Mapping[str, Any], variables: Mapping[str, str]) -> int:
-        port, management = free_port(), free_port()
+        port, management = free_ports()
         self.management = f"https://127.0.0.1:{management}"
         here = {"listenAddress": f"127.0.0.1:{port}", "managementListenAddress": f"127.0.0.1:{management}"}
         path = self.folder / "pebble.json"

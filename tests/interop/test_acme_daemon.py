@@ -13,7 +13,7 @@ from cryptography import x509
 
 from rtcd.tls.authority import names_of
 from tests.daemon.process import DEADLINE_S, DaemonTestCase, Running, WebSocket, trusting
-from tests.interop.acme_authority import Pebble, free_port
+from tests.interop.acme_authority import Pebble, free_ports
 from tests.interop.test_page import FAKE_PERMISSION, PageTestCase
 
 NAME = "meet.example.org"
@@ -52,7 +52,7 @@ class AuthorityTestCase(DaemonTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.https, self.http = free_port(), free_port()
+        self.https, self.http = free_ports()
 
     def authority(self, **options: Any) -> Pebble:
         """Start one; see `Pebble`."""
@@ -171,7 +171,7 @@ class RenewalTests(AuthorityTestCase, PageTestCase):
 
     def setUp(self) -> None:
         """A daemon whose certificate is due again soon."""
-        self.https, self.http = free_port(), free_port()
+        self.https, self.http = free_ports()
         self.pebble = self.authority(validity_s=24)
         self.ini = self.configuration(self.pebble)
         PageTestCase.setUp(self)

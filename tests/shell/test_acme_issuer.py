@@ -19,7 +19,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from rtcd.acme.attempt import ATTEMPT_S, in_thread
+from rtcd.acme.attempt import ATTEMPT_S, PROVE_S, in_thread
 from rtcd.acme.challenges import MAX_CHALLENGES, Challenges
 from rtcd.acme.issuer import LOOK_S, NOTHING_WANTED_S, WANTED_S, Issuer
 from rtcd.acme.kept import ORIGIN, new_key
@@ -197,6 +197,26 @@ class OrderTests(IssuerTestCase):
         self.assertTrue(stop.is_set())
         prove([Proof("tls-alpn-01", NAME, "tok", "tok.key")])
         self.assertFalse(self.challenges.waiting)
+
+    def test_the_authority_is_not_sent_for_before_every_process_shows_the_proofs(self) -> None:
+        """It may come to any of them."""
+        self.start()
+        waiting: Deferred[None] = Deferred()
+        self.challenges.everywhere = lambda: waiting
+        told = threading.Thread(target=self.orders[0][1], args=([Proof("http-01", NAME, "tok", "tok.key")],))
+        begun = threading.Event()
+
+        def call(act: Any, *arguments: Any) -> None:
+            act(*arguments)
+            begun.set()
+
+        self.patch(self.reactor, "callFromThread", call)
+        told.start()
+        self.assertTrue(begun.wait(PROVE_S))
+        self.assertEqual((self.challenges.http("tok"), told.is_alive()), ("tok.key", True))
+        waiting.callback(None)
+        told.join(PROVE_S)
+        self.assertFalse(told.is_alive())
 
     def test_proofs_that_cannot_be_shown_end_the_order(self) -> None:
         """Too many, or with a token that is none."""

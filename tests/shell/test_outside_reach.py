@@ -77,6 +77,22 @@ class RuleTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(asked), ())
             self.assertEqual((self.challenges._http, self.reactor.getDelayedCalls()), ({}, []))
 
+    def test_nobody_knocks_before_every_process_shows_the_secret(self) -> None:
+        """The knock may come to any of them. A wait that is ended leaves nothing."""
+        self.dns = {"meet.example.org": (ELSEWHERE,)}
+        waiting: list[Deferred[None]] = []
+        self.challenges.everywhere = lambda: waiting.append(Deferred()) or waiting[-1]  # type: ignore[func-returns-value]
+        asked = self.of("meet.example.org")
+        self.assertEqual((len(self.challenges._http), self.reactor.tcpClients), (1, []))
+        waiting[0].callback(None)
+        self.assertEqual(len(self.reactor.tcpClients), 1)
+        self.reactor.advance(PROBE_S)
+        self.assertEqual(self.successResultOf(asked), ())
+        asked = self.of("meet.example.org")
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertEqual(self.challenges._http, {})
+
     def test_a_few_addresses_of_a_name_are_tried_one_after_the_other(self) -> None:
         """No more."""
         self.dns = {"meet.example.org": tuple(f"9.9.9.{n}" for n in range(1, 9))}

@@ -48,7 +48,21 @@ from rtcd.workers.command import Commands
 from rtcd.workers.configuration import packed, unpacked
 from rtcd.workers.division import nonce_key, share_work, shared_rooms
 from rtcd.workers.forward import ARRIVED, MAX_REQUESTS, First, Forward, arrived, inner
-from rtcd.workers.frames import EVERYBODY, PARENT, Answer, Answers, Ask, Do, Open, Opened, Say, decode, encode, pack
+from rtcd.workers.frames import (
+    EVERYBODY,
+    PARENT,
+    Answer,
+    Answers,
+    Ask,
+    Do,
+    Open,
+    Opened,
+    Reloaded,
+    Say,
+    decode,
+    encode,
+    pack,
+)
 from rtcd.workers.groups import MAX_GROUPS, Groups
 from rtcd.workers.process import LINGER_S, SILENT_S, START_S, Process
 from rtcd.workers.questions import MAX_OPEN, Questions
@@ -457,6 +471,23 @@ class SupervisorTests(SupervisorTestCase):
         schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
         self.assertEqual(unpacked(decode(asked.payload, bytes), schemas)["log"].level, "debug")
 
+    def test_one_that_is_started_again_does_without_what_was_before(self) -> None:
+        """It starts with what the others have put in force, of which they have told: the certificate's file of the first
+        start may be gone. What they have not taken it does not start with either."""
+        first, second = self.start()
+        self.found = {"daemon": DaemonSettings(workers="3", drain_timeout=60), "log": LogSettings(level="debug")}
+        first.replies["daemon.reload"] = second.replies["daemon.reload"] = []
+        first.applied = {"daemon": ["drain-timeout"]}
+        self.successResultOf(Deferred.fromCoroutine(self.parent.reload()))
+        second.end(-9)
+        self.clock.advance(0.0)
+        schemas: Any = {"daemon": DaemonSettings, "log": LogSettings}
+        self.assertEqual(unpacked(self.made[-1].configuration, schemas),
+                         {"daemon": DaemonSettings(workers="2", drain_timeout=60), "log": LogSettings()})
+        self.made[-1].say("started")
+        told: Any = self.made[-1].told[0]
+        self.assertEqual(unpacked(decode(told.payload, bytes), schemas), self.found)
+
     def test_a_reload_before_a_worker_is_ready_is_not_missed(self) -> None:
         """It cannot be asked yet, and hears of it then; what it has heard it does not hear twice."""
         _, second = self.start()
@@ -497,6 +528,22 @@ class SupervisorTests(SupervisorTestCase):
         second.end(-9)
         first.ask_parent(6, PARENT, "metrics.samples")
         self.assertEqual(decode(first.answer(), list[Sample])[0].value, 7.0)
+
+    def test_what_needs_no_answer_from_all_one_hears_that_is_about_to_be_ready(self) -> None:
+        """Or it would be ready and know less than the others; it may be asked by name. Before it reads nothing."""
+        first, second = self.start()
+        second.end(-9)
+        self.clock.advance(0.0)
+        third = self.made[-1]
+        third.replies["x"] = 5
+        for heard, answer, one in ((0, None, 1), (2, encode(5), 3)):
+            first.ask_parent(0, EVERYBODY, "news", 1)
+            first.ask_parent(0, 2, "news", 2)
+            first.ask_parent(one, 2, "x")
+            self.assertEqual((len(third.told), first.answer()), (heard, answer))
+            first.ask_parent(4, EVERYBODY, "x")
+            self.assertEqual(first.answer(), Answers(4, [(1, None), (2, None)]))
+            third.say("started")
 
     def test_what_a_worker_that_ends_during_a_scrape_has_counted_is_counted_once(self) -> None:
         """It has answered, and is gone before the others have: then, and afterwards."""
@@ -638,6 +685,28 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual((self.heard, self.process.up, self.child.options["start_new_session"]), (["ready"], True, True))
         self.assertEqual(self.child.read, b"configuration")
 
+    def test_a_port_that_it_has_already_is_taken(self) -> None:
+        """Of two listeners at one address each would get some connections of the other's. The next process of it may."""
+        for _ in range(2):
+            self.process.start(lambda descriptor: (["worker"], {}))
+            end = self.children[-1].end
+            self.addCleanup(end.close)
+            wanted: list[Any] = [Open("tcp", LOOPBACK, 0, nth) for nth in (0, 1, 0)]
+            end.sendall(b"".join(map(pack, (*wanted, Say("bound")))))
+            self.assertTrue(self.process.wait_for("bound", self.clock.seconds))
+            data, given = b"", 0
+            end.setblocking(False)
+            while True:
+                try:
+                    more, descriptors, _, _ = socket.recv_fds(end, 1000, 1)
+                except BlockingIOError:
+                    break
+                data, given = data + more, given + len(descriptors)
+                for one in descriptors:
+                    os.close(one)
+            taken = Opened(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            self.assertEqual((given, data), (2, b"".join(map(pack, (Opened(), Opened(), taken)))))
+
     def test_one_that_does_not_come_up_is_told_from_one_that_has_ended(self) -> None:
         """The one is killed, the other has said why."""
         times = iter([0.0, START_S])
@@ -653,12 +722,14 @@ class ProcessTests(SynchronousTestCase):
         self.assertTrue(self.process.wait_for("bound", self.clock.seconds))
         times = iter([0.0])  # there is no time to wait
         self.assertTrue(self.process.wait_for("started", lambda: next(times)))
+        self.assertTrue(self.process.hears)
 
     def test_questions_of_one_that_dies_are_answered_by_nothing(self) -> None:
         """At once; and its end is told when the system knows of it."""
         self.begin()
-        self.assertIsNone(self.successResultOf(self.process.ask(0, "x", b"")), "it is not ready")
-        self.say(Say("ready"))
+        self.assertIsNone(self.successResultOf(self.process.ask(0, "x", b"")), "it has not started")
+        self.say(Say("started"))
+        self.assertEqual((self.process.up, self.process.hears), (False, True))
         answered, lost = self.process.ask(0, "x", b"1"), self.process.ask(2, "x", b"2")
         self.say(Answer(1, b"yes"), Ask(7, 2, "y", b""))
         self.assertEqual((self.successResultOf(answered), self.heard[-1]), (b"yes", Ask(7, 2, "y", b"")))
@@ -666,7 +737,7 @@ class ProcessTests(SynchronousTestCase):
         for one in list(self.clock.getReaders()):
             one.connectionLost(one.doRead())
         self.assertIsNone(self.successResultOf(lost))
-        self.assertFalse(self.process.up)
+        self.assertFalse(self.process.hears)
         self.clock.advance(LINGER_S)
         self.assertEqual(self.child.signals, [signal.SIGKILL])
         self.child.code = -9
@@ -781,6 +852,19 @@ class WorkerTests(SynchronousTestCase):
         self.worker.shut()
         self.assertEqual(done, ["quiet", "shut"])
 
+    def test_it_accepts_nothing_while_it_holds(self) -> None:
+        """And never again when it ends meanwhile."""
+        done: list[str] = []
+        port: Any = type("Port", (), {"stopReading": lambda _: done.append("quiet"),
+                                      "startReading": lambda _: done.append("on")})()
+        self.worker.ports.append(port)
+        self.worker.hold()
+        self.worker.go_on()
+        self.assertEqual(done, ["quiet", "on"])
+        self.worker.shut()
+        self.worker.go_on()
+        self.assertEqual(done, ["quiet", "on", "quiet"])
+
     def test_without_its_parent_it_ends(self) -> None:
         """Nobody would start it again."""
         done: list[str] = []
@@ -868,6 +952,7 @@ class DeskTests(SynchronousTestCase):
             desk.offer("turn.forget", lambda user: None)
             desk.offer("turn.observe", self.observers[number].append)
             desk.offer("daemon.reload", lambda worker=worker: [f"took {worker.configuration.decode()}"])
+            desk.offer("daemon.applied", lambda: {"x": ["y"]})
             self.desks.append(desk)
         self.first, self.second = self.desks
         for desk in self.desks:
@@ -935,7 +1020,7 @@ class DeskTests(SynchronousTestCase):
     def test_a_reload_takes_what_the_parent_hands_out(self) -> None:
         """And not what the ini says a moment later."""
         asked = self.family.ask(2, "daemon.reload", b"that")
-        self.assertEqual(decode(self.successResultOf(asked) or b"", list[str]), ["took that"])
+        self.assertEqual(decode(self.successResultOf(asked) or b"", Reloaded), (["took that"], {"x": ["y"]}))
 
     def test_a_topic_that_nobody_offers_is_not_offered(self) -> None:
         """Though it would be asked of all."""
@@ -1075,12 +1160,48 @@ class DivisionTests(SynchronousTestCase):
         self.assertTrue(second.renewal.waiting)
         later: Any = FakeFamily(2)
         later.workers[0].offers = self.family.workers[0].offers
-        doorway = make_doorway(self.clock, self.state.path("state"))
-        share_work(Context(self.clock, doorway, None, None, Metrics(), Reloads(),  # type: ignore[arg-type] # not needed
-                           WorkerDesk(later.workers[1], lambda: b"")), later.workers[1], self.state, {}, [])
-        self.assertEqual(doorway.renewal.challenges.http("abc"), "abc.thumb")
+        doorway = self.joined(later.workers[1])
+        self.assertEqual((doorway.renewal.challenges.http("abc"), later.workers[1].holds), ("abc.thumb", False))
         first.renewal.challenges.clear()
         self.assertFalse(second.renewal.waiting)
+
+    def test_nobody_is_accepted_before_it_is_known_what_an_authority_wants_to_see(self) -> None:
+        """It may be among those who have waited since the worker before this one. For a first worker that is not there
+        nobody waits."""
+        for answer in (encode(({"abc": "abc.thumb"}, {})), None):
+            asked: Deferred[bytes | None] = Deferred()
+            worker: Any = FakeFamily(2).workers[1]
+            self.patch(worker, "ask", lambda *_, asked=asked: asked)
+            self.joined(worker)
+            self.assertTrue(worker.holds)
+            asked.callback(answer)
+            self.assertFalse(worker.holds)
+
+    def test_the_authority_is_sent_for_when_all_show_what_it_wants_to_see(self) -> None:
+        """What they answer is waited for."""
+        asked: Deferred[Any] = Deferred()
+        worker: Any = self.family.workers[0]
+        self.patch(worker, "ask_all", lambda topic, value: asked)
+        waiting: Any = self.doorways[0].renewal.challenges.everywhere()
+        self.assertNoResult(waiting)
+        asked.callback([])
+        self.successResultOf(waiting)
+
+    def test_a_new_first_worker_tells_what_the_one_before_may_have_left_unsaid(self) -> None:
+        """That nothing is shown any more, and that there may be a new certificate."""
+        taken: list[str] = []
+        second = self.doorways[1]
+        second.renewal.challenges.show({"abc": "abc.thumb"}, {"a.example": bytes(32)})
+        self.patch(second.certificates, "take_issued", lambda: taken.append("second"))
+        self.joined(self.family.workers[0])
+        self.assertEqual((second.renewal.challenges.shown(), taken), (({}, {}), ["second"]))
+
+    def joined(self, worker: Any) -> Any:
+        """The doorway of a worker that starts now."""
+        doorway = make_doorway(self.clock, self.state.path("state"))
+        share_work(Context(self.clock, doorway, None, None, Metrics(), Reloads(),  # type: ignore[arg-type] # not needed
+                           WorkerDesk(worker, lambda: b"")), worker, self.state, {}, [])
+        return doorway
 
     def test_a_new_certificate_is_taken_by_all(self) -> None:
         """When the first has it in service, and not when it was refused."""
