@@ -44,12 +44,15 @@ class RelayTests(PageTestCase):
 
 
 def name_nodes(route: Route) -> None:
-    """The status, with two TURN nodes."""
+    """The status, with two TURN nodes, and two stores of rooms."""
     found = route.fetch().json()
     node = {"urls": ["turn:relay"], "usable": True, "reason": "", "since": 1.7e9, "weight": 1, "region": ""}
     found["nodes"] = [
         {**node, "name": "relay1.example.org", "region": "eu", "weight": 2, "state": "alive", "ms": 20},
         {**node, "name": "relay2.example.org", "state": "dead", "reason": "no answer", "ms": None}]
+    found["stores"] = [
+        {"name": "redis://10.0.0.5:6379/0", "reachable": True, "reason": "", "processes": 3},
+        {"name": "redis://10.0.0.6:6379/0", "reachable": False, "reason": "WRONGPASS invalid password", "processes": 3}]
     route.fulfill(json=found)
 
 
@@ -132,11 +135,15 @@ class AdminPageTests(AccessibleTestCase):
         expect(room).to_contain_text("Ann")
         expect(room).to_contain_text("2 of 6")
         expect(page.locator("#nodes-section")).to_be_hidden()
+        expect(page.locator("#stores-section")).to_be_hidden()
         page.route("**/admin/status", name_nodes)
         expect(page.locator("#nodes li")).to_contain_text([
             "relay1.example.org · eu · weight 2 · alive since ", "relay2.example.org · dead since "])
         expect(page.locator("#nodes li").first).to_contain_text("20 ms")
-        self.looked_at(page, "a room and two nodes")
+        expect(page.locator("#stores li")).to_have_text([
+            "redis://10.0.0.5:6379/0 · reached · shared by 3 processes",
+            "redis://10.0.0.6:6379/0 · cannot be reached: nobody can join · WRONGPASS invalid password"])
+        self.looked_at(page, "a room, two nodes and two stores")
         page.unroute_all(behavior="ignoreErrors")
         self.in_peace(page, room)
         self.overtaken(page, room)

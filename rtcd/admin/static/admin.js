@@ -167,6 +167,8 @@ function draw() {
   fill(element("calls"), ...(late?.length > 0 ? late.slice(0, SHOWN_CALLS).map(was) : [make("li", {}, text("calls.none"))]));
   element("nodes-section").hidden = status.nodes.length === 0;
   fill(element("nodes"), ...status.nodes.map((/** @type {any} */ one) => make("li", { "data-key": `node ${one.name}` }, nodeText(one))));
+  element("stores-section").hidden = status.stores.length === 0;
+  fill(element("stores"), ...status.stores.map((/** @type {any} */ one) => make("li", { "data-key": `store ${one.name}` }, storeText(one))));
   element("relays-title").textContent = text("relays", { count: others.length });
   fill(element("relays"), others.length > 0 ? make("ul", {}, ...others.map(stray))
     : make("p", { class: "soft" }, text(relays === null ? "relays.off" : "relays.none")));
@@ -250,6 +252,12 @@ function nodeText({ name, region, weight, state, reason, ms, since }) {
   const time = new Date(since * 1000).toLocaleString(language, { dateStyle: "short", timeStyle: "short" });
   return [name, ...(region ? [region] : []), ...(weight > 1 ? [text("node.weight", { weight })] : []),
     text("node.since", { state: text(`node.${state}`), time }), ...(ms === null ? [] : [text("link.rtt", { ms })]),
+    ...(reason ? [reason] : [])].join(" · ");
+}
+
+/** How a store of rooms is. @param {any} store */
+function storeText({ name, reachable, reason, processes }) {
+  return [name, text(reachable ? "store.reached" : "store.away"), ...(reachable ? [text("store.processes", { count: processes })] : []),
     ...(reason ? [reason] : [])].join(" · ");
 }
 
