@@ -10,7 +10,18 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from rtcd.cluster.commits import Known
-from rtcd.rooms.outcome import Attach, Change, Close, Outcome, Said, Socket, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import (
+    ENDING,
+    Attach,
+    Change,
+    Close,
+    Outcome,
+    Said,
+    Socket,
+    StoreAway,
+    StoreFull,
+    StoreUnavailable,
+)
 from rtcd.rooms.room import wait_again
 
 if TYPE_CHECKING:
@@ -42,6 +53,8 @@ class Handover:
             if result is not _SETTLING:
                 return cast(T, result)
             await deferLater(rooms.clock, pause)
+            if rooms.closed:
+                raise StoreUnavailable(ENDING)
         return await rooms.apply(name, lambda known, now: change(known.room, now), socket)
 
     def with_closes(self, name: str, known: Known, outcome: Outcome[T]) -> Outcome[T]:
@@ -71,8 +84,10 @@ class Handover:
         except StoreFull:
             if late:
                 await self._give_back(name, client, [])
+        except StoreAway:
+            self._rooms.inbox.owe(name, client, late)  # until the store is back
         except StoreUnavailable:
-            pass  # the next one waits for `HANDOVER_S`, or until we commit again
+            pass  # perhaps it was done: the next one waits for `HANDOVER_S`, or until we commit again
 
 
 def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:

@@ -56,9 +56,9 @@ class Inbox:
         self.owe(name, client)
         return socket
 
-    def owe(self, name: str, client: str) -> None:
-        """The store has to be told that a client's socket is not ours any more."""
-        self.owed.setdefault(name, {}).setdefault(client, [])
+    def owe(self, name: str, client: str, late: Iterable[Said] = ()) -> None:
+        """The store has to be told that a client's socket is not ours any more, and given what came late for it."""
+        self.owed.setdefault(name, {}).setdefault(client, []).extend(late)
 
     def quit(self, name: str, client: str) -> list[Said]:
         """The store knows, or need not. Returns what came for the socket when it was gone."""

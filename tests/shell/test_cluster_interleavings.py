@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from rtcd.cluster.address import Address
-from rtcd.cluster.backend import Backend, Commit, Stored, Totals
+from rtcd.cluster.backend import Backend, Commit, State, Stored, Totals
 from rtcd.cluster.codec import decode_room
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
@@ -31,7 +31,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Said
+from rtcd.rooms.outcome import Said, StoreUnavailable
 from rtcd.rooms.records import BYE, Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -333,29 +333,65 @@ class InterleavingTests(SynchronousTestCase):
         """It is lost; its client has its next socket without a pause."""
         self.assertEqual(self.overtaken(seconds=0.01, full=True), ["2", "3"])
 
-    def overtaken(self, *, crashes: bool = False, seconds: float = 1.0, full: bool = False) -> list[str]:
-        """What the next socket of a client is given that registers within these seconds, while its last process is about to
-        give back what came late."""
-        cluster = Cluster(lambda count: 0)
-        limits, old, new = RoomsSettings().limits, FakeSocket(), FakeSocket()
-
-        def send(text: str) -> None:
-            cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", text))
+    def test_what_came_late_is_kept_while_the_store_is_away(self) -> None:
+        """It goes when its process has told that the socket is gone, and before what came for that is given back: the client
+        has it when the store is back, behind a moment at most."""
+        cluster, limits, new = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket()
+        broken = self.breaking(cluster, "1")
+        broken._stands(State.AWAY)
+        cluster.settle()
+        self.assertEqual(list(broken.inbox.owed[ROOM]), ["b"])
+        broken._stands(State.BACK)
+        registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), new)
+        for _ in range(20):
             cluster.settle()
+            cluster.clock.advance(0.05)
+        self.assertEqual((registered, new.texts, broken.inbox.owed), ([None], ["1"], {}))
 
+    def test_a_process_that_ends_attaches_no_socket_that_has_waited(self) -> None:
+        """Its client comes back by another one."""
+        cluster, limits = Cluster(lambda count: 0), RoomsSettings().limits
+        self.breaking(cluster, "1")
+        cluster.pending.clear()
+        ending = cluster.nodes[0]
+        registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), FakeSocket())
+        cluster.settle()
+        self.assertEqual(registered, [])
+        Deferred.fromCoroutine(ending.close())
+        for _ in range(20):
+            cluster.clock.advance(0.1)
+            cluster.settle()
+        self.assertIsInstance(registered[0].value, StoreUnavailable)
+        self.assertEqual(ending.inbox.sockets, {})
+
+    def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
+        """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""
+        limits, old, broken = RoomsSettings().limits, FakeSocket(), cluster.nodes[1]
         for node, client, socket in ((0, "a", FakeSocket()), (1, "b", old)):
             cluster.update(node, lambda one, now, who=client: rooms.join(one, now, limits, who))
             cluster.settle()
             cluster.update(node, lambda one, now, who=client: switchboard.register(one, now, limits, who), socket)
             cluster.settle()
-        broken = cluster.nodes[1]
         self.assertTrue(broken.detach(ROOM, "b", old))
-        send("1")
-        if full:
-            broken.bounds = replace(broken.bounds, queued_total=1)
+        cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", late))
+        cluster.settle()
         Deferred.fromCoroutine(broken.update(ROOM, lambda one, now: switchboard.lost(one, now, limits, "b"), None, "b"))
         while cluster.room().client("b").registered:
             cluster.step()
+        return broken
+
+    def overtaken(self, *, crashes: bool = False, seconds: float = 1.0, full: bool = False) -> list[str]:
+        """What the next socket of a client is given that registers within these seconds, while its last process is about to
+        give back what came late."""
+        cluster, limits, new = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket()
+
+        def send(text: str) -> None:
+            cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", text))
+            cluster.settle()
+
+        broken = self.breaking(cluster, "1")
+        if full:
+            broken.bounds = replace(broken.bounds, queued_total=1)
         behind, cluster.pending[:] = list(cluster.pending), []
         send("2")
         registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), new)
