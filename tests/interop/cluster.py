@@ -40,6 +40,8 @@ secret = one secret that all nodes of the test have
 [doorway]
 https = tcp:{port}:interface={host}
 http =
+max-connections-per-address = 20000
+max-undecided-per-address = 1000
 [web]
 join-rate = 0
 [signaling]
