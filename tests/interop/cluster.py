@@ -40,8 +40,7 @@ secret = one secret that all nodes of the test have
 [doorway]
 https = tcp:{port}:interface={host}
 http =
-max-connections-per-address = 20000
-max-undecided-per-address = 1000
+handshake-rate = 0
 [web]
 join-rate = 0
 [signaling]
