@@ -65,7 +65,7 @@ CORE = {
     "admin": {"guesses", "keys", "openapi", "outbox", "password", "problem", "routes", "sessions", "shapes", "signature"},
     "calls": {"archive", "changes", "live", "lone", "record", "report", "show", "texts", "verdict"},
     "check": {"paths", "report", "results", "texts", "trials", "verdict"},
-    "cluster": {"address", "backend", "codec", "commits", "floors", "hub", "scripts", "speaker"},
+    "cluster": {"address", "backend", "codec", "commits", "floors", "hub", "scripts", "speaker", "strangers"},
     "doctor": {"chinese", "chinese_machine", "chinese_network", "english", "english_machine", "english_network", "finding",
                "report", "words"},
     "doctor.checks": {"certificate", "clock", "configuration", "daemon", "firewall", "iptables", "limits", "names", "nat",
