@@ -194,9 +194,9 @@ def build(
         from rtcd.workers.reactor import SharedReactor
 
         reactor = SharedReactor(reactor, worker)
-    rooms, connecting = _rooms(reactor, settings["rooms"], metrics, state, worker)
-    doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics, settings["acme"])
     credentials = _credentials(settings["credentials"], state)
+    rooms, connecting = _rooms(reactor, settings["rooms"], metrics, state, credentials, worker)
+    doorway = Doorway(reactor, settings["doorway"], settings["tls"], state, metrics, settings["acme"])
     alone = worker is None or worker.place.first
     if alone:
         rooms.watch(Diary(metrics, functools.partial(Tag, credentials)))
@@ -263,7 +263,8 @@ def _made(plugin: IServicePlugin, context: Context, settings: Any) -> IService:
 
 
 def _rooms(
-    reactor: Any, settings: RoomsSettings, metrics: Metrics, state: StateDirectory, worker: Worker | None
+    reactor: Any, settings: RoomsSettings, metrics: Metrics, state: StateDirectory, credentials: Credentials,
+    worker: Worker | None,
 ) -> tuple[Any, IService | None]:
     """Rooms in this process, in our parent, or on Redis; and what connects them, if they have to be."""
     if worker is not None:
@@ -279,7 +280,7 @@ def _rooms(
         from rtcd.cluster.service import StoreService, redis_rooms
     except ImportError as error:
         raise no_package(str(error.name)) from None
-    rooms = redis_rooms(reactor, settings, metrics, "" if worker is None else daemon_name(state))
+    rooms = redis_rooms(reactor, settings, metrics, credentials, "" if worker is None else daemon_name(state))
     return rooms, StoreService(rooms) if worker is None else Opening(reactor, rooms, worker)
 
 

@@ -275,6 +275,8 @@ class Store(Struct):
     reachable: bool
     reason: Annotated[str, Meta(description="why it cannot be reached, if that is known; or empty")]
     processes: Annotated[int, Meta(description="how many share its rooms, as it was told last")]
+    strangers: Annotated[int, Meta(description="how many of these sign with a secret that is not accepted here, as it was "
+                                               "told last")]
 
 
 class Status(Struct):

@@ -58,7 +58,7 @@ class UpkeepOperations:
             shapes.Counts(**counted),
             [shapes.TurnNode(one.name, one.region, one.weight, list(one.urls), one.state, one.usable, one.reason,
                              None if one.rtt_s is None else round(one.rtt_s * 1000, 1), one.since) for one in nodes],
-            [shapes.Store(one.place, one.reachable, "" if one.reachable else one.trouble, one.totals.nodes)
+            [shapes.Store(one.place, one.reachable, "" if one.reachable else one.trouble, one.totals.nodes, one.strangers)
              for one in getattr(store, "stores", (store,)) if getattr(one, "place", "")])
 
     async def _counted(self) -> dict[str, int]:

@@ -57,6 +57,8 @@ def _node(one: dict[str, Any]) -> tuple[str, ...]:
 def _store(one: dict[str, Any]) -> tuple[str, ...]:
     """A Redis, for people."""
     shared = f"reached, shared by {one['processes']} processes"
+    if one.get("strangers"):  # an older daemon tells of none
+        shared += f", {one['strangers']} of them with another [credentials] secret"
     return ("rooms on", one["name"], shared if one["reachable"] else ": ".join(filter(None, ["away", one["reason"]])))
 
 

@@ -176,6 +176,10 @@ class Backend(Protocol):
     def trouble(self) -> str:
         """Why it cannot be reached, for the operator; empty where there is no more to say, or nothing."""
 
+    @property
+    def strangers(self) -> int:
+        """How many living nodes sign with a secret that is not accepted here, see ``strangers``."""
+
     async def start(self) -> None:
         """Connect and be a live node from now on. Returns when the first attempt has ended; whether it was reached
         ``state`` tells, now and later."""

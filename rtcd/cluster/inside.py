@@ -19,6 +19,7 @@ class HubBackend:
 
     place = ""
     trouble = ""
+    strangers = 0
 
     def __init__(self, server: HubServer, node: str = "") -> None:
         self.node = node or new_node()

@@ -31,6 +31,7 @@ class SocketBackend:
     _log = Logger()
     place = ""
     trouble = ""
+    strangers = 0
 
     def __init__(self, clock: Any, endpoint: IStreamClientEndpoint, node: str = "") -> None:
         self.node = node or new_node()

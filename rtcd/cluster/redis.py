@@ -37,6 +37,7 @@ from rtcd.cluster.backend import (
 from rtcd.cluster.codec import MAJOR
 from rtcd.cluster.node import new_node
 from rtcd.cluster.speaker import Speaker
+from rtcd.cluster.strangers import Strangers
 from rtcd.cluster.wire import Connection, Fault, Refusal, Wire
 from rtcd.rooms.outcome import FULL_QUEUES, FULL_ROOMS, FULL_SEATS, StoreAway, StoreFull, StoreUnavailable
 
@@ -73,18 +74,21 @@ _payload = msgspec.msgpack.Decoder(tuple[str, int, str, bytes, bytes]).decode
 
 class RedisBackend:
     """See `rtcd.cluster.backend.Backend`. ``prefix`` begins every key; ``keep_s`` is how long a key stays that nobody
-    touches any more."""
+    touches any more; without ``strangers`` nothing is shown or said of the secret that is signed with."""
 
     _log = Logger()
     outlives = True
     speaker: Speaker | None = None
 
-    def __init__(self, reactor: Any, wire: Wire, prefix: str, keep_s: float, node: str = "") -> None:
+    def __init__(
+        self, reactor: Any, wire: Wire, prefix: str, keep_s: float, node: str = "", strangers: Strangers | None = None
+    ) -> None:
         self.node = node or new_node()
         self._reactor = reactor
         self._wire = wire
         self._prefix = prefix
         self._keep = int(keep_s)
+        self._strangers = strangers
         self._link: Connection | None = None
         self._made: list[Connection] = []
         self._run = ""
@@ -115,6 +119,11 @@ class RedisBackend:
     def trouble(self) -> str:
         """See `rtcd.cluster.backend.Backend.trouble`."""
         return self._said
+
+    @property
+    def strangers(self) -> int:
+        """See `rtcd.cluster.backend.Backend.strangers`."""
+        return self._strangers.count if self._strangers is not None else 0
 
     def follow(self, entry: Callable[[Entry], None], state: Callable[[State], None]) -> None:
         """See `rtcd.cluster.backend.Backend.follow`."""
@@ -317,15 +326,18 @@ class RedisBackend:
             self._state(State.MISSED)
 
     async def _say_alive_to(self, link: Connection) -> bool:
-        """Beat; compares the clocks. Whether we were known."""
+        """Beat; compares the clocks, and the secrets. Whether we were known."""
         before = self._reactor.seconds()
         size = self._read_bytes
-        known, now = await link.run(
-            scripts.BEAT, self._prefix, self.node, LEASE_S, self._keep, self._position, size, MAJOR)
+        mark = self._strangers.mark(self.node) if self._strangers is not None else b""
+        known, now, *marks = await link.run(
+            scripts.BEAT, self._prefix, self.node, LEASE_S, self._keep, self._position, size, MAJOR, mark)
         if known < 0:
             raise Refusal(f"{FOREIGN} (form {now.decode()}, ours is {MAJOR}); bring every node to one release")
         self._read_bytes -= size
         self._ahead_s = float(now) - (before + self._reactor.seconds()) / 2
+        if self._strangers is not None and self._strangers.see(*marks):
+            self._tell_strangers(self._strangers.count)
         return bool(known)
 
     def _lost(self, link: Connection, made: list[Connection]) -> None:
@@ -352,6 +364,16 @@ class RedisBackend:
             self._said = reason
             self._log.warn("[rooms] store {store}: {reason}; nobody can join meanwhile, and rtcd doctor says what mends it",
                            store=self.place, reason=reason)
+
+    def _tell_strangers(self, count: int) -> None:
+        if count:
+            self._log.warn("[rooms] store {store} is shared with processes that sign with another [credentials] secret"
+                           " ({count}): TURN passwords and invitations from there do not hold here; give all machines the"
+                           " same one",
+                           store=self.place, count=count)
+        else:
+            self._log.info("[rooms] store {store}: everybody who shares it signs with a [credentials] secret of ours again",
+                           store=self.place)
 
     def _broken(self, failure: Any, made: Iterable[Connection]) -> None:
         self._log.failure("reading the inbox failed; connecting anew", failure)

@@ -1,11 +1,12 @@
 """What Redis does in one step each, in its Lua. The model is ``hub``; tests hold the two together.
 
-``KEYS[1]`` is the prefix of every key. Keys behind it: ``room:NAME`` (``VERSION:value``), ``names`` and ``due`` (sorted sets
-of rooms, by name and by deadline), ``seats`` and ``queued`` (hashes by address), ``totals`` (besides, the last beat of
-anybody, until when nobody is taken for dead, and the form of all values, see ``codec``), ``nodes`` (sorted set, by the
+``KEYS[1]`` is the prefix of every key. Keys behind it: ``room:NAME`` (``VERSION:value``), ``names`` and ``due`` (sorted
+sets of rooms, by name and by deadline), ``seats`` and ``queued`` (hashes by address), ``totals`` (besides, the last beat
+of anybody, until when nobody is taken for dead, and the form of all values, see ``codec``), ``nodes`` (sorted set, by the
 moment until which one lives; 0: others have begun to look after its rooms), ``seqs`` (how many entries each inbox was
 given), ``sizes`` (bytes in each that its node has not said to have read), ``inbox:NODE`` (stream), ``held:NODE`` (set of
-rooms), ``claim:NODE``. Redis Cluster would put them on several servers, which one script cannot reach.
+rooms), ``mark:NODE`` (see ``strangers``; as long as it lives), ``claim:NODE``. Redis Cluster would put them on several
+servers, which one script cannot reach.
 
 Leases go by the clock of Redis, deadlines by that of the asking node. A version is microseconds of Redis's clock, or one
 more than the last: so it is not used twice, even if a failover has undone the last commits. A commit that Redis comes to
@@ -197,7 +198,13 @@ for _, one in ipairs({'names', 'due', 'seats', 'queued', 'totals', 'nodes', 'seq
                       'inbox:' .. node, 'held:' .. node}) do
   redis.call('EXPIRE', p .. one, keep)
 end
-return {known and 1 or 0, string.format('%.6f', now)}
+if ARGV[7] ~= '' then redis.call('SET', p .. 'mark:' .. node, ARGV[7], 'PX', string.format('%.0f', ARGV[2] * 1000)) end
+local marks = {}
+for _, one in ipairs(redis.call('ZRANGEBYSCORE', p .. 'nodes', '(' .. now, '+inf')) do
+  local mark = one ~= node and redis.call('GET', p .. 'mark:' .. one)
+  if mark then marks[#marks + 1] = {one, mark} end
+end
+return {known and 1 or 0, string.format('%.6f', now), marks}
 """
 
 GONE = _NOW + """
@@ -232,7 +239,7 @@ if ARGV[2] == 'now' and until_ and holds then
 end
 redis.call('ZREM', p .. 'nodes', node)
 for _, one in ipairs({'seqs', 'sizes'}) do redis.call('HDEL', p .. one, node) end
-redis.call('DEL', p .. 'inbox:' .. node, p .. 'held:' .. node, p .. 'claim:' .. node)
+redis.call('DEL', p .. 'inbox:' .. node, p .. 'held:' .. node, p .. 'claim:' .. node, p .. 'mark:' .. node)
 return 1
 """
 

@@ -12,6 +12,7 @@ from rtcd.cluster.node import new_node
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.shards import ShardedRooms
 from rtcd.cluster.shared import SharedRooms
+from rtcd.cluster.strangers import Signer, Strangers
 from rtcd.cluster.trust import authority
 from rtcd.cluster.wire import Wire
 from rtcd.metrics import Metrics
@@ -37,15 +38,15 @@ class StoreService(Service):
 
 
 def redis_rooms(
-    reactor: Any, settings: RoomsSettings, metrics: Metrics, daemon: str = ""
+    reactor: Any, settings: RoomsSettings, metrics: Metrics, signer: Signer, daemon: str = ""
 ) -> SharedRooms | ShardedRooms:
-    """The store that the settings name; connects nowhere yet. ``daemon``: what the names of this daemon's processes begin
-    with, if there are several. Raises ConfigError."""
+    """The store that the settings name; connects nowhere yet. ``signer``: what is signed with here. ``daemon``: what the
+    names of this daemon's processes begin with, if there are several. Raises ConfigError."""
     ca = authority(settings.store_ca)
     stores, names = [], []
     for number, address in enumerate(settings.redis):
         backend = RedisBackend(reactor, Wire(reactor, address, ca), settings.store_prefix, settings.lifetime + DAY_S,
-                               new_node(daemon))
+                               new_node(daemon), Strangers(signer))
         several = len(settings.redis) > 1
         stores.append(SharedRooms(reactor, settings, metrics, backend, shard=str(number) if several else "",
                                   daemon=daemon or backend.node))

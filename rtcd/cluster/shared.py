@@ -131,6 +131,11 @@ class SharedRooms:
         """Why the store cannot be reached, for the operator."""
         return self.backend.trouble
 
+    @property
+    def strangers(self) -> int:
+        """How many processes share the rooms and sign with a secret that is not accepted here."""
+        return self.backend.strangers
+
     async def start(self) -> None:
         """Begin. Returns when the store was reached, or could not be; then we go on trying."""
         timer = self.clock.callLater(OPEN_S, self._opened_or_not)
@@ -392,6 +397,8 @@ class SharedRooms:
         metrics.gauge("rooms", "seats", "Clients that hold a seat.", lambda: self.totals.seats, **labels)
         metrics.gauge("rooms", "calls", "Rooms with a call: at least two are in them.", lambda: self.totals.calls, **labels)
         metrics.gauge("store", "nodes", "Processes that share the rooms.", lambda: self.totals.nodes, **labels)
+        metrics.gauge("store", "strangers", "Processes of these that sign with a secret that is not accepted here.",
+                      lambda: self.strangers, **labels)
 
     async def _close(self) -> None:
         self._opened_or_not()

@@ -81,6 +81,11 @@ TEXTS = {
     "store.clock": Words(
         "房间存储的时钟与本机不同。", "{where} 相差 {sign}{seconds} 秒。", "时钟不同的节点会过早或过晚释放席位。",
         "让两台机器都校准时间："),
+    "store.strangers": Words(
+        "共用房间的各台机器的密钥不同。",
+        "{where}：那里的 {nodes} 个进程中有 {count} 个用此处不接受的密钥签名；此处的密钥来自 {source}。",
+        "一台机器发出的 TURN 密码和邀请在另一台上无效：有些通话得不到中继。",
+        "让所有机器使用相同的 [credentials] secret 和 secret-separator，并让原来不同的机器重新读取配置或重新启动。"),
     "store.good": Words("房间的存储 {where} 是 Redis {version}，{ms} 毫秒内回答"),
 
     "ports.open": Words("所有端口均已由进程 {pid} 打开：{ports}"),

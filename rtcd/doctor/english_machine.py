@@ -93,6 +93,12 @@ TEXTS = {
     "store.clock": Words(
         "The clock of the store of rooms is not ours.", "{where} is {sign}{seconds} s.",
         "Nodes whose clocks differ free seats too early or too late.", "Let both machines keep their time:"),
+    "store.strangers": Words(
+        "Machines that share the rooms have different secrets.",
+        "{where}: of {nodes} processes there, {count} with a secret that is not accepted here; ours is from {source}.",
+        "TURN passwords and invitations of one machine do not hold at another: some calls get no relay.",
+        "Give all machines the same [credentials] secret and secret-separator, and reload or restart those that had another"
+        " one."),
     "store.good": Words("the store of rooms {where} is Redis {version} and answers in {ms} ms"),
 
     "ports.open": Words("every port is open, by process {pid}: {ports}"),

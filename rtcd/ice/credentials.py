@@ -22,6 +22,10 @@ CLIENT_TAG_BYTES = 10
 """As many random bytes as a client's name has: a tag is as hard to meet by accident."""
 CACHED_ROOMS = 1024
 """Rooms whose key and tag are remembered: a call asks for them several times."""
+MARK_PURPOSE = b"rtcd: marks of nodes"
+"""Likewise of marks. To try a secret on a mark takes no less than to try it on a name and its password, which every client
+is given: so a slower derivation would guard nothing, and who reads marks guesses no secret that clients could not guess."""
+MARK_BYTES = 16
 PROBE_USER = "rtcd-probe-"
 """Begins the user of a daemon that looks whether a TURN node serves: nobody's call, so that nobody is told of it."""
 
@@ -118,6 +122,14 @@ class Credentials:
         """Keys for something else that is signed here: one a secret, the signing one first."""
         return tuple(hmac.digest(secret, purpose, "sha256") for secret in self._secrets)
 
+    def mark(self, node: bytes) -> bytes:
+        """What a node of this name shows the others of a cluster: they can tell by it whether they accept what it signs."""
+        return self._marks(node)[0]
+
+    def accepts(self, node: bytes, mark: bytes) -> bool:
+        """Whether names are valid here that the node of this mark issues: by the signing secret or an older one."""
+        return any(hmac.compare_digest(one, mark) for one in self._marks(node))
+
     def issue(self, user: str, now: float, lifetime_s: int | None = None) -> Credential:
         """A name for ``user``, valid for so long from ``now``, or for the configured time."""
         expires_at = int(now) + (self.lifetime_s if lifetime_s is None else lifetime_s)
@@ -132,6 +144,11 @@ class Credentials:
         if now >= int(expiry):
             return Verdict((), user, int(expiry), "expired")
         return Verdict(tuple(_sign(secret, username) for secret in self._secrets), user, int(expiry))
+
+    def _marks(self, node: bytes) -> list[bytes]:
+        """One a secret; the separator decides with it what is accepted."""
+        said = self._separator.encode() + node
+        return [hmac.digest(key, said, "sha256")[:MARK_BYTES].hex().encode() for key in self.keys(MARK_PURPOSE)]
 
 
 def _user(key: bytes, room: str, client: str) -> str:

@@ -12,7 +12,8 @@ Key = tuple[str, Labels]
 SAME = frozenset((
     "rtcd_acme_renewal_days_left", "rtcd_ice_node_draining", "rtcd_ice_node_rtt_seconds",
     "rtcd_calls_kept", "rtcd_daemon_build_info", "rtcd_daemon_draining",
-    "rtcd_rooms_rooms", "rtcd_rooms_seats", "rtcd_rooms_calls", "rtcd_store_nodes", "process_open_fds"))
+    "rtcd_rooms_rooms", "rtcd_rooms_seats", "rtcd_rooms_calls", "rtcd_store_nodes", "rtcd_store_strangers",
+    "process_open_fds"))
 """Gauges that are the same everywhere, are one worker's only, or have a limit that each process has for itself: the greatest
 is shown."""
 LEAST = frozenset((

@@ -64,7 +64,15 @@ class ClusterTests(DaemonTestCase):
         sockets[1].send(cmd="send", msg="there")
         self.assertEqual(again.receive()["msg"], "there")
         for one in daemons:
-            self.assertNotIn("s3cret-word", "\n".join(one.lines) + one.errors())
+            said = "\n".join(one.lines) + one.errors()
+            self.assertNotIn("s3cret-word", said)
+            self.assertNotIn("another [credentials] secret", said)
+
+    def test_daemons_with_different_secrets_say_so(self) -> None:
+        """Each has made its own, as it does where none is written."""
+        ini = f"{WEB}[rooms]\nstore = unix://{self.server.path}\nstore-password-file = {self.folder}/password\n"
+        for one in [self.run_daemon(ini).started() for _ in "12"]:
+            one.wait_for(r"sign with another \[credentials\] secret \(1\)")
 
     def until(self, true: Any) -> None:
         """Wait for something, but not for ever."""

@@ -51,8 +51,9 @@ def name_nodes(route: Route) -> None:
         {**node, "name": "relay1.example.org", "region": "eu", "weight": 2, "state": "alive", "ms": 20},
         {**node, "name": "relay2.example.org", "state": "dead", "reason": "no answer", "ms": None}]
     found["stores"] = [
-        {"name": "redis://10.0.0.5:6379/0", "reachable": True, "reason": "", "processes": 3},
-        {"name": "redis://10.0.0.6:6379/0", "reachable": False, "reason": "WRONGPASS invalid password", "processes": 3}]
+        {"name": "redis://10.0.0.5:6379/0", "reachable": True, "reason": "", "processes": 3, "strangers": 1},
+        {"name": "redis://10.0.0.6:6379/0", "reachable": False, "reason": "WRONGPASS invalid password",
+         "processes": 3, "strangers": 0}]
     route.fulfill(json=found)
 
 
@@ -141,7 +142,7 @@ class AdminPageTests(AccessibleTestCase):
             "relay1.example.org · eu · weight 2 · alive since ", "relay2.example.org · dead since "])
         expect(page.locator("#nodes li").first).to_contain_text("20 ms")
         expect(page.locator("#stores li")).to_have_text([
-            "redis://10.0.0.5:6379/0 · reached · shared by 3 processes",
+            "redis://10.0.0.5:6379/0 · reached · shared by 3 processes · with another secret: 1",
             "redis://10.0.0.6:6379/0 · cannot be reached: nobody can join · WRONGPASS invalid password"])
         self.looked_at(page, "a room, two nodes and two stores")
         page.unroute_all(behavior="ignoreErrors")

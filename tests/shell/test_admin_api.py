@@ -255,10 +255,11 @@ class OtherTests(AdminCase):
         """Each Redis; rooms that are in the process are on none."""
         self.assertEqual(self.server.get("/status")["stores"], [])
         rooms: Any = self.server.context.rooms
-        away = SimpleNamespace(place="redis://h:6379", reachable=False, trouble="WRONGPASS", totals=Totals(nodes=2))
+        away = SimpleNamespace(place="redis://h:6379", reachable=False, trouble="WRONGPASS", totals=Totals(nodes=2),
+                               strangers=1)
         rooms.stores = (away,)
         self.assertEqual(self.server.get("/status")["stores"], [
-            {"name": "redis://h:6379", "reachable": False, "reason": "WRONGPASS", "processes": 2}])
+            {"name": "redis://h:6379", "reachable": False, "reason": "WRONGPASS", "processes": 2, "strangers": 1}])
 
     def test_the_daemon_is_told_to_reload_and_to_drain(self) -> None:
         self.assertEqual(json.loads(self.server.api("POST", "/reload").body), {"lines": ["reloaded: nothing has changed"]})

@@ -127,11 +127,13 @@ class ControlTests(CommandTestCase):
                   "certificates": [], "listeners": []}
         well = {"name": "redis://h:6379", "reachable": True, "reason": "", "processes": 3}
         away = {"name": "redis://i:6379", "reachable": False, "reason": "WRONGPASS", "processes": 3}
-        lost = {"name": "redis://j:6379", "reachable": False, "reason": "", "processes": 3}
-        out, _ = self.ask("status", answers=({**status, "stores": [well, away, lost]},))
+        lost = {"name": "redis://j:6379", "reachable": False, "reason": "", "processes": 3, "strangers": 1}
+        other = {"name": "redis://k:6379", "reachable": True, "reason": "", "processes": 3, "strangers": 1}
+        out, _ = self.ask("status", answers=({**status, "stores": [well, away, lost, other]},))
         self.assertEqual(out.splitlines()[2:], [
             "rooms on  redis://h:6379  reached, shared by 3 processes", "rooms on  redis://i:6379  away: WRONGPASS",
-            "rooms on  redis://j:6379  away"])
+            "rooms on  redis://j:6379  away",
+            "rooms on  redis://k:6379  reached, shared by 3 processes, 1 of them with another [credentials] secret"])
 
     def test_what_the_daemon_refuses_is_said_in_its_words(self) -> None:
         server = Answers(self, (404, {"detail": "There is no room of this name."}), (500, b""), b"<html>")

@@ -596,7 +596,7 @@ class LimitTests(SynchronousTestCase):
                 del sys.modules[name]
         sys.modules["txredisapi"] = None  # type: ignore[assignment] # what is not to be found
         settings = RoomsSettings(store=("redis://h",))
-        fault = self.assertRaises(ConfigError, tap._rooms, Clock(), settings, Metrics(), None, None)
+        fault = self.assertRaises(ConfigError, tap._rooms, Clock(), settings, Metrics(), None, None, None)
         self.assertIn("[rooms] store: rooms on Redis need the Python package txredisapi; run: pip install 'rtcd[cluster]'",
                       str(fault))
 

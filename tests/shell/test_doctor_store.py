@@ -11,8 +11,11 @@ from pathlib import Path
 from unittest import skipUnless
 
 from rtcd.doctor.facts.store import gather
+from rtcd.ice.credentials import Credentials
 from tests.doctor import DoctorTestCase
 from tests.redis import RedisServer, ask, free_port, is_here
+
+OURS, OLD = "x" * 31 + "1", "x" * 31 + "2"
 
 
 @skipUnless(is_here(), "redis-server is not installed")
@@ -121,6 +124,23 @@ class StoreTests(DoctorTestCase):
         found = self.examine("store")
         self.assertEqual(set(found), {"store.unwritable"})
         self.assertIn("NOREPLICAS", found["store.unwritable"].values["reason"])
+
+    def test_machines_with_another_secret_are_counted(self) -> None:
+        """Those that live and whose mark is not by a secret of this ini; an older release shows none."""
+        server = self.server("--appendonly", "yes")
+        for node, secret in {"same": OURS, "old": OLD, "other": "y" * 32, "dead": "y" * 32, "silent": ""}.items():
+            ask(server.address, "ZADD", "rtcd:nodes", "1" if node == "dead" else "1e12", node)
+            if secret:
+                mark = Credentials((secret,), 60).mark(node.encode())
+                ask(server.address, "SET", f"rtcd:mark:{node}", mark.decode())
+        ini = f"[turn]\n[rooms]\nstore = redis://127.0.0.1:{server.port}\n"
+        self.ini.write_text(f"{ini}[credentials]\nsecret =\n  {OURS}\n  {OLD}\n")
+        found = self.examine("store")
+        self.assertEqual(set(found), {"store.strangers"})
+        values = found["store.strangers"].values
+        self.assertEqual([values[one] for one in ("count", "nodes", "source")], ["1", "4", "[credentials] secret"])
+        self.ini.write_text(ini)  # nobody has made a secret yet
+        self.assertEqual(set(self.examine("store")), {"store.good"})
 
     def test_a_database_that_is_not_there_is_named(self) -> None:
         """Redis has sixteen, unless it is told otherwise; the daemon could not begin."""

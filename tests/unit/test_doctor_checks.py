@@ -129,6 +129,7 @@ def cases() -> Iterator[tuple[str, list[Finding]]]:
         "unwritable broken": {"unwritable": "NOREPLICAS Not enough good replicas to write."},
         "old broken": {"version": "6.0.16"}, "replica broken": {"role": "slave"},
         "evicts broken": {"policy": "allkeys-lru"}, "unsaved degraded": {"kept": False},
+        "strangers degraded": {"nodes": 4, "strangers": 2, "source": "[credentials] secret"},
         "slow degraded": {"latency_s": 0.05}, "clock degraded": {"ahead_s": -9.0},
     }
     for wanted, changed in changes.items():

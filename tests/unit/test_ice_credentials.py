@@ -59,6 +59,43 @@ class CredentialsTests(SynchronousTestCase):
         self.assertEqual(Credentials(("s",), 60, "|").verify(given.username, 1).user, "a:b")
 
 
+class MarkTests(SynchronousTestCase):
+    """What nodes of a cluster show each other."""
+
+    def accepts(self, ours: tuple[str, ...], theirs: tuple[str, ...], separators: str = "::") -> bool:
+        """Whether we accept what they sign."""
+        signing = Credentials(theirs, 60, separators[1])
+        return Credentials(ours, 60, separators[0]).accepts(b"n", signing.mark(b"n"))
+
+    def test_what_the_other_signs_with_is_looked_for_among_ours(self) -> None:
+        """In a rotation both sign with keys that both have, or only one of them accepts the other."""
+        self.assertEqual([self.accepts(*pair) for pair in (
+            (("a",), ("a",)), (("a",), ("b",)), (("new", "old"), ("old", "new")), (("old", "new"), ("new", "old")),
+            (("new", "old"), ("old",)), (("old",), ("new", "old")))], [True, False, True, True, True, False])
+
+    def test_another_separator_makes_other_names(self) -> None:
+        """They are no time-limited names to us, whatever signed them."""
+        self.assertFalse(self.accepts(("a",), ("a",), ":|"))
+
+    def test_a_mark_is_of_one_node_and_shows_no_key(self) -> None:
+        """Nobody can show that of another node; and it is made with a key of its own."""
+        credentials = Credentials(("a",), 60)
+        mark = credentials.mark(b"n")
+        self.assertRegex(mark, rb"^[0-9a-f]{32}$")
+        self.assertFalse(credentials.accepts(b"m", mark))
+        for empty in (b"", b"\xff"):
+            self.assertFalse(credentials.accepts(b"n", empty))
+        self.assertNotIn(mark.decode(), "".join(one.hex() for one in credentials.keys(b"rtcd: marks of nodes")))
+
+    def test_a_mark_goes_by_the_secret_of_now(self) -> None:
+        """After a reload it is another one."""
+        credentials = Credentials(("a",), 60)
+        before = credentials.mark(b"n")
+        credentials.take(Credentials(("b", "a"), 60))
+        self.assertTrue(credentials.accepts(b"n", before))
+        self.assertNotEqual(credentials.mark(b"n"), before)
+
+
 class TagTests(SynchronousTestCase):
     """The users that names bound to a client of a room are made out to."""
 

@@ -256,9 +256,9 @@ function nodeText({ name, region, weight, state, reason, ms, since }) {
 }
 
 /** How a store of rooms is. @param {any} store */
-function storeText({ name, reachable, reason, processes }) {
+function storeText({ name, reachable, reason, processes, strangers }) {
   return [name, text(reachable ? "store.reached" : "store.away"), ...(reachable ? [text("store.processes", { count: processes })] : []),
-    ...(reason ? [reason] : [])].join(" · ");
+    ...(reachable && strangers ? [text("store.strangers", { count: strangers })] : []), ...(reason ? [reason] : [])].join(" · ");
 }
 
 /** A relay of nobody who is in a room. @param {import("./facts.js").Relay} relay */

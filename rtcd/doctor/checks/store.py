@@ -56,6 +56,12 @@ class Asked:
     latency_s: float = 0.0
     ahead_s: float = 0.0
     """Its clock less ours."""
+    nodes: int = 0
+    """Processes that share the rooms."""
+    strangers: int = 0
+    """Those of them that sign with a secret that is not accepted here."""
+    source: str = ""
+    """Where our secret is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,8 @@ def _judged(one: Asked) -> list[Finding]:
     if abs(one.ahead_s) > CLOCK_S:
         found.append(degraded("store.clock", command="timedatectl set-ntp true", where=one.where,
                               seconds=f"{abs(one.ahead_s):.0f}", sign="+" if one.ahead_s > 0 else "−"))
+    if one.strangers:
+        found.append(degraded("store.strangers", where=one.where, count=one.strangers, nodes=one.nodes, source=one.source))
     return found
 
 

@@ -3,9 +3,7 @@ other's."""
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -13,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 
 from rtcd.doctor.checks.relay import CONNECT, GARBAGE, LOST, Facts, Loop, Way
+from rtcd.doctor.facts.secret import signer
 from rtcd.doctor.facts.subject import Subject
 from rtcd.doctor.facts.turnclient import ANSWER_S, Client, Ended
-from rtcd.ice.credentials import Credentials
 from rtcd.ice.nodes import way_of
 from rtcd.peers.bound import TRIAL_CHARS, trial_user
 from rtcd.tls.names import is_address
@@ -25,8 +23,6 @@ MAX_WAYS = 16
 AT_ONCE = 4
 TRIES = 3
 """The data may be lost on its way; so often it is sent."""
-SECRET = "turn-secret"
-"""The file in the state directory."""
 
 
 def gather(subject: Subject, clock: Callable[[], float]) -> Facts | None:
@@ -141,24 +137,9 @@ def _user(subject: Subject) -> tuple[Callable[[], tuple[str, str]] | None, str, 
     options = subject.options
     if options.user:
         return lambda: (options.user, options.password), f"--user {options.user}", ""
-    settings = subject.section("credentials")
-    for key in ("secret", "secret-file"):
-        if ("credentials", key) in subject.configuration.faulty:  # what stands in its place is another secret
-            return None, "", f"[credentials] {key}: see what is said of the configuration"
-    if settings.secret:
-        given, source = settings.secret, "[credentials] secret"
-    else:
-        if subject.state is None:
-            return None, "", f"{SECRET}: {os.strerror(errno.EACCES)}"
-        path = subject.state / SECRET
-        try:
-            given, source = (path.read_text("utf-8").strip(),), str(path)
-        except (OSError, ValueError) as error:
-            return None, "", f"{path}: {getattr(error, 'strerror', None) or error}"
-    try:
-        credentials = Credentials(given, settings.lifetime, settings.secret_separator)
-    except ValueError as error:
-        return None, "", f"{source}: {error}"
+    credentials, source, fault = signer(subject)
+    if credentials is None:
+        return None, source, fault
 
     def issue() -> tuple[str, str]:
         issued = credentials.issue(trial_user(secrets.token_hex(TRIAL_CHARS // 2)), subject.now())

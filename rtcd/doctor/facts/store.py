@@ -11,6 +11,7 @@ from rtcd.cluster.address import Address, auth_fault, parse_all
 from rtcd.cluster.trust import authority
 from rtcd.config import ConfigError
 from rtcd.doctor.checks.store import Asked, Facts
+from rtcd.doctor.facts.secret import signer
 from rtcd.doctor.facts.subject import Subject
 
 TIMEOUT_S = 3.0
@@ -146,7 +147,21 @@ def _told(line: Line, subject: Subject) -> dict[str, Any]:
         kept = kept or bool(line.ask("CONFIG", "GET", "save")[1])
     return {"version": info.get("redis_version", ""), "role": info.get("role", ""), "policy": info.get("maxmemory_policy"),
             "limited": info.get("maxmemory", "0") != "0", "kept": kept, "latency_s": latency, "ahead_s": ahead,
-            "unwritable": unwritable}
+            "unwritable": unwritable, **_secrets(line, subject)}
+
+
+def _secrets(line: Line, subject: Subject) -> dict[str, Any]:
+    """Whether what the living nodes sign is accepted by our secret, if that can be read; see `rtcd.cluster.strangers`."""
+    credentials, source, _ = signer(subject)
+    if credentials is None:
+        return {}
+    prefix, found = subject.section("rooms").store_prefix, {"source": source}
+    with contextlib.suppress(Refused):
+        nodes = line.ask("ZRANGEBYSCORE", f"{prefix}nodes", f"({line.ask('TIME')[0].decode()}", "+inf")
+        marks = [(node, line.ask("GET", f"{prefix}mark:{node.decode()}")) for node in nodes]
+        return {**found, "nodes": len(nodes), "strangers": sum(
+            1 for node, mark in marks if mark is not None and not credentials.accepts(node, mark))}
+    return found
 
 
 def _key(address: Address, subject: Subject) -> str:
