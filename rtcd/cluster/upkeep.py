@@ -228,7 +228,8 @@ class Upkeep:
             theirs = NO_ROOM if stored is None else known_from(*stored)
             commit = None
             if (theirs.basis or theirs.version) < ours.version and (name in rooms.inbox.held or self._recent(ours)):
-                commit, after = commit_of(name, theirs, Outcome(ours.room, None), by, 0, back=ours, forced=True)
+                commit, after = commit_of(name, theirs, Outcome(ours.room, None), by, 0, back=ours, forced=True,
+                                          settling=rooms.inbox.owed.get(name, ()))
             if commit is None:
                 rooms.remember(name, theirs)
                 return

@@ -38,7 +38,7 @@ from rtcd.signaling import switchboard
 from tests.redis import is_here, shared_server
 from tests.shell.room_store import FakeSocket, FakeWatcher
 from tests.shell.test_cluster_stores import is_idle
-from tests.shell.two_nodes import PAGES, ROOM, SHORT, BreakingNodes, TwoNodes, done
+from tests.shell.two_nodes import FAULTS, PAGES, ROOM, SHORT, STEPS, BreakingNodes, Fault, TwoNodes, done
 
 reactor: Any = any_reactor
 WITHIN_S = 10.0
@@ -228,6 +228,38 @@ class InterleavingTests(SynchronousTestCase):
                                  phases=[Phase.generate])
         result = case("runTest").run()
         self.assertEqual([*result.errors, *result.failures] if result else [], [])
+
+    def test_what_nobody_knows_to_be_done_is_done_once(self) -> None:
+        """The store is lost while it is told that a socket is gone, or given what came late for that, before it has done so
+        or behind it."""
+        self.faulty(BreakingNodes, 100)
+
+    @skipUnless(is_here(), "redis-server is not installed")
+    def test_what_nobody_knows_to_be_done_is_done_once_on_redis(self) -> None:
+        """The same with a real one between the processes."""
+        self.faulty(BreakingOnRedis, 40)
+
+    def faulty(self, nodes: type[BreakingNodes], examples: int) -> None:
+        """Two talk, again and again the socket of one of them breaks, and then the store is lost."""
+        FAULTS.clear()
+        said = [("send", client, 0) for client in "ab"]
+
+        @settings(max_examples=examples, deadline=None, derandomize=True, phases=[Phase.generate])
+        @given(st.lists(st.tuples(
+            st.integers(0, 1), st.booleans(), STEPS, st.builds(Fault, st.sampled_from((0, 1, 1, 1, 2)), st.booleans()),
+            st.lists(st.sampled_from("ab"), max_size=2)), min_size=1, max_size=4))
+        def history(breaks: list[tuple[int, bool, list[tuple[str, str, int]], Fault, list[str]]]) -> None:
+            machine = nodes()
+            machine.begin(two=True)
+            for number, away, steps, fault, meanwhile in breaks:
+                machine.breaks(number, away, 0, [*said, *steps], Fault(fault.left, fault.done), meanwhile)
+                machine.it_is_one_table()
+                machine.begin(two=True)
+                machine.it_is_one_table()
+            machine.teardown()
+
+        history()
+        self.assertTrue(min(FAULTS[what, back] for what in (True, False) for back in (True, False)) > 5, FAULTS)
 
     def test_two_processes_are_as_one(self) -> None:
         """Any history, with crashes."""
