@@ -95,7 +95,7 @@ class Upkeep:
             self._settling.cancel()
         rooms, own = self._rooms, {name for name, _ in self._rooms.inbox.sockets}
         if rooms.backend.outlives:
-            work = self._each(own, self._part)
+            work = self._each(own | set(rooms.inbox.owed), self._part)
         else:
             names = own | (await self._names() if rooms.reachable and rooms.totals.nodes <= 1 else set())
             work = self._each(names, lambda name: rooms.apply(name, lambda known, now: close(known.room, now)))

@@ -396,6 +396,18 @@ class InterleavingTests(SynchronousTestCase):
         self.assertIsInstance(registered[0].value, StoreUnavailable)
         self.assertEqual(ending.inbox.sockets, {})
 
+    def test_a_process_that_ends_gives_back_first_what_came_late(self) -> None:
+        """Also if it holds no other socket in the room."""
+        cluster, limits, new = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket()
+        ending = self.breaking(cluster, "1")
+        ended = Deferred.fromCoroutine(ending.close())
+        self.assertFalse(ended.called)
+        cluster.settle()
+        self.assertEqual((ended.called, ending.inbox.owed), (True, {}))
+        cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), new)
+        cluster.settle()
+        self.assertEqual(new.texts, ["1"])
+
     def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
         """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""
         limits, old, broken = RoomsSettings().limits, FakeSocket(), cluster.nodes[1]
