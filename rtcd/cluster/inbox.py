@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from rtcd.cluster.backend import Entry
 from rtcd.cluster.codec import decode_effects, decode_news
-from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Said, Socket, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Came, Close, Deliver, Effect, Inform, Said, Socket, StoreUnavailable
 from rtcd.rooms.watchers import Watchers
 
 MAX_LATE = 256
@@ -53,6 +53,9 @@ class Inbox:
             news = decode_news(entry.news) if entry.news and (owed or self.watchers) else []
             if news and self.watchers:
                 self.watchers.tell(entry.name, news, here=here)
+            for one in news:
+                if isinstance(one, Came) and one.registered and one.client in owed:
+                    owed[one.client] = Late()  # it has its next socket, and is perhaps told newer things by now
             if entry.effects:
                 said = {one.text: one.client for one in news if isinstance(one, Said)} if owed else {}
                 self._carry_out(entry.name, decode_effects(entry.effects), attached, said)

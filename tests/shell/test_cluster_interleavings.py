@@ -408,6 +408,33 @@ class InterleavingTests(SynchronousTestCase):
         cluster.settle()
         self.assertEqual(new.texts, ["1"])
 
+    def test_what_came_late_is_too_late_behind_the_next_socket(self) -> None:
+        """Its client has waited long enough for a process that cannot reach the store, was told newer things by another one,
+        and has lost that socket too: what is old does not come behind what is new."""
+        machine = TwoNodes()
+        machine.begin(two=True)
+        limits, (away, other) = machine.settings.limits, reversed(machine.nodes)
+        pair, new, last = next(one for one in machine.sockets if one.client == "b"), FakeSocket(), FakeSocket()
+
+        def send(text: str) -> None:
+            done(other.update(ROOM, lambda one, now: switchboard.send(one, now, limits, "a", text)))
+
+        def register(socket: FakeSocket) -> None:
+            self.assertIsNone(done(other.update(ROOM, lambda one, now: switchboard.register(one, now, limits, "b"), socket)))
+
+        self.assertTrue(away.detach(ROOM, "b", pair.shared))
+        send("1")
+        away._stands(State.AWAY)
+        done(other.apply(ROOM, lambda known, now: machine.losing("b")(known.room, now), without=away.backend.node))
+        register(new)
+        send("2")
+        self.assertTrue(other.detach(ROOM, "b", new))
+        done(other.update(ROOM, machine.losing("b"), None, "b"))
+        away._stands(State.BACK)
+        send("3")
+        register(last)
+        self.assertEqual((new.texts, last.texts, away.inbox.owed), (["2"], ["3"], {}))
+
     def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
         """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""
         limits, old, broken = RoomsSettings().limits, FakeSocket(), cluster.nodes[1]
