@@ -10,13 +10,13 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from rtcd.cluster.commits import Known
+from rtcd.cluster.inbox import Late
 from rtcd.rooms.outcome import (
     ENDING,
     Attach,
     Change,
     Close,
     Outcome,
-    Said,
     Socket,
     StoreAway,
     StoreFull,
@@ -70,24 +70,30 @@ class Handover:
         ours = [one for one in self._owed.get(name, ()) if known.holders.get(one) == self._node]
         waiting = [one for one in ours if known.settles(one)]
         quits = [one for one in self._owed.get(name, ()) if one in waiting or one not in ours]
-        for client, late in [(one, self._rooms.inbox.quit(name, one)) for one in quits]:
-            if late or client in waiting:
+        for client in quits:
+            late = self._rooms.inbox.quit(name, client)  # one by one: those behind it are still waited for
+            if late.texts or client in waiting:
                 await self._give_back(name, client, late)
 
-    async def _give_back(self, name: str, client: str, late: list[Said]) -> None:
+    async def _give_back(self, name: str, client: str, late: Late) -> None:
         """What came for a socket that was gone already waits for its client, before all that was said since; with that the
-        client may have its next one."""
+        client may have its next one. If we have tried before, the room tells whether that was done: until then we are who
+        settles the client's last socket. It may be too late too: the client has a socket elsewhere, or we were taken for
+        dead."""
         limits = self._rooms.limits
+
+        def back(known: Known, now: float) -> Outcome[None]:
+            over = late.tried and known.holders.get(client) != self._node
+            return Outcome(known.room, None) if over or not late.texts else wait_again(
+                known.room, now, limits, client, late.texts)
+
         try:
-            await self._rooms.apply_now(name, lambda known, now: wait_again(known.room, now, limits, client, late) if late
-                                        else Outcome(known.room, None))
+            await self._rooms.apply_now(name, back)
         except StoreFull:
-            if late:
-                await self._give_back(name, client, [])
-        except StoreAway:
-            self._rooms.inbox.owe(name, client, late)  # until the store is back
-        except StoreUnavailable:
-            pass  # perhaps it was done: the next one waits for `HANDOVER_S`, or until we commit again
+            if late.texts:
+                await self._give_back(name, client, Late())
+        except StoreUnavailable as fault:  # until the store is back
+            self._rooms.inbox.owe(name, client, Late(late.texts, late.tried or not isinstance(fault, StoreAway)))
 
 
 def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:

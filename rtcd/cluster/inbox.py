@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
 from rtcd.cluster.backend import Entry
 from rtcd.cluster.codec import decode_effects, decode_news
-from rtcd.rooms.outcome import Attach, Close, Deliver, Effect, Inform, Said, Socket, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Came, Close, Deliver, Effect, Inform, Said, Socket, StoreUnavailable
 from rtcd.rooms.watchers import Watchers
 
 MAX_LATE = 256
@@ -16,6 +17,16 @@ MAX_LATE = 256
 
 MAX_LATE_CHARACTERS = 262144
 """So long they may be in sum."""
+
+
+@dataclass(slots=True)
+class Late:
+    """What has come for a socket when that was gone."""
+
+    texts: list[Said] = field(default_factory=list)
+    """With who has said it, as far as that is known."""
+    tried: bool = False
+    """It was given back, and nobody knows whether that was done."""
 
 
 class Inbox:
@@ -30,19 +41,23 @@ class Inbox:
         """By room and client."""
         self.held: dict[str, set[str]] = {}
         """By room: clients whose socket we hold."""
-        self.owed: dict[str, dict[str, list[Said]]] = {}
-        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then, with
-        who has said it as far as that is known."""
+        self.owed: dict[str, dict[str, Late]] = {}
+        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then."""
         self._orphaned = orphaned
 
     def take(self, entry: Entry, attached: Socket | None, *, here: bool) -> None:
         """An entry: the news first, then what is for our sockets. ``attached``: the socket that an `Attach` is about;
         ``here``: this daemon has committed."""
         try:
-            if entry.news and self.watchers:
-                self.watchers.tell(entry.name, decode_news(entry.news), here=here)
+            owed = self.owed.get(entry.name, {})
+            news = decode_news(entry.news) if entry.news and (owed or self.watchers) else []
+            if news and self.watchers:
+                self.watchers.tell(entry.name, news, here=here)
+            for one in news:
+                if isinstance(one, Came) and one.registered and one.client in owed:
+                    owed[one.client] = Late()  # it has its next socket, and is perhaps told newer things by now
             if entry.effects:
-                said = self._said(entry) if entry.name in self.owed else {}
+                said = {one.text: one.client for one in news if isinstance(one, Said)} if owed else {}
                 self._carry_out(entry.name, decode_effects(entry.effects), attached, said)
         except StoreUnavailable as fault:
             self._log.error("{reason}", reason=str(fault))
@@ -56,14 +71,14 @@ class Inbox:
         self.owe(name, client)
         return socket
 
-    def owe(self, name: str, client: str, late: Iterable[Said] = ()) -> None:
+    def owe(self, name: str, client: str, late: Late | None = None) -> None:
         """The store has to be told that a client's socket is not ours any more, and given what came late for it."""
-        self.owed.setdefault(name, {}).setdefault(client, []).extend(late)
+        self.owed.setdefault(name, {}).setdefault(client, late or Late())
 
-    def quit(self, name: str, client: str) -> list[Said]:
+    def quit(self, name: str, client: str) -> Late:
         """The store knows, or need not. Returns what came for the socket when it was gone."""
         clients = self.owed.get(name, {})
-        late = clients.pop(client, [])
+        late = clients.pop(client, None) or Late()
         if name in self.owed and not clients:
             del self.owed[name]
         return late
@@ -78,13 +93,9 @@ class Inbox:
                 self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
             return
         late = self.owed.get(name, {}).get(client)
-        if late is not None and len(late) < MAX_LATE and (
-                sum(len(one.text) for one in late) + len(text) <= MAX_LATE_CHARACTERS):
-            late.append(Said(sender, text))
-
-    def _said(self, entry: Entry) -> dict[str, str]:
-        """Who has said the texts of an entry."""
-        return {one.text: one.client for one in decode_news(entry.news) if isinstance(one, Said)} if entry.news else {}
+        if late is not None and len(late.texts) < MAX_LATE and (
+                sum(len(one.text) for one in late.texts) + len(text) <= MAX_LATE_CHARACTERS):
+            late.texts.append(Said(sender, text))
 
     def _carry_out(
         self, name: str, effects: Iterable[Effect], attached: Socket | None, said: Mapping[str, str]

@@ -95,7 +95,7 @@ class Upkeep:
             self._settling.cancel()
         rooms, own = self._rooms, {name for name, _ in self._rooms.inbox.sockets}
         if rooms.backend.outlives:
-            work = self._each(own, self._part)
+            work = self._each(own | set(rooms.inbox.owed), self._part)
         else:
             names = own | (await self._names() if rooms.reachable and rooms.totals.nodes <= 1 else set())
             work = self._each(names, lambda name: rooms.apply(name, lambda known, now: close(known.room, now)))
@@ -228,7 +228,8 @@ class Upkeep:
             theirs = NO_ROOM if stored is None else known_from(*stored)
             commit = None
             if (theirs.basis or theirs.version) < ours.version and (name in rooms.inbox.held or self._recent(ours)):
-                commit, after = commit_of(name, theirs, Outcome(ours.room, None), by, 0, back=ours, forced=True)
+                commit, after = commit_of(name, theirs, Outcome(ours.room, None), by, 0, back=ours, forced=True,
+                                          settling=rooms.inbox.owed.get(name, ()))
             if commit is None:
                 rooms.remember(name, theirs)
                 return

@@ -38,7 +38,7 @@ from rtcd.signaling import switchboard
 from tests.redis import is_here, shared_server
 from tests.shell.room_store import FakeSocket, FakeWatcher
 from tests.shell.test_cluster_stores import is_idle
-from tests.shell.two_nodes import PAGES, ROOM, SHORT, BreakingNodes, TwoNodes, done
+from tests.shell.two_nodes import FAULTS, PAGES, ROOM, SHORT, STEPS, BreakingNodes, Fault, TwoNodes, done
 
 reactor: Any = any_reactor
 WITHIN_S = 10.0
@@ -229,6 +229,38 @@ class InterleavingTests(SynchronousTestCase):
         result = case("runTest").run()
         self.assertEqual([*result.errors, *result.failures] if result else [], [])
 
+    def test_what_nobody_knows_to_be_done_is_done_once(self) -> None:
+        """The store is lost while it is told that a socket is gone, or given what came late for that, before it has done so
+        or behind it."""
+        self.faulty(BreakingNodes, 100)
+
+    @skipUnless(is_here(), "redis-server is not installed")
+    def test_what_nobody_knows_to_be_done_is_done_once_on_redis(self) -> None:
+        """The same with a real one between the processes."""
+        self.faulty(BreakingOnRedis, 40)
+
+    def faulty(self, nodes: type[BreakingNodes], examples: int) -> None:
+        """Two talk, again and again the socket of one of them breaks, and then the store is lost."""
+        FAULTS.clear()
+        said = [("send", client, 0) for client in "ab"]
+
+        @settings(max_examples=examples, deadline=None, derandomize=True, phases=[Phase.generate])
+        @given(st.lists(st.tuples(
+            st.integers(0, 1), st.booleans(), STEPS, st.builds(Fault, st.sampled_from((0, 1, 1, 1, 2)), st.booleans()),
+            st.lists(st.sampled_from("ab"), max_size=2)), min_size=1, max_size=4))
+        def history(breaks: list[tuple[int, bool, list[tuple[str, str, int]], Fault, list[str]]]) -> None:
+            machine = nodes()
+            machine.begin(two=True)
+            for number, away, steps, fault, meanwhile in breaks:
+                machine.breaks(number, away, 0, [*said, *steps], Fault(fault.left, fault.done), meanwhile)
+                machine.it_is_one_table()
+                machine.begin(two=True)
+                machine.it_is_one_table()
+            machine.teardown()
+
+        history()
+        self.assertTrue(min(FAULTS[what, back] for what in (True, False) for back in (True, False)) > 5, FAULTS)
+
     def test_two_processes_are_as_one(self) -> None:
         """Any history, with crashes."""
         SHORT.clear()
@@ -363,6 +395,45 @@ class InterleavingTests(SynchronousTestCase):
             cluster.settle()
         self.assertIsInstance(registered[0].value, StoreUnavailable)
         self.assertEqual(ending.inbox.sockets, {})
+
+    def test_a_process_that_ends_gives_back_first_what_came_late(self) -> None:
+        """Also if it holds no other socket in the room."""
+        cluster, limits, new = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket()
+        ending = self.breaking(cluster, "1")
+        ended = Deferred.fromCoroutine(ending.close())
+        self.assertFalse(ended.called)
+        cluster.settle()
+        self.assertEqual((ended.called, ending.inbox.owed), (True, {}))
+        cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), new)
+        cluster.settle()
+        self.assertEqual(new.texts, ["1"])
+
+    def test_what_came_late_is_too_late_behind_the_next_socket(self) -> None:
+        """Its client has waited long enough for a process that cannot reach the store, was told newer things by another one,
+        and has lost that socket too: what is old does not come behind what is new."""
+        machine = TwoNodes()
+        machine.begin(two=True)
+        limits, (away, other) = machine.settings.limits, reversed(machine.nodes)
+        pair, new, last = next(one for one in machine.sockets if one.client == "b"), FakeSocket(), FakeSocket()
+
+        def send(text: str) -> None:
+            done(other.update(ROOM, lambda one, now: switchboard.send(one, now, limits, "a", text)))
+
+        def register(socket: FakeSocket) -> None:
+            self.assertIsNone(done(other.update(ROOM, lambda one, now: switchboard.register(one, now, limits, "b"), socket)))
+
+        self.assertTrue(away.detach(ROOM, "b", pair.shared))
+        send("1")
+        away._stands(State.AWAY)
+        done(other.apply(ROOM, lambda known, now: machine.losing("b")(known.room, now), without=away.backend.node))
+        register(new)
+        send("2")
+        self.assertTrue(other.detach(ROOM, "b", new))
+        done(other.update(ROOM, machine.losing("b"), None, "b"))
+        away._stands(State.BACK)
+        send("3")
+        register(last)
+        self.assertEqual((new.texts, last.texts, away.inbox.owed), (["2"], ["3"], {}))
 
     def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
         """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""

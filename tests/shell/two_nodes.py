@@ -6,8 +6,10 @@ exactly once that the other is gone; no message is lost, doubled or out of order
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from rtcd.cluster.backend import Backend, State, Stored, Totals
+from rtcd.cluster.backend import UNREACHABLE, Backend, Commit, State, Stored, Totals
 from rtcd.cluster.codec import decode_room
 from rtcd.cluster.hub import Hub
 from rtcd.cluster.inside import HubBackend
@@ -26,7 +28,7 @@ from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
 from rtcd.rooms.memory import MemoryRooms
-from rtcd.rooms.outcome import Outcome
+from rtcd.rooms.outcome import Outcome, StoreUnavailable
 from rtcd.rooms.records import BYE, Card, Room
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -37,6 +39,20 @@ CLIENTS = ("a", "b", "c", "d", "p", "q")
 PAGES = {"p": "1" * 16, "q": "2" * 16}
 SHORT: Counter[int] = Counter()
 """By node: texts that went the short way."""
+
+
+FAULTS: Counter[tuple[bool, bool]] = Counter()
+"""By whether the commit was done, and whether it gave back texts that came late: how many have failed."""
+
+
+@dataclass
+class Fault:
+    """Of commits of one process: after ``left`` of them nobody knows of one whether it was done; it was if ``done``."""
+
+    left: int
+    done: bool
+    over: bool = False
+    """It has happened."""
 
 
 def done(work: Coroutine[Any, Any, Any]) -> Any:
@@ -274,6 +290,12 @@ class TwoNodes(RuleBasedStateMachine):
             assert ours == models, (ours, models)
 
 
+STEPS = st.lists(st.tuples(
+    st.sampled_from(("send", "send", "send", "message", "leave", "join", "register")), st.sampled_from(CLIENTS),
+    st.integers(0, 1)), max_size=5)
+"""What others do: what, who, and by which process."""
+
+
 class BreakingNodes(TwoNodes):
     """Sockets of apps break, and the store hears of it when more has happened; the model knows at once. Byes are left out:
     what was said before one goes with it."""
@@ -286,12 +308,12 @@ class BreakingNodes(TwoNodes):
         limits = self.settings.limits
         self.both(node, lambda one, now: rooms.join(one, now, limits, client, "192.0.2.1"))
 
-    @rule(number=st.integers(0, 20), away=st.booleans(), before=st.integers(0, 5), steps=st.lists(st.tuples(
-        st.sampled_from(("send", "send", "send", "message", "leave", "join", "register")), st.sampled_from(CLIENTS),
-        st.integers(0, 1)), max_size=5))
-    def breaks(self, number: int, away: bool, before: int, steps: list[tuple[str, str, int]]) -> None:
+    @rule(number=st.integers(0, 20), away=st.booleans(), before=st.integers(0, 5), steps=STEPS)
+    def breaks(self, number: int, away: bool, before: int, steps: list[tuple[str, str, int]], fault: Fault | None = None,
+               meanwhile: Sequence[str] = ()) -> None:
         """A socket ends; the others do this, by the other process while its own cannot reach the store. That is told
-        ``before`` one of these steps; when it is away behind all of them."""
+        ``before`` one of these steps; when it is away behind all of them. With a fault it is told behind all too, and the
+        store is lost while it is told or given what came late; ``meanwhile`` these speak."""
         living = [one for one in self.sockets if self.nodes[one.node].inbox.sockets.get((ROOM, one.client)) is one.shared]
         pair = living[number % len(living)] if living else None
         if pair is None or not self.model.detach(ROOM, pair.client, pair.alone):
@@ -299,14 +321,14 @@ class BreakingNodes(TwoNodes):
         store, client = self.nodes[pair.node], pair.client
         seated = self.model._rooms.get(ROOM, Room()).client(client)
         if seated is None or seated.told:
-            steps = []  # it is gone with its socket, and what others do then depends on whether they know
+            steps, meanwhile = [], ()  # it is gone with its socket, and what others do then depends on whether they know
         assert store.detach(ROOM, client, pair.shared)
         self.done(self.model.update(ROOM, self.losing(client), None, client))
         if away:
             store._stands(State.AWAY)
         lost: Callable[[], Any] | None = None
         for step, (what, who, node) in enumerate(steps):
-            if step == before and not away:
+            if step == before and not away and fault is None:
                 lost = self.beginning(store.update(ROOM, self.losing(client), None, client))
             by = 1 - pair.node if away else node
             if who != client and what == "send":
@@ -315,8 +337,35 @@ class BreakingNodes(TwoNodes):
                 self.leave(who, by, False)
             elif who != client:
                 getattr(self, what)(who, by)
+        if fault is not None:
+            self.begin_fault(store, fault)
         if away:
             store._stands(State.BACK)
-        lost = lost or self.beginning(store.update(ROOM, self.losing(client), None, client))
-        lost()
+        with contextlib.suppress(*[StoreUnavailable] if fault is not None else ()):
+            (lost or self.beginning(store.update(ROOM, self.losing(client), None, client)))()
+        if fault is not None and fault.over:
+            self.settle()
+            store._stands(State.AWAY)
+            for who in meanwhile:
+                if who != client:
+                    self.send(who, 1 - pair.node, False)
+            store._stands(State.BACK)
+            self.settle()
+        store.backend.__dict__.pop("commit", None)
         assert not store.inbox.owed, store.inbox.owed
+
+    def begin_fault(self, store: SharedRooms, fault: Fault) -> None:
+        """Its backend has this fault."""
+        commit = store.backend.commit
+
+        async def faulty(one: Commit) -> int:
+            fault.left -= 1
+            if fault.left == -1:
+                fault.over = True
+                FAULTS[fault.done, sum(one.queued.values()) > 0] += 1
+                if fault.done:
+                    await commit(one)
+                raise StoreUnavailable(UNREACHABLE)
+            return await commit(one)
+
+        store.backend.commit = faulty  # type: ignore[method-assign,assignment] # taken away again
