@@ -1,5 +1,5 @@
-// joinstub answers POST /join/ROOM and POST /leave/ROOM/CLIENT as briefly as a room server could: what Go's net/http
-// takes for that and nothing else. Build it with: make joinstub
+// joinstub answers POST /join/ROOM and POST /leave/ROOM/CLIENT with what rtcd answers, byte for byte but for names and
+// its own: what Go's net/http takes for that and nothing else. Build it with: make joinstub
 package main
 
 import (
@@ -14,14 +14,26 @@ import (
 )
 
 type params struct {
-	ClientID    string   `json:"client_id"`
-	RoomID      string   `json:"room_id"`
-	IsInitiator string   `json:"is_initiator"`
-	WssURL      string   `json:"wss_url"`
-	WssPostURL  string   `json:"wss_post_url"`
-	IceServer   string   `json:"ice_server_url"`
-	RoomLink    string   `json:"room_link"`
-	Messages    []string `json:"messages"`
+	ErrorMessages    []string `json:"error_messages"`
+	WarningMessages  []string `json:"warning_messages"`
+	IsLoopback       string   `json:"is_loopback"`
+	PcConfig         string   `json:"pc_config"`
+	PcConstraints    string   `json:"pc_constraints"`
+	OfferOptions     string   `json:"offer_options"`
+	MediaConstraints string   `json:"media_constraints"`
+	IceServer        string   `json:"ice_server_url"`
+	IceTransports    string   `json:"ice_server_transports"`
+	Loopback         string   `json:"include_loopback_js"`
+	WssURL           string   `json:"wss_url"`
+	WssPostURL       string   `json:"wss_post_url"`
+	Bypass           string   `json:"bypass_join_confirmation"`
+	Version          string   `json:"version_info"`
+	Header           *string  `json:"header_message"`
+	RoomID           string   `json:"room_id"`
+	RoomLink         string   `json:"room_link"`
+	ClientID         string   `json:"client_id"`
+	IsInitiator      string   `json:"is_initiator"`
+	Messages         []string `json:"messages"`
 }
 
 type answer struct {
@@ -33,6 +45,17 @@ var (
 	lock  sync.Mutex
 	rooms = map[string][]string{}
 )
+
+func header(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Permissions-Policy", "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), screen-wake-lock=(self), fullscreen=(self), picture-in-picture=(self), geolocation=(), payment=(), usb=()")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Server", "stub")
+	h.Set("Cache-Control", "no-store")
+}
 
 func join(w http.ResponseWriter, r *http.Request) {
 	room := strings.TrimPrefix(r.URL.Path, "/join/")
@@ -48,13 +71,18 @@ func join(w http.ResponseWriter, r *http.Request) {
 		initiator = "true"
 	}
 	base := "https://" + r.Host
-	body, _ := json.Marshal(answer{"SUCCESS", params{client, room, initiator, "wss://" + r.Host + "/ws", base + "/sig",
-		base + "/v1alpha/iceconfig", base + "/r/" + room, []string{}}})
-	w.Header().Set("Content-Type", "application/json")
+	none := []string{}
+	body, _ := json.Marshal(answer{"SUCCESS", params{none, none, "false",
+		`{"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}`, `{"optional": []}`, "{}",
+		`{"audio": true, "video": true}`, base + "/v1alpha/iceconfig?room=" + room + "&client=" + client, "", "",
+		"wss://" + r.Host + "/ws", base + "/sig", "false", "null", nil, room, base + "/r/" + room, client, initiator, none}})
+	header(w)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Write(body)
 }
 
 func leave(w http.ResponseWriter, r *http.Request) {
+	header(w)
 	parts := strings.Split(r.URL.Path, "/")
 	if len(parts) == 4 {
 		lock.Lock()
