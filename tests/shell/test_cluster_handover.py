@@ -16,6 +16,8 @@ from rtcd.cluster import redis as backend_module
 from rtcd.cluster import upkeep
 from rtcd.cluster.address import Address
 from rtcd.cluster.backend import Commit
+from rtcd.cluster.wire import Connection, Fault
+from rtcd.rooms.records import Room
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 from tests.redis import RedisServer, ask, is_here
@@ -145,6 +147,34 @@ class DoubtTests(TestCase):
         await self.second.store.update("r", lambda one, now: switchboard.delete(one, now, "b"))
         await self.second.join("r", "b")
         self.assertEqual(await self.comes_back(), ["2", "3"])
+
+    async def test_what_came_late_is_too_late_for_a_node_that_was_taken_for_dead(self) -> None:
+        """It does not hear that the client had its next socket elsewhere, was told newer things there and lost that too."""
+        backend, limits = self.first.store.backend, self.first.limits
+
+        async def away(timeout: float) -> Connection:
+            raise Fault("away")
+
+        connect = backend._wire.connect
+        backend._wire.connect = away
+        backend._link.cut()
+        await until(lambda: not self.first.store.reachable)
+
+        def losing(room: Room, now: float) -> Any:
+            return switchboard.lost(room, now, limits, "b")
+
+        ask(self.server.path, "ZADD", "t:nodes", "0", backend.node)
+        await self.second.store.apply("r", lambda known, now: losing(known.room, now), without=backend.node)
+        await self.second.store.backend.bury(backend.node)
+        new = await self.second.register("r", "b")
+        await self.second.send("r", "a", "2")
+        self.assertTrue(self.second.store.detach("r", "b", new))
+        await self.second.store.update("r", losing, None, "b")
+        backend._wire.connect = connect
+        await until(lambda: self.first.store.reachable and not self.owed())
+        await self.second.send("r", "a", "3")
+        last = await self.second.register("r", "b")
+        self.assertEqual((new.texts, last.texts), (["2"], ["3"]))
 
     def stored(self) -> bytes:
         """The room as Redis has it."""

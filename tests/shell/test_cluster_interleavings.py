@@ -197,8 +197,9 @@ class InterleavingTests(SynchronousTestCase):
             self.assertEqual(machine.holders(), {"p": machine.nodes[1].backend.node})
             self.assertEqual(old.closed, heard)
 
-    def test_what_came_for_a_broken_socket_waits_whoever_has_found_it_lost(self) -> None:
-        """Its process may have been taken for dead meanwhile; then that has nothing more to tell."""
+    def test_what_came_for_a_broken_socket_is_let_go_of_by_who_was_taken_for_dead(self) -> None:
+        """Its client may have had a socket elsewhere since, of which nobody has told the process; then newer things were
+        said to it."""
         machine = TwoNodes()
         machine.begin(two=True)
         limits, (ours, other) = machine.settings.limits, reversed(machine.nodes)
@@ -211,7 +212,26 @@ class InterleavingTests(SynchronousTestCase):
         self.assertEqual(ours.inbox.owed, {})
         back = FakeSocket()
         done(other.update(ROOM, lambda one, now: switchboard.register(one, now, limits, "b"), back))
-        self.assertEqual(back.texts, ["late"])
+        self.assertEqual(back.texts, [])
+
+    def test_sockets_that_break_together_are_settled_in_one_commit_each(self) -> None:
+        """Redis is not asked about one again that was settled with the one before."""
+        machine = TwoNodes()
+        for client in PAGES:
+            machine.join(client, 0)
+            machine.register(client, 0)
+        store = machine.nodes[0]
+        asked, asking = list[Any](), store.asked
+
+        def ask(question: Any) -> Any:
+            asked.append(question.__name__)
+            return asking(question)
+
+        self.patch(store, "asked", ask)
+        for pair in machine.sockets:
+            self.assertTrue(store.detach(ROOM, pair.client, pair.shared))
+        done(store._upkeep.say_lost(ROOM))
+        self.assertEqual((asked, store.inbox.owed), (["commit"] * (1 + len(PAGES)), {}))
 
     def test_sockets_that_have_broken_lose_and_double_nothing(self) -> None:
         """Whatever happens until the store knows, in the end the room is as if it had known at once."""
