@@ -366,6 +366,23 @@ class LimitTests(SynchronousTestCase):
         seats = done(self.store.update("r", lambda one, _: Outcome(one, [client.id for client in one.clients])))
         self.assertEqual((seats, self.registered()), (["a"], []))
 
+    def test_a_store_that_ends_while_it_gives_back_keeps_what_came_late(self) -> None:
+        """For a socket that is gone, the last one of its process: it waits till changes can be made again."""
+        limits, other, old, new = self.store.limits, self.another(), FakeSocket(), FakeSocket()
+        done(other.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+        done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "b"), old))
+        self.assertTrue(self.store.detach("r", "b", old))
+        done(other.update("r", lambda one, now: switchboard.send(one, now, limits, "a", "late")))
+        self.lose_all()
+        for store in (self.store, other):
+            store._stands(State.RESET)
+        closing = Deferred.fromCoroutine(self.store.close())
+        self.clock.advance(SETTLE_S)
+        self.successResultOf(closing)
+        done(other.update("r", lambda one, now: switchboard.register(one, now, limits, "b"), new))
+        self.assertEqual(new.texts, ["late"])
+
     def test_a_store_that_ends_waits_only_so_long_for_what_was_lost(self) -> None:
         """Then it gives nothing back any more, be it that a room is known only then, or that more is lost."""
         limits = self.store.limits
