@@ -455,6 +455,38 @@ class InterleavingTests(SynchronousTestCase):
         register(last)
         self.assertEqual((new.texts, last.texts, away.inbox.owed), (["2"], ["3"], {}))
 
+    def test_what_is_being_given_back_is_too_late_behind_the_next_socket(self) -> None:
+        """Its client did not wait for it any longer, was told newer things elsewhere, and has lost that socket too."""
+        cluster, limits, new, last = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket(), FakeSocket()
+        other = cluster.nodes[0]
+
+        def register(socket: FakeSocket) -> None:
+            registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), socket)
+            cluster.settle()
+            for _ in range(20):
+                cluster.clock.advance(0.05)
+                cluster.settle()
+            self.assertEqual(registered, [None])
+
+        def send(text: str) -> None:
+            cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", text))
+            cluster.settle()
+
+        broken = self.breaking(cluster, "1")
+        while broken.inbox.owed:
+            cluster.step()
+        behind, cluster.pending[:] = list(cluster.pending), []
+        register(new)
+        send("2")
+        self.assertTrue(other.detach(ROOM, "b", new))
+        Deferred.fromCoroutine(other.update(ROOM, lambda one, now: switchboard.lost(one, now, limits, "b"), None, "b"))
+        cluster.settle()
+        cluster.pending += behind
+        cluster.settle()
+        send("3")
+        register(last)
+        self.assertEqual((new.texts, last.texts), (["2"], ["3"]))
+
     def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
         """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""
         limits, old, broken = RoomsSettings().limits, FakeSocket(), cluster.nodes[1]

@@ -25,7 +25,7 @@ from rtcd.cluster.address import Address
 from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.codec import encode_effects, encode_news
 from rtcd.cluster.hub import Hub
-from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS
+from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS, Inbox
 from rtcd.cluster.inside import HubBackend
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
@@ -40,7 +40,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Deliver, Outcome, Said, StoreAway, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Came, Deliver, Outcome, Said, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.records import Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -452,6 +452,15 @@ class LimitTests(SynchronousTestCase):
         for news in ([Said("a", "hello")], []):
             inbox.take(Entry("r", 1, 1, "x", encode_effects([Deliver("b", "hello")]), encode_news(news)), None, here=True)
         self.assertEqual(inbox.quit("r", "b"), [Said("a", "hello"), Said("", "hello")])
+
+    def test_what_was_given_back_and_comes_for_a_socket_that_nobody_has_is_kept_once(self) -> None:
+        """Nobody knew that it was done; the client's next socket was to be here, and who wanted it was told that the store
+        was away."""
+        inbox = Inbox(lambda name: None)
+        inbox.owe("r", "b", [Said("a", "1")])
+        effects = encode_effects([Attach("b"), Deliver("b", "1")])
+        inbox.take(Entry("r", 1, 1, "x", effects, encode_news([Came("b", "", registered=True)])), None, here=True)
+        self.assertEqual([one.text for one in inbox.quit("r", "b")], ["1"])
 
     def test_what_comes_for_a_socket_that_is_gone_has_an_end(self) -> None:
         """By number and by length, until the store knows that it is gone."""
