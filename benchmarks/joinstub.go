@@ -1,5 +1,5 @@
-// joinstub answers POST /join/ROOM and POST /leave/ROOM/CLIENT with what rtcd answers, byte for byte but for names and
-// its own: what Go's net/http takes for that and nothing else. Build it with: make joinstub
+// joinstub answers POST /join/ROOM and POST /leave/ROOM/CLIENT with the header and the fields that rtcd answers without
+// [ice], in JSON without blanks: what Go's net/http takes for that and nothing else. Build it with: make joinstub
 package main
 
 import (
@@ -54,6 +54,7 @@ func header(w http.ResponseWriter) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Server", "stub")
+	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 }
 
@@ -70,14 +71,17 @@ func join(w http.ResponseWriter, r *http.Request) {
 	if first {
 		initiator = "true"
 	}
-	base := "https://" + r.Host
+	secure := ""
+	if r.TLS != nil {
+		secure = "s"
+	}
+	base := "http" + secure + "://" + r.Host
 	none := []string{}
 	body, _ := json.Marshal(answer{"SUCCESS", params{none, none, "false",
 		`{"iceServers": [], "bundlePolicy": "max-bundle", "rtcpMuxPolicy": "require"}`, `{"optional": []}`, "{}",
-		`{"audio": true, "video": true}`, base + "/v1alpha/iceconfig?room=" + room + "&client=" + client, "", "",
-		"wss://" + r.Host + "/ws", base + "/sig", "false", "null", nil, room, base + "/r/" + room, client, initiator, none}})
+		`{"audio": true, "video": true}`, "", "", "",
+		"ws" + secure + "://" + r.Host + "/ws", base + "/sig", "false", "null", nil, room, base + "/r/" + room, client, initiator, none}})
 	header(w)
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Write(body)
 }
 

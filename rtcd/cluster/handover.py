@@ -10,15 +10,14 @@ import msgspec
 from twisted.internet.task import deferLater
 
 from rtcd.cluster.commits import Known
-from rtcd.cluster.inbox import Late
 from rtcd.rooms.outcome import (
     ENDING,
     Attach,
     Change,
     Close,
     Outcome,
+    Said,
     Socket,
-    StoreAway,
     StoreFull,
     StoreUnavailable,
 )
@@ -67,33 +66,34 @@ class Handover:
     async def settle(self, name: str, known: Known) -> None:
         """In the room's turn. The store knows of the room what we know: whom it does not take us to hold a socket of any
         more, we owe nothing but what came for their sockets when these were gone."""
-        ours = [one for one in self._owed.get(name, ()) if known.holders.get(one) == self._node]
-        waiting = [one for one in ours if known.settles(one)]
-        quits = [one for one in self._owed.get(name, ()) if one in waiting or one not in ours]
-        for client in quits:
-            late = self._rooms.inbox.quit(name, client)  # one by one: those behind it are still waited for
-            if late.texts or client in waiting:
+        owed = list(self._owed.get(name, ()))
+        ours = [one for one in owed if known.holders.get(one) == self._node]
+        for client in owed:
+            if client not in ours:
+                self._rooms.inbox.quit(name, client)
+        for client in filter(known.settles, ours):
+            if client in self._owed.get(name, ()):  # if not, it was settled when one before it was
+                late = self._rooms.inbox.quit(name, client)  # one by one: those behind it are still waited for
                 await self._give_back(name, client, late)
 
-    async def _give_back(self, name: str, client: str, late: Late) -> None:
+    async def _give_back(self, name: str, client: str, late: list[Said]) -> None:
         """What came for a socket that was gone already waits for its client, before all that was said since; with that the
-        client may have its next one. If we have tried before, the room tells whether that was done: until then we are who
-        settles the client's last socket. It may be too late too: the client has a socket elsewhere, or we were taken for
-        dead."""
+        client may have its next one. Until then the room says that we settle its last one. If it does not, that was done
+        when we tried before, or it is too late: the client has a socket elsewhere, or may have had one since we were taken
+        for dead."""
         limits = self._rooms.limits
 
         def back(known: Known, now: float) -> Outcome[None]:
-            over = late.tried and known.holders.get(client) != self._node
-            return Outcome(known.room, None) if over or not late.texts else wait_again(
-                known.room, now, limits, client, late.texts)
+            over = not late or known.holders.get(client) != self._node
+            return Outcome(known.room, None) if over else wait_again(known.room, now, limits, client, late)
 
         try:
             await self._rooms.apply_now(name, back)
         except StoreFull:
-            if late.texts:
-                await self._give_back(name, client, Late())
-        except StoreUnavailable as fault:  # until the store is back
-            self._rooms.inbox.owe(name, client, Late(late.texts, late.tried or not isinstance(fault, StoreAway)))
+            if late:
+                await self._give_back(name, client, [])
+        except StoreUnavailable:  # perhaps it was done; when the store is back, the room tells
+            self._rooms.inbox.owe(name, client, late)
 
 
 def _unless_settling(known: Known, outcome: Outcome[Any]) -> Outcome[Any]:

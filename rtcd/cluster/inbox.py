@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from twisted.logger import Logger
 
@@ -19,16 +18,6 @@ MAX_LATE_CHARACTERS = 262144
 """So long they may be in sum."""
 
 
-@dataclass(slots=True)
-class Late:
-    """What has come for a socket when that was gone."""
-
-    texts: list[Said] = field(default_factory=list)
-    """With who has said it, as far as that is known."""
-    tried: bool = False
-    """It was given back, and nobody knows whether that was done."""
-
-
 class Inbox:
     """Sockets of clients, and watchers. ``orphaned`` is told a room in which the store now takes us for the holder of a
     socket that we do not have."""
@@ -41,8 +30,9 @@ class Inbox:
         """By room and client."""
         self.held: dict[str, set[str]] = {}
         """By room: clients whose socket we hold."""
-        self.owed: dict[str, dict[str, Late]] = {}
-        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then."""
+        self.owed: dict[str, dict[str, list[Said]]] = {}
+        """By room: clients whose socket is gone, which the store may not know yet; and what has come for it since then, with
+        who has said it as far as that is known."""
         self._orphaned = orphaned
 
     def take(self, entry: Entry, attached: Socket | None, *, here: bool) -> None:
@@ -55,7 +45,7 @@ class Inbox:
                 self.watchers.tell(entry.name, news, here=here)
             for one in news:
                 if isinstance(one, Came) and one.registered and one.client in owed:
-                    owed[one.client] = Late()  # it has its next socket, and is perhaps told newer things by now
+                    owed[one.client] = []  # it has its next socket, and is perhaps told newer things by now
             if entry.effects:
                 said = {one.text: one.client for one in news if isinstance(one, Said)} if owed else {}
                 self._carry_out(entry.name, decode_effects(entry.effects), attached, said)
@@ -71,14 +61,14 @@ class Inbox:
         self.owe(name, client)
         return socket
 
-    def owe(self, name: str, client: str, late: Late | None = None) -> None:
+    def owe(self, name: str, client: str, late: list[Said] | None = None) -> None:
         """The store has to be told that a client's socket is not ours any more, and given what came late for it."""
-        self.owed.setdefault(name, {}).setdefault(client, late or Late())
+        self.owed.setdefault(name, {}).setdefault(client, late or [])
 
-    def quit(self, name: str, client: str) -> Late:
+    def quit(self, name: str, client: str) -> list[Said]:
         """The store knows, or need not. Returns what came for the socket when it was gone."""
         clients = self.owed.get(name, {})
-        late = clients.pop(client, None) or Late()
+        late = clients.pop(client, [])
         if name in self.owed and not clients:
             del self.owed[name]
         return late
@@ -93,9 +83,9 @@ class Inbox:
                 self._log.failure("a socket did not take {effect}", effect=Deliver.__name__)
             return
         late = self.owed.get(name, {}).get(client)
-        if late is not None and len(late.texts) < MAX_LATE and (
-                sum(len(one.text) for one in late.texts) + len(text) <= MAX_LATE_CHARACTERS):
-            late.texts.append(Said(sender, text))
+        if late is not None and len(late) < MAX_LATE and (
+                sum(len(one.text) for one in late) + len(text) <= MAX_LATE_CHARACTERS):
+            late.append(Said(sender, text))
 
     def _carry_out(
         self, name: str, effects: Iterable[Effect], attached: Socket | None, said: Mapping[str, str]

@@ -141,7 +141,7 @@ class Upkeep:
 
     async def _until_given_back(self) -> None:
         """For a while, if we owe something and somebody would miss what we know, or our parting."""
-        needed = self._rooms.inbox.sockets or State.RESET in (self._worst, *self._left.values())
+        needed = self._rooms.inbox.sockets or self._rooms.inbox.owed or State.RESET in (self._worst, *self._left.values())
         if not self.owes or not needed or self._rooms.stands is State.AWAY:
             return
         self._ending = ending = Deferred[None]()

@@ -12,10 +12,12 @@ from unittest import skipUnless
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from rtcd.cluster import handover, upkeep
 from rtcd.cluster import redis as backend_module
-from rtcd.cluster import upkeep
 from rtcd.cluster.address import Address
 from rtcd.cluster.backend import Commit
+from rtcd.cluster.wire import Connection, Fault
+from rtcd.rooms.records import Room
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
 from tests.redis import RedisServer, ask, is_here
@@ -86,7 +88,9 @@ class DoubtTests(TestCase):
         return new.texts
 
     async def test_what_was_not_given_back_is_when_the_store_is_there_again(self) -> None:
-        """Redis was not asked."""
+        """Redis was not asked. The next socket waits for that, here however slow the machine is."""
+        self.patch(handover, "HANDOVER_S", (0.02,) * 500)
+
         async def unasked(ask_redis: Asked) -> int:
             self.first.store.backend._link.cut()
             return await ask_redis()
@@ -145,6 +149,34 @@ class DoubtTests(TestCase):
         await self.second.store.update("r", lambda one, now: switchboard.delete(one, now, "b"))
         await self.second.join("r", "b")
         self.assertEqual(await self.comes_back(), ["2", "3"])
+
+    async def test_what_came_late_is_too_late_for_a_node_that_was_taken_for_dead(self) -> None:
+        """It does not hear that the client had its next socket elsewhere, was told newer things there and lost that too."""
+        backend, limits = self.first.store.backend, self.first.limits
+
+        async def away(timeout: float) -> Connection:
+            raise Fault("away")
+
+        connect = backend._wire.connect
+        backend._wire.connect = away
+        backend._link.cut()
+        await until(lambda: not self.first.store.reachable)
+
+        def losing(room: Room, now: float) -> Any:
+            return switchboard.lost(room, now, limits, "b")
+
+        ask(self.server.path, "ZADD", "t:nodes", "0", backend.node)
+        await self.second.store.apply("r", lambda known, now: losing(known.room, now), without=backend.node)
+        await self.second.store.backend.bury(backend.node)
+        new = await self.second.register("r", "b")
+        await self.second.send("r", "a", "2")
+        self.assertTrue(self.second.store.detach("r", "b", new))
+        await self.second.store.update("r", losing, None, "b")
+        backend._wire.connect = connect
+        await until(lambda: self.first.store.reachable and not self.owed())
+        await self.second.send("r", "a", "3")
+        last = await self.second.register("r", "b")
+        self.assertEqual((new.texts, last.texts), (["2"], ["3"]))
 
     def stored(self) -> bytes:
         """The room as Redis has it."""

@@ -197,8 +197,9 @@ class InterleavingTests(SynchronousTestCase):
             self.assertEqual(machine.holders(), {"p": machine.nodes[1].backend.node})
             self.assertEqual(old.closed, heard)
 
-    def test_what_came_for_a_broken_socket_waits_whoever_has_found_it_lost(self) -> None:
-        """Its process may have been taken for dead meanwhile; then that has nothing more to tell."""
+    def test_what_came_for_a_broken_socket_is_let_go_of_by_who_was_taken_for_dead(self) -> None:
+        """Its client may have had a socket elsewhere since, of which nobody has told the process; then newer things were
+        said to it."""
         machine = TwoNodes()
         machine.begin(two=True)
         limits, (ours, other) = machine.settings.limits, reversed(machine.nodes)
@@ -211,7 +212,26 @@ class InterleavingTests(SynchronousTestCase):
         self.assertEqual(ours.inbox.owed, {})
         back = FakeSocket()
         done(other.update(ROOM, lambda one, now: switchboard.register(one, now, limits, "b"), back))
-        self.assertEqual(back.texts, ["late"])
+        self.assertEqual(back.texts, [])
+
+    def test_sockets_that_break_together_are_settled_in_one_commit_each(self) -> None:
+        """Redis is not asked about one again that was settled with the one before."""
+        machine = TwoNodes()
+        for client in PAGES:
+            machine.join(client, 0)
+            machine.register(client, 0)
+        store = machine.nodes[0]
+        asked, asking = list[Any](), store.asked
+
+        def ask(question: Any) -> Any:
+            asked.append(question.__name__)
+            return asking(question)
+
+        self.patch(store, "asked", ask)
+        for pair in machine.sockets:
+            self.assertTrue(store.detach(ROOM, pair.client, pair.shared))
+        done(store._upkeep.say_lost(ROOM))
+        self.assertEqual((asked, store.inbox.owed), (["commit"] * (1 + len(PAGES)), {}))
 
     def test_sockets_that_have_broken_lose_and_double_nothing(self) -> None:
         """Whatever happens until the store knows, in the end the room is as if it had known at once."""
@@ -434,6 +454,38 @@ class InterleavingTests(SynchronousTestCase):
         send("3")
         register(last)
         self.assertEqual((new.texts, last.texts, away.inbox.owed), (["2"], ["3"], {}))
+
+    def test_what_is_being_given_back_is_too_late_behind_the_next_socket(self) -> None:
+        """Its client did not wait for it any longer, was told newer things elsewhere, and has lost that socket too."""
+        cluster, limits, new, last = Cluster(lambda count: 0), RoomsSettings().limits, FakeSocket(), FakeSocket()
+        other = cluster.nodes[0]
+
+        def register(socket: FakeSocket) -> None:
+            registered = cluster.update(0, lambda one, now: switchboard.register(one, now, limits, "b"), socket)
+            cluster.settle()
+            for _ in range(20):
+                cluster.clock.advance(0.05)
+                cluster.settle()
+            self.assertEqual(registered, [None])
+
+        def send(text: str) -> None:
+            cluster.update(0, lambda one, now: switchboard.send(one, now, limits, "a", text))
+            cluster.settle()
+
+        broken = self.breaking(cluster, "1")
+        while broken.inbox.owed:
+            cluster.step()
+        behind, cluster.pending[:] = list(cluster.pending), []
+        register(new)
+        send("2")
+        self.assertTrue(other.detach(ROOM, "b", new))
+        Deferred.fromCoroutine(other.update(ROOM, lambda one, now: switchboard.lost(one, now, limits, "b"), None, "b"))
+        cluster.settle()
+        cluster.pending += behind
+        cluster.settle()
+        send("3")
+        register(last)
+        self.assertEqual((new.texts, last.texts), (["2"], ["3"]))
 
     def breaking(self, cluster: Cluster, late: str) -> SharedRooms:
         """The second process, which has just told that the socket of ``b`` is gone, for which something came late."""

@@ -25,7 +25,7 @@ from rtcd.cluster.address import Address
 from rtcd.cluster.backend import BEAT_S, CLAIM_S, LEASE_S, Bounds, Commit, Conflict, Dead, Entry, State
 from rtcd.cluster.codec import encode_effects, encode_news
 from rtcd.cluster.hub import Hub
-from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS, Late
+from rtcd.cluster.inbox import MAX_LATE, MAX_LATE_CHARACTERS, Inbox
 from rtcd.cluster.inside import HubBackend
 from rtcd.cluster.redis import RedisBackend
 from rtcd.cluster.serving import HubServer
@@ -40,7 +40,7 @@ from rtcd.metrics import Metrics
 from rtcd.rooms import mesh
 from rtcd.rooms import room as rooms
 from rtcd.rooms.declaration import Declaration
-from rtcd.rooms.outcome import Deliver, Outcome, Said, StoreAway, StoreFull, StoreUnavailable
+from rtcd.rooms.outcome import Attach, Came, Deliver, Outcome, Said, StoreAway, StoreFull, StoreUnavailable
 from rtcd.rooms.records import Card
 from rtcd.rooms.settings import RoomsSettings
 from rtcd.signaling import switchboard
@@ -366,6 +366,23 @@ class LimitTests(SynchronousTestCase):
         seats = done(self.store.update("r", lambda one, _: Outcome(one, [client.id for client in one.clients])))
         self.assertEqual((seats, self.registered()), (["a"], []))
 
+    def test_a_store_that_ends_while_it_gives_back_keeps_what_came_late(self) -> None:
+        """For a socket that is gone, the last one of its process: it waits till changes can be made again."""
+        limits, other, old, new = self.store.limits, self.another(), FakeSocket(), FakeSocket()
+        done(other.update("r", lambda one, now: rooms.join(one, now, limits, "a")))
+        done(self.store.update("r", lambda one, now: rooms.join(one, now, limits, "b")))
+        done(self.store.update("r", lambda one, now: switchboard.register(one, now, limits, "b"), old))
+        self.assertTrue(self.store.detach("r", "b", old))
+        done(other.update("r", lambda one, now: switchboard.send(one, now, limits, "a", "late")))
+        self.lose_all()
+        for store in (self.store, other):
+            store._stands(State.RESET)
+        closing = Deferred.fromCoroutine(self.store.close())
+        self.clock.advance(SETTLE_S)
+        self.successResultOf(closing)
+        done(other.update("r", lambda one, now: switchboard.register(one, now, limits, "b"), new))
+        self.assertEqual(new.texts, ["late"])
+
     def test_a_store_that_ends_waits_only_so_long_for_what_was_lost(self) -> None:
         """Then it gives nothing back any more, be it that a room is known only then, or that more is lost."""
         limits = self.store.limits
@@ -434,7 +451,16 @@ class LimitTests(SynchronousTestCase):
         inbox.owe("r", "b")
         for news in ([Said("a", "hello")], []):
             inbox.take(Entry("r", 1, 1, "x", encode_effects([Deliver("b", "hello")]), encode_news(news)), None, here=True)
-        self.assertEqual(inbox.quit("r", "b").texts, [Said("a", "hello"), Said("", "hello")])
+        self.assertEqual(inbox.quit("r", "b"), [Said("a", "hello"), Said("", "hello")])
+
+    def test_what_was_given_back_and_comes_for_a_socket_that_nobody_has_is_kept_once(self) -> None:
+        """Nobody knew that it was done; the client's next socket was to be here, and who wanted it was told that the store
+        was away."""
+        inbox = Inbox(lambda name: None)
+        inbox.owe("r", "b", [Said("a", "1")])
+        effects = encode_effects([Attach("b"), Deliver("b", "1")])
+        inbox.take(Entry("r", 1, 1, "x", effects, encode_news([Came("b", "", registered=True)])), None, here=True)
+        self.assertEqual([one.text for one in inbox.quit("r", "b")], ["1"])
 
     def test_what_comes_for_a_socket_that_is_gone_has_an_end(self) -> None:
         """By number and by length, until the store knows that it is gone."""
@@ -445,8 +471,8 @@ class LimitTests(SynchronousTestCase):
             inbox.owe("r", client)
             for _ in range(MAX_LATE + 50):
                 inbox.deliver("r", client, text)
-            self.assertEqual(inbox.quit("r", client).texts, [Said("", text)] * most)
-        self.assertEqual((inbox.owed, inbox.quit("r", "a")), ({}, Late()))
+            self.assertEqual(inbox.quit("r", client), [Said("", text)] * most)
+        self.assertEqual((inbox.owed, inbox.quit("r", "a")), ({}, []))
 
     def test_deadlines_that_do_not_hold_any_more_do_not_pile_up(self) -> None:
         """Beyond a limit they are swept out."""

@@ -139,6 +139,8 @@ class StoreTests(DoctorTestCase):
         self.assertEqual(set(found), {"store.strangers"})
         values = found["store.strangers"].values
         self.assertEqual([values[one] for one in ("count", "nodes", "source")], ["1", "4", "[credentials] secret"])
+        self.ini.write_text(f"{ini}[credentials]\nsecret = {OURS}\nsecret-separator = ab\n")  # ours is not known
+        self.assertEqual(set(self.examine("store")), {"store.good"})
         self.ini.write_text(ini)  # nobody has made a secret yet
         self.assertEqual(set(self.examine("store")), {"store.good"})
 

@@ -15,8 +15,8 @@ FILE = "turn-secret"
 def signer(subject: Subject) -> tuple[Credentials | None, str, str]:
     """What signs as the daemon does, where its secret is from, and why there is none."""
     settings = subject.section("credentials")
-    for key in ("secret", "secret-file"):
-        if ("credentials", key) in subject.configuration.faulty:  # what stands in its place is another secret
+    for key in ("secret", "secret-file", "secret-separator"):
+        if ("credentials", key) in subject.configuration.faulty:  # what stands in its place makes other names
             return None, "", f"[credentials] {key}: see what is said of the configuration"
     if settings.secret:
         given, source = settings.secret, "[credentials] secret"
