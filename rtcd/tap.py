@@ -27,7 +27,7 @@ from rtcd.desk import Desk
 from rtcd.doorway.door import Doorway
 from rtcd.exposed import exposed
 from rtcd.fault import AlreadySaid
-from rtcd.ice.credentials import Credentials
+from rtcd.ice.credentials import SECRET_FILE, Credentials
 from rtcd.ice.settings import CredentialsSettings
 from rtcd.ice.tags import Tag
 from rtcd.initext import NO_INI
@@ -285,7 +285,7 @@ def _rooms(
 
 
 def _credentials(settings: CredentialsSettings, state: StateDirectory) -> Credentials:
-    given = settings.secret or (state.secret("turn-secret", lambda: secrets.token_urlsafe(SECRET_BYTES)),)
+    given = settings.secret or (state.secret(SECRET_FILE, lambda: secrets.token_urlsafe(SECRET_BYTES)),)
     return Credentials(given, settings.lifetime, settings.secret_separator, generated=not settings.secret)
 
 

@@ -11,6 +11,8 @@ import functools
 import hmac
 from dataclasses import dataclass
 
+SECRET_FILE = "turn-secret"
+"""In the state directory: the secret of a daemon whose ini names none."""
 MAX_EXPIRY_DIGITS = 12
 """Unix times have ten digits today; more than twelve is no time."""
 
@@ -23,8 +25,9 @@ CLIENT_TAG_BYTES = 10
 CACHED_ROOMS = 1024
 """Rooms whose key and tag are remembered: a call asks for them several times."""
 MARK_PURPOSE = b"rtcd: marks of nodes"
-"""Likewise of marks. To try a secret on a mark takes no less than to try it on a name and its password, which every client
-is given: so a slower derivation would guard nothing, and who reads marks guesses no secret that clients could not guess."""
+"""Makes the key of marks another one likewise. To try a secret on a mark takes no less than to try it on a name and its
+password, which every client is given: so a slower derivation would guard nothing, and who reads marks guesses no secret
+that clients could not guess."""
 MARK_BYTES = 16
 PROBE_USER = "rtcd-probe-"
 """Begins the user of a daemon that looks whether a TURN node serves: nobody's call, so that nobody is told of it."""

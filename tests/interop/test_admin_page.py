@@ -142,7 +142,7 @@ class AdminPageTests(AccessibleTestCase):
             "relay1.example.org · eu · weight 2 · alive since ", "relay2.example.org · dead since "])
         expect(page.locator("#nodes li").first).to_contain_text("20 ms")
         expect(page.locator("#stores li")).to_have_text([
-            "redis://10.0.0.5:6379/0 · reached · shared by 3 processes · with another secret: 1",
+            "redis://10.0.0.5:6379/0 · reached · shared by 3 processes · with another [credentials] secret: 1",
             "redis://10.0.0.6:6379/0 · cannot be reached: nobody can join · WRONGPASS invalid password"])
         self.looked_at(page, "a room, two nodes and two stores")
         page.unroute_all(behavior="ignoreErrors")

@@ -6,10 +6,7 @@ import errno
 import os
 
 from rtcd.doctor.facts.subject import Subject
-from rtcd.ice.credentials import Credentials
-
-FILE = "turn-secret"
-"""In the state directory."""
+from rtcd.ice.credentials import SECRET_FILE, Credentials
 
 
 def signer(subject: Subject) -> tuple[Credentials | None, str, str]:
@@ -22,8 +19,8 @@ def signer(subject: Subject) -> tuple[Credentials | None, str, str]:
         given, source = settings.secret, "[credentials] secret"
     else:
         if subject.state is None:
-            return None, "", f"{FILE}: {os.strerror(errno.EACCES)}"
-        path = subject.state / FILE
+            return None, "", f"{SECRET_FILE}: {os.strerror(errno.EACCES)}"
+        path = subject.state / SECRET_FILE
         try:
             given, source = (path.read_text("utf-8").strip(),), str(path)
         except (OSError, ValueError) as error:

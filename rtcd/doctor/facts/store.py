@@ -155,13 +155,13 @@ def _secrets(line: Line, subject: Subject) -> dict[str, Any]:
     credentials, source, _ = signer(subject)
     if credentials is None:
         return {}
-    prefix, found = subject.section("rooms").store_prefix, {"source": source}
+    prefix = subject.section("rooms").store_prefix
     with contextlib.suppress(Refused):
         nodes = line.ask("ZRANGEBYSCORE", f"{prefix}nodes", f"({line.ask('TIME')[0].decode()}", "+inf")
         marks = [(node, line.ask("GET", f"{prefix}mark:{node.decode()}")) for node in nodes]
-        return {**found, "nodes": len(nodes), "strangers": sum(
+        return {"source": source, "nodes": len(nodes), "strangers": sum(
             1 for node, mark in marks if mark is not None and not credentials.accepts(node, mark))}
-    return found
+    return {}
 
 
 def _key(address: Address, subject: Subject) -> str:
